@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The configuration as the processes see it: one JSON file (RFC 7951) after schemas/twinlns.yang,
+ * validated by libyang, turned into these plain structs.  Cores take parts of it by const pointer; a
+ * reload makes a new struct conf, and the shell hands it to its core, which keeps no pointer into the
+ * old one.  Names are NUL-terminated; counts say how much of an array is used.
+ */
+#ifndef TWIN_CONF_H
+#define TWIN_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+#define CONF_NAME 64
+#define CONF_TEXT 256
+#define CONF_PATHS 4
+#define CONF_CLAIMS 8
+#define CONF_PROFILES 64
+#define CONF_LNS_GROUPS 16
+#define CONF_LNS_MEMBERS 16
+#define CONF_DIALS 64
+#define CONF_POOLS 32
+#define CONF_RANGES 8
+#define CONF_DNS 4
+#define CONF_AUTHS 4
+#define CONF_SERVERS 4
+
+enum conf_role { ROLE_LNS = 1, ROLE_LAC = 2, ROLE_CLIENT = 4 }; /* bits of allowed roles; single: what we are */
+enum conf_policy { POLICY_PREFER_SERVICE, POLICY_PREFER_SAFETY };
+enum conf_auth { AUTH_NONE, AUTH_PAP, AUTH_CHAP_MD5, AUTH_MSCHAPV2 };
+enum conf_proxy { PROXY_USE, PROXY_RENEGOTIATE };		/* proxy LCP and authentication */
+enum conf_seq { SEQ_NEVER, SEQ_IF_ASKED, SEQ_ALWAYS };		/* data sequencing as LNS / asked for as LAC */
+enum conf_aaa { AAA_LOCAL, AAA_RADIUS, AAA_RADIUS_THEN_LOCAL }; /* the last: local when no server answers */
+
+struct conf_node {
+	char name[CONF_NAME];	/* "a" */
+	char run_dir[108 - 32]; /* ipc endpoints, pid files; short because of sun_path */
+	char store_dir[CONF_TEXT];
+	uint64_t store_octets; /* LMDB map size */
+	uint8_t log_level;     /* enum note_level */
+};
+
+/* One way to reach the twin with heartbeats: a UDP socket pair. */
+struct conf_path {
+	char name[CONF_NAME]; /* "mirror", "access" */
+	struct endpoint local, twin;
+};
+
+/* An address (with its prefix length) that the active node holds on an interface. */
+struct conf_claim {
+	char interface[16];
+	struct ip_prefix addr;
+};
+
+struct conf_pair {
+	bool enabled; /* false: one node, always active, always alone */
+	bool preferred; /* wins when both nodes start with nothing */
+	enum conf_policy policy;
+	struct endpoint mirror_listen, mirror_twin; /* TCP, CURVE */
+	char secret_file[CONF_TEXT]; /* 32 octets as 64 hex digits, the same on both nodes: CURVE keys and heartbeat HMAC derive from it */
+	struct conf_path path[CONF_PATHS];
+	unsigned paths;
+	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 60, 40, 200, 1000 */
+};
+
+struct conf_data {
+	unsigned workers;
+	struct endpoint listen[2]; /* UDP 1701: one per outer address family at most */
+	unsigned listens;
+	char tun[16];		 /* core side interface */
+	unsigned tun_mtu;
+	uint32_t receive_octets; /* socket buffers */
+	unsigned punt_session_pps, punt_tunnel_pps, punt_peer_pps; /* control frames to the owners */
+	bool mss_clamp;
+	bool dscp_copy;		 /* inner DSCP to the outer header; else 0 */
+	bool source_check;
+	bool icmp_too_big;	 /* answer with packet-too-big; else fragment IPv4 where allowed, else drop */
+	bool outer_df;
+};
+
+/* What we do with a peer, chosen at SCCRQ by its address (longest prefix) and its Host Name. */
+struct conf_profile {
+	char name[CONF_NAME];
+	struct ip_prefix peer;		/* family 0: any */
+	char host_name[CONF_NAME];	/* "" any; may end in '*' */
+	unsigned roles;			/* allowed, ROLE_* bits, seen from us */
+	char local_host_name[CONF_NAME]; /* ours in SCCRQ/SCCRP */
+	bool require_auth;		/* tunnel authentication: refuse a peer without Challenge / Response */
+	char secret[CONF_TEXT];		/* "" : no tunnel authentication, no hiding */
+	bool hide;			/* hide what may be hidden */
+	uint16_t window;		/* our Receive Window Size, 1.. */
+	unsigned max_tunnels, max_sessions; /* per profile and per tunnel; 0: no limit */
+	unsigned hello_ms;		/* 60000 */
+	unsigned rtx_initial_ms, rtx_cap_ms, rtx_tries; /* 1000, 8000, 5 */
+	unsigned setup_ms;		/* a half-open tunnel or call lives this long */
+	unsigned idle_ms;		/* a tunnel without calls closes after; 0 never */
+	enum conf_seq sequencing;
+	bool failover;			/* RFC 4951 capability */
+	unsigned recovery_ms;
+	enum conf_proxy proxy;
+	char ppp[CONF_NAME];		/* name of a conf_ppp */
+};
+
+/* As LAC or client: where calls of this group go. Lower preference first, then the next on failure or "try another". */
+struct conf_lns_group {
+	char name[CONF_NAME];
+	struct {
+		struct endpoint peer;
+		unsigned preference;
+	} member[CONF_LNS_MEMBERS];
+	unsigned members;
+	char profile[CONF_NAME];
+	unsigned hold_off_ms; /* a member that failed is not tried again before */
+};
+
+/* As client: a call kept up, with the PPP client end on this host. */
+struct conf_dial {
+	char name[CONF_NAME];
+	char lns_group[CONF_NAME];
+	char user[CONF_TEXT], password[CONF_TEXT];
+	char called[CONF_NAME];
+	bool outgoing_ok;
+	unsigned redial_ms;
+	struct ip_prefix routes[8]; /* to be reached through this call */
+	unsigned route_count;
+};
+
+struct conf_ppp {
+	char name[CONF_NAME];
+	uint16_t mru;
+	enum conf_auth auth[CONF_AUTHS]; /* offered in this order; none: no authentication */
+	unsigned auths;
+	bool ask_pfc, ask_acfc, magic;
+	unsigned echo_ms, echo_failures;
+	unsigned restart_ms, max_configure, max_terminate, max_failure;
+	unsigned auth_ms;		/* whole authentication phase */
+	unsigned chap_again_ms;		/* rechallenge; 0 never */
+	struct ip_addr local4;
+	struct ip_addr dns[CONF_DNS];
+	unsigned dns_count;
+	bool ipv4, ipv6;
+	unsigned ra_ms;			/* router advertisement interval */
+	char pool[CONF_NAME], pool6[CONF_NAME], pool_delegated[CONF_NAME];
+	bool accept_peer_address;	/* an address the peer asks for, if it is free in the pool */
+	unsigned session_timeout, idle_timeout; /* seconds; RADIUS wins */
+};
+#define CONF_PPPS 16
+
+struct conf_pool {
+	char name[CONF_NAME];
+	uint8_t family;
+	uint8_t delegate_len; /* IPv6: length of a leased prefix, 64 by default; IPv4: 32 */
+	struct {
+		struct ip_addr first, last;
+	} range[CONF_RANGES];
+	unsigned ranges;
+	unsigned alarm_percent;
+};
+
+struct conf_radius_server {
+	struct ip_addr addr;
+	uint16_t auth_port, acct_port;
+	char secret[CONF_TEXT];
+};
+
+struct conf_aaa_set {
+	enum conf_aaa mode;
+	char users_file[CONF_TEXT];
+	struct conf_radius_server server[CONF_SERVERS];
+	unsigned servers;
+	unsigned timeout_ms, tries, in_flight;	/* in_flight: requests outstanding at most */
+	char nas_identifier[CONF_NAME];
+	struct ip_addr nas_address;
+	unsigned interim_s;			/* 0 none; RADIUS Acct-Interim-Interval wins */
+	bool acct;
+};
+
+struct conf {
+	struct conf_node node;
+	struct conf_pair pair;
+	struct conf_claim claim[CONF_CLAIMS];
+	unsigned claims;
+	struct conf_data data;
+	struct conf_profile profile[CONF_PROFILES];
+	unsigned profiles;
+	struct conf_lns_group lns_group[CONF_LNS_GROUPS];
+	unsigned lns_groups;
+	struct conf_dial dial[CONF_DIALS];
+	unsigned dials;
+	struct conf_ppp ppp[CONF_PPPS];
+	unsigned ppps;
+	struct conf_pool pool[CONF_POOLS];
+	unsigned pools;
+	struct conf_aaa_set aaa;
+	unsigned max_tunnels, max_sessions; /* of the node */
+};
+
+/*
+ * Reads, validates and fills.  On failure NULL, and `error` names the place (a YANG path) and what is
+ * wrong with it.  The caller frees.  `schema_dir` NULL: the installed one.
+ */
+struct conf *conf_load(const char *file, const char *schema_dir, char *error, size_t error_len);
+void conf_free(struct conf *);
+
+/* Everything at its default (the YANG module's defaults, kept in step by a test). */
+void conf_defaults(struct conf *);
+
+const struct conf_profile *conf_profile_find(const struct conf *, const struct ip_addr *peer, const char *host_name);
+const struct conf_profile *conf_profile_named(const struct conf *, const char *name);
+const struct conf_ppp *conf_ppp_named(const struct conf *, const char *name);
+
+#endif
