@@ -9,6 +9,7 @@
 #define TWIN_CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -199,16 +200,35 @@ struct conf {
 
 /*
  * Reads, validates and fills.  On failure NULL, and `error` names the place (a YANG path) and what is
- * wrong with it.  The caller frees.  `schema_dir` NULL: the installed one.
+ * wrong with it.  The caller frees.  `schema_dir` NULL: the module this program was built with, which
+ * is compiled in; else the folder that holds twinlns.yang.
  */
 struct conf *conf_load(const char *file, const char *schema_dir, char *error, size_t error_len);
+/* The same from memory; `name` stands for the file in errors. */
+struct conf *conf_parse(const char *json, size_t len, const char *name, const char *schema_dir,
+			char *error, size_t error_len);
 void conf_free(struct conf *);
 
-/* Everything at its default (the YANG module's defaults, kept in step by a test). */
+/*
+ * Everything at its default (the YANG module's defaults, kept in step by a test).  Lists are empty; an
+ * entry made in code starts from the defaults of its kind.
+ */
 void conf_defaults(struct conf *);
+void conf_profile_defaults(struct conf_profile *);
+void conf_lns_group_defaults(struct conf_lns_group *);
+void conf_dial_defaults(struct conf_dial *);
+void conf_ppp_defaults(struct conf_ppp *);
+void conf_pool_defaults(struct conf_pool *); /* IPv4 */
+void conf_radius_server_defaults(struct conf_radius_server *);
 
+/*
+ * The profile for a peer: longest prefix first, then the most specific host name (the whole name, the
+ * longest pattern, none), letters' case ignored.  NULL: the peer is refused.
+ */
 const struct conf_profile *conf_profile_find(const struct conf *, const struct ip_addr *peer, const char *host_name);
 const struct conf_profile *conf_profile_named(const struct conf *, const char *name);
 const struct conf_ppp *conf_ppp_named(const struct conf *, const char *name);
+const struct conf_pool *conf_pool_named(const struct conf *, const char *name);
+const struct conf_lns_group *conf_lns_group_named(const struct conf *, const char *name);
 
 #endif
