@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The packet path of one worker, pure: datagrams and IP packets in, verdicts and frames out.  No socket,
+ * no clock, no allocation per packet.
+ *
+ *      row of the feed ── dp_apply() ──► tunnels, sessions, routes
+ *      UDP datagrams ──── dp_up() ────► FORWARD an IP packet | PUNT | HAND to a sibling | DROP, why
+ *      IP packets ─────── dp_down() ──► frames for tunnels   | HAND to a sibling | DROP, why
+ *      owner's frame ──── dp_inject() ► a frame for a tunnel
+ *
+ * Packets are changed in place (TTL, checksum, MSS, ECN, the frame's head in the room before the
+ * packet), so nothing is copied.  What the path itself makes (ICMP, fragments) lies in dp_out() and is
+ * lent until the next dp_up, dp_down or dp_inject.
+ *
+ * Lines of memory a packet touches: a slot of the session index (or of the routes), the two lines of
+ * struct dp_session, and its tunnel's, which all of the tunnel's sessions share.  A batch is looked up in
+ * stages, so that these misses overlap.
+ */
+#ifndef TWIN_DP_H
+#define TWIN_DP_H
+
+#include "base/counters.h"
+#include "base/mono.h"
+#include "base/tables.h"
+#include "conf/conf.h"
+#include "wire/wire.h"
+
+struct dp;
+
+#define DP_BATCH 64	 /* datagrams or packets a call takes at most */
+#define DP_HEADROOM 16	 /* octets before a packet given to dp_down that may be written */
+#define DP_FRAMES 512	 /* frames one call gives at most */
+#define DP_PACKET_MAX 65535
+#define DP_NS_LEASE 8192 /* data sequence numbers leased at a time; well under half of their space */
+
+/* Why a packet went no further: drops.def. */
+enum dp_drop {
+	DP_OK,
+#define X(NAME, SENTENCE) DP_DROP_##NAME,
+#include "drops.def"
+#undef X
+	DP_DROPS
+};
+
+/* What else is counted: counters.def. */
+enum dp_count {
+#define X(NAME, SENTENCE) DP_COUNT_##NAME,
+#include "counters.def"
+#undef X
+	DP_COUNTS
+};
+
+extern const struct counter_info dp_drop_info[DP_DROPS];
+extern const struct counter_info dp_count_info[DP_COUNTS];
+
+/* An outer address: IPv4 as ::ffff:a.b.c.d, so that two addresses compare as two words. */
+struct dp_addr {
+	union {
+		uint8_t b[16];
+		uint64_t w[2];
+	};
+};
+
+/* Both ends of a datagram as we see them. */
+struct dp_ends {
+	struct dp_addr local, peer;
+	uint16_t local_port, peer_port; /* host order */
+};
+
+static inline bool
+dp_addr_eq(const struct dp_addr *a, const struct dp_addr *b)
+{
+	return a->w[0] == b->w[0] && a->w[1] == b->w[1];
+}
+
+struct dp_addr dp_addr_of(const struct ip_addr *);
+struct ip_addr dp_addr_ip(const struct dp_addr *);
+
+enum dp_act {
+	DP_DROP,
+	DP_FORWARD,	/* up: p, len is an IP packet for the TUN.  down: frames were made */
+	DP_PUNT_TUNNEL, /* to tunnel-ctl: the whole UDP payload */
+	DP_PUNT_LINK,	/* to session-mgr: p, len is a PPP frame from its protocol field on */
+	DP_HAND,	/* to the sibling `worker`, untouched: it alone knows this session's sequence */
+};
+
+struct dp_verdict {
+	uint8_t act, reason; /* enum dp_act, enum dp_drop */
+	uint16_t worker;
+	uint16_t tunnel, session; /* ours, as far as known */
+	uint8_t *p;
+	uint32_t len;
+};
+
+struct dp_datagram {
+	uint8_t *p; /* UDP payload; may be written */
+	uint32_t len;
+	uint8_t tos; /* of the outer header */
+	const struct dp_ends *ends;
+};
+
+struct dp_packet {
+	uint8_t *p; /* IP header; DP_HEADROOM octets before it may be written */
+	uint32_t len;
+};
+
+/* A UDP payload for a tunnel's peer: dp_ends_of(tunnel) says where to. */
+struct dp_frame {
+	uint8_t *p;
+	uint32_t len;
+	uint16_t tunnel;
+	uint8_t tos; /* of the outer header */
+};
+
+struct dp_out {
+	unsigned frames, packets;
+	struct dp_frame frame[DP_FRAMES];
+	struct span packet[DP_BATCH]; /* ICMP for the TUN */
+};
+
+/* `seed` keys the hash of punt queues.  Keeps no pointer into conf.  NULL: no memory. */
+struct dp *dp_new(const struct conf *conf, unsigned worker, uint64_t seed);
+void dp_free(struct dp *); /* NULL is allowed */
+
+/*
+ * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS; others are ignored.  row NULL:
+ * removed.  A row that makes no sense (wrong key, lengths) is counted and ignored.
+ */
+void dp_apply(struct dp *, enum table table, struct span key, const ProtobufCMessage *row);
+/*
+ * A whole load: begin, dp_apply for every row there is, end.  What was not named in between is removed;
+ * what stays keeps its counters and sequence numbers, and is forwarded meanwhile.
+ */
+void dp_load_begin(struct dp *);
+void dp_load_end(struct dp *);
+
+/* n <= DP_BATCH; verdict[i] answers in[i]. */
+void dp_up(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n, struct dp_verdict *verdict);
+void dp_down(struct dp *, mono_t now, const struct dp_packet *in, unsigned n, struct dp_verdict *verdict);
+const struct dp_out *dp_out(const struct dp *);
+
+/*
+ * A PPP frame from its protocol field on, for a session that has a call, forwarding or not.
+ * DP_FORWARD: dp_out() has the frame.  DP_HAND: the sibling `worker` has to.  DP_DROP with reason NS_LEASE: try
+ * again after the next dp_ns_committed().
+ */
+struct dp_verdict dp_inject(struct dp *, uint16_t tunnel, uint16_t session, struct span frame);
+
+/* Where a tunnel's frames go; NULL: no such tunnel. */
+const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);
+/* The path to this tunnel's peer carries IP packets of `octets` (with outer_df only). */
+void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
+
+/*
+ * Data sequence numbers are used only below a committed lease (design, 3).  While this node is active the
+ * shell takes each wish, records it, and tells when it is committed.
+ */
+bool dp_ns_wanted(struct dp *, uint16_t *tunnel, uint16_t *session, uint32_t *below);
+void dp_ns_committed(struct dp *, uint16_t tunnel, uint16_t session, uint32_t below);
+/* Role or conversation changed: what is leased and not used is void, what is pending is asked again. */
+void dp_ns_restart(struct dp *);
+
+struct dp_usage {
+	uint16_t tunnel, session;
+	uint64_t in_octets, out_octets, in_packets, out_packets, drops;
+};
+
+/*
+ * Sessions that moved since they were last told, of the next `look` in the table (and those that ended).
+ * Returns how many it wrote, at most `room`.
+ */
+unsigned dp_usage_next(struct dp *, unsigned look, struct dp_usage *out, unsigned room);
+unsigned dp_sessions(const struct dp *);
+unsigned dp_tunnels(const struct dp *);
+unsigned dp_session_slots(const struct dp *); /* how far dp_usage_next has to look for all of them */
+
+uint64_t *dp_drops(struct dp *);  /* DP_DROPS values */
+uint64_t *dp_counts(struct dp *); /* DP_COUNTS values */
+/* One session for people; false: unknown. */
+bool dp_session_text(const struct dp *, uint16_t tunnel, uint16_t session, char *out, size_t cap);
+
+/* Which worker's sockets get a datagram: what the classic BPF program in steer.c computes. */
+unsigned dp_steer(const uint8_t *p, size_t len, unsigned workers);
+
+/* ---- punts wait here for their owner, and no peer can make another's wait -------------------- */
+
+struct puntq;
+
+struct punt {
+	struct punt *next;
+	uint16_t tunnel, session;
+	struct dp_ends ends;
+	uint32_t len;
+	uint8_t octets[];
+};
+
+struct puntq *puntq_new(uint64_t seed, size_t max_octets);
+void puntq_free(struct puntq *);
+/* `known`: from a tunnel's peer.  False: this peer's share, or the whole, is full. */
+bool puntq_put(struct puntq *, bool known, const struct dp_ends *, uint16_t tunnel, uint16_t session,
+	       struct span octets);
+/* The next one in turn, one of each peer; the caller frees it.  NULL: empty. */
+struct punt *puntq_take(struct puntq *);
+void puntq_put_back(struct puntq *, struct punt *); /* to be the next one taken */
+unsigned puntq_count(const struct puntq *);
+
+#endif
