@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The way of a configuration: file -> text -> libyang (schema, defaults, constraints) -> struct conf ->
- * the checks YANG cannot express.  The first fault found ends it and is told with its place.  Called at
- * start and at SIGHUP; not for the packet path.
+ * The way of a configuration: file -> text -> libyang (schema, defaults, constraints) -> struct
+ * conf -> the checks YANG cannot express.  The first fault found ends it and is told with its
+ * place.  Called at start and at SIGHUP; not for the packet path.
  */
 #include "conf/conf.h"
 
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/check.h"
+#include "conf/rules.h"
 #include "conf/defaults.h"
 #include "conf/fields.h"
 
@@ -40,7 +40,8 @@ fault(struct loading *l, const char *what)
 static bool
 yang_fault(struct loading *l, const char *otherwise)
 {
-	const char *msg = l->ctx ? ly_errmsg(l->ctx) : NULL, *path = l->ctx ? ly_errpath(l->ctx) : NULL;
+	const char *msg = l->ctx ? ly_errmsg(l->ctx) : NULL,
+		   *path = l->ctx ? ly_errpath(l->ctx) : NULL;
 
 	if (!msg || !*msg)
 		return fault(l, otherwise);
@@ -54,7 +55,8 @@ yang_fault(struct loading *l, const char *otherwise)
 static bool
 load_schema(struct loading *l, const char *schema_dir)
 {
-	/* Errors are asked for, not printed; the option is libyang's global one and always the same. */
+	/* Errors are asked for, not printed; the option is libyang's global one and always the
+	 * same. */
 	ly_log_options(LY_LOSTORE_LAST);
 	if (ly_ctx_new(schema_dir, LY_CTX_NO_YANGLIBRARY | LY_CTX_DISABLE_SEARCHDIR_CWD, &l->ctx))
 		return fault(l, "cannot read the schema folder");
@@ -65,11 +67,24 @@ load_schema(struct loading *l, const char *schema_dir)
 	       yang_fault(l, "cannot load the schema");
 }
 
+static const struct lyd_node *
+top_of(const struct loading *l)
+{
+	const struct lyd_node *n = l->tree;
+
+	while (n && (!n->schema || strcmp(LYD_NAME(n), MODULE) != 0))
+		n = n->next;
+	return n;
+}
+
 static bool
 parse(struct loading *l, const char *json)
 {
-	if (lyd_parse_data_mem(l->ctx, json, LYD_JSON, LYD_PARSE_STRICT | LYD_PARSE_ONLY, 0, &l->tree))
+	if (lyd_parse_data_mem(l->ctx, json, LYD_JSON, LYD_PARSE_STRICT | LYD_PARSE_ONLY, 0,
+			       &l->tree))
 		return yang_fault(l, "not a configuration");
+	if (!top_of(l)) /* an empty file is a lost one, not one that wants the defaults */
+		return fault(l, "no \"twinlns:twinlns\" in it");
 	if (lyd_validate_all(&l->tree, l->ctx, LYD_VALIDATE_NO_STATE, NULL))
 		return yang_fault(l, "not a valid configuration");
 	return true;
@@ -78,14 +93,9 @@ parse(struct loading *l, const char *json)
 static bool
 take(struct loading *l, struct conf *c)
 {
-	struct lyd_node *top;
 	char what[512];
 
-	for (top = l->tree; top && strcmp(LYD_NAME(top), MODULE) != 0; top = top->next)
-		;
-	if (!top)
-		return fault(l, "no \"twinlns:twinlns\" in it");
-	if (!conf_fill(top, conf_fields, c, what, sizeof what))
+	if (!conf_fill(top_of(l), conf_fields, c, what, sizeof what))
 		return fault(l, what);
 	for (unsigned i = 0; i < c->pools; i++) { /* prefix-length has no place in an IPv4 pool */
 		if (c->pool[i].family == 4)
@@ -97,7 +107,8 @@ take(struct loading *l, struct conf *c)
 }
 
 struct conf *
-conf_parse(const char *json, size_t len, const char *name, const char *schema_dir, char *error, size_t error_len)
+conf_parse(const char *json, size_t len, const char *name, const char *schema_dir, char *error,
+	   size_t error_len)
 {
 	struct loading l = { .name = name, .error = error, .error_len = error_len };
 	struct conf *c = calloc(1, sizeof *c);

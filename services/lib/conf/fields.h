@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which YANG node goes where in struct conf, as tables (fields.c), and the one walker that follows them
- * (fill.c).  A leaf of the module without a row is refused at load, and a test finds it before that.
+ * Which YANG node goes where in struct conf, as tables (fields.c), and the one walker that follows
+ * them (fill.c).  A leaf of the module without a row is refused at load, and a test finds it before
+ * that.
  */
 #ifndef TWIN_CONF_FIELDS_H
 #define TWIN_CONF_FIELDS_H
@@ -20,20 +21,23 @@ enum field_kind {
 	F_ADDR,	     /* struct ip_addr */
 	F_PREFIX,    /* struct ip_prefix */
 	F_CONTAINER, /* rows of `sub`, relative to `at` */
-	F_LIST,	     /* leaf-list or list: elements of `size` octets from `at`, at most `max`, unsigned count at `count` */
+	F_LIST, /* leaf-list or list: elements of `size` octets from `at`, at most `max`, unsigned
+		   count at `count` */
 };
 
 struct field {
 	const char *name; /* NULL ends a table */
 	enum field_kind kind;
 	size_t at, size;
-	const struct field *sub;  /* F_CONTAINER, F_LIST: rows of an element; a leaf-list has one row named "." */
-	size_t count, max;	  /* F_LIST */
+	const struct field
+	    *sub; /* F_CONTAINER, F_LIST: rows of an element; a leaf-list has one row named "." */
+	size_t count, max; /* F_LIST */
 };
 
 extern const struct field conf_fields[]; /* of /twinlns:twinlns */
 
 /* Copies the tree below `node` to `base`; on failure false and the place and fault in `error`. */
-bool conf_fill(const struct lyd_node *node, const struct field *fields, void *base, char *error, size_t error_len);
+bool conf_fill(const struct lyd_node *node, const struct field *fields, void *base, char *error,
+	       size_t error_len);
 
 #endif

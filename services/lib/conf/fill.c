@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * From libyang's tree to struct conf, by the rows of fields.c.  The tree is valid, so what is checked
- * here is only what the module cannot say: that a row exists, and that it has room.
+ * From libyang's tree to struct conf, by the rows of fields.c.  The tree is valid, so what is
+ * checked here is only what the module cannot say: that a row exists, and that it has room.
  */
 #include "conf/fields.h"
 
@@ -49,7 +49,7 @@ bits_of(const struct lyd_value *v)
 
 	LYD_VALUE_GET(v, bits);
 	LY_ARRAY_FOR(bits->items, i)
-		out |= 1u << bits->items[i]->position;
+	out |= 1u << bits->items[i]->position;
 	return out;
 }
 
@@ -94,7 +94,8 @@ put_value(struct filling *f, const struct lyd_node *n, const struct field *row, 
 	return fault(f, n, "not known to this build");
 }
 
-static bool fill(struct filling *f, const struct lyd_node *parent, const struct field *rows, char *base);
+static bool fill(struct filling *f, const struct lyd_node *parent, const struct field *rows,
+		 char *base);
 
 static bool
 fill_element(struct filling *f, const struct lyd_node *n, const struct field *row, char *base)
@@ -138,7 +139,8 @@ fill(struct filling *f, const struct lyd_node *parent, const struct field *rows,
 {
 	const struct lyd_node *n;
 
-	LY_LIST_FOR(lyd_child(parent), n) {
+	LY_LIST_FOR(lyd_child(parent), n)
+	{
 		if (!fill_node(f, n, rows, base))
 			return false;
 	}
@@ -146,7 +148,8 @@ fill(struct filling *f, const struct lyd_node *parent, const struct field *rows,
 }
 
 bool
-conf_fill(const struct lyd_node *node, const struct field *fields, void *base, char *error, size_t error_len)
+conf_fill(const struct lyd_node *node, const struct field *fields, void *base, char *error,
+	  size_t error_len)
 {
 	struct filling f = { error, error_len };
 

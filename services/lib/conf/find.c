@@ -14,7 +14,8 @@ prefix_fit(const struct conf_profile *p, const struct ip_addr *peer)
 	return ip_prefix_has(&p->peer, peer) ? 2u + p->peer.len : 0;
 }
 
-/* How well its host name fits: 0 not at all, 1 "any", longer patterns higher, a whole name highest. */
+/* How well its host name fits: 0 not at all, 1 "any", longer patterns higher, a whole name highest.
+ */
 static unsigned
 host_fit(const struct conf_profile *p, const char *host)
 {
@@ -46,14 +47,14 @@ conf_profile_find(const struct conf *c, const struct ip_addr *peer, const char *
 	return best;
 }
 
-#define FIND_NAMED(FUNCTION, TYPE, ARRAY, COUNT)                              \
-	const TYPE *FUNCTION(const struct conf *c, const char *name)         \
-	{                                                                     \
-		for (unsigned i = 0; i < c->COUNT; i++) {                     \
-			if (strcmp(c->ARRAY[i].name, name) == 0)              \
-				return &c->ARRAY[i];                          \
-		}                                                             \
-		return NULL;                                                  \
+#define FIND_NAMED(FUNCTION, TYPE, ARRAY, COUNT)                                                   \
+	const TYPE *FUNCTION(const struct conf *c, const char *name)                               \
+	{                                                                                          \
+		for (unsigned i = 0; i < c->COUNT; i++) {                                          \
+			if (strcmp(c->ARRAY[i].name, name) == 0)                                   \
+				return &c->ARRAY[i];                                               \
+		}                                                                                  \
+		return NULL;                                                                       \
 	}
 
 FIND_NAMED(conf_profile_named, struct conf_profile, profile, profiles)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What YANG cannot say about a configuration: order of addresses, overlaps, ambiguous profiles. */
-#ifndef TWIN_CONF_CHECK_H
-#define TWIN_CONF_CHECK_H
+#ifndef TWIN_CONF_RULES_H
+#define TWIN_CONF_RULES_H
 
 #include <stdbool.h>
 #include <stddef.h>

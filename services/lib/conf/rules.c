@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* See check.h.  Places are written as YANG paths, so that they read like libyang's own errors. */
-#include "conf/check.h"
+/* See rules.h.  Places are written as YANG paths, so that they read like libyang's own errors. */
+#include "conf/rules.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +12,7 @@ struct fault {
 	size_t len;
 };
 
-static bool __attribute__((format(printf, 2, 3)))
-fault(struct fault *f, const char *fmt, ...)
+static bool __attribute__((format(printf, 2, 3))) fault(struct fault *f, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -48,15 +47,21 @@ check_range(const struct conf_pool *p, unsigned i, struct fault *f)
 
 	ip_addr_text(first, a);
 	if (addr_cmp(last, first) < 0)
-		return fault(f, "/twinlns:twinlns/pool[name='%s']/range[first='%s']/last: %s is below first",
-			     p->name, a, ip_addr_text(last, b));
+		return fault(
+		    f, "/twinlns:twinlns/pool[name='%s']/range[first='%s']/last: %s is below first",
+		    p->name, a, ip_addr_text(last, b));
 	if (!is_prefix(first, p->delegate_len) || !is_prefix(last, p->delegate_len))
-		return fault(f, "/twinlns:twinlns/pool[name='%s']/range[first='%s']: first and last must be /%u prefixes, "
-				"with zeros after the prefix",
+		return fault(f,
+			     "/twinlns:twinlns/pool[name='%s']/range[first='%s']: first and last "
+			     "must be /%u prefixes, "
+			     "with zeros after the prefix",
 			     p->name, a, p->delegate_len);
 	for (unsigned k = 0; k < i; k++) {
-		if (addr_cmp(&p->range[k].first, last) <= 0 && addr_cmp(first, &p->range[k].last) <= 0)
-			return fault(f, "/twinlns:twinlns/pool[name='%s']/range[first='%s']: overlaps the range from %s",
+		if (addr_cmp(&p->range[k].first, last) <= 0 &&
+		    addr_cmp(first, &p->range[k].last) <= 0)
+			return fault(f,
+				     "/twinlns:twinlns/pool[name='%s']/range[first='%s']: overlaps "
+				     "the range from %s",
 				     p->name, a, ip_addr_text(&p->range[k].first, b));
 	}
 	return true;
@@ -79,7 +84,8 @@ static bool
 same_peers(const struct conf_profile *a, const struct conf_profile *b)
 {
 	return a->peer.addr.family == b->peer.addr.family && a->peer.len == b->peer.len &&
-	       ip_addr_eq(&a->peer.addr, &b->peer.addr) && strcasecmp(a->host_name, b->host_name) == 0;
+	       ip_addr_eq(&a->peer.addr, &b->peer.addr) &&
+	       strcasecmp(a->host_name, b->host_name) == 0;
 }
 
 static bool
@@ -88,7 +94,9 @@ check_profiles(const struct conf *c, struct fault *f)
 	for (unsigned i = 0; i < c->profiles; i++) {
 		for (unsigned k = 0; k < i; k++) {
 			if (same_peers(&c->profile[i], &c->profile[k]))
-				return fault(f, "/twinlns:twinlns/profile[name='%s']: same peer and host-name as profile '%s'",
+				return fault(f,
+					     "/twinlns:twinlns/profile[name='%s']: same peer and "
+					     "host-name as profile '%s'",
 					     c->profile[i].name, c->profile[k].name);
 		}
 	}
@@ -99,7 +107,8 @@ static bool
 check_pair(const struct conf_pair *p, struct fault *f)
 {
 	if (p->enabled && p->mirror_listen.addr.family != p->mirror_twin.addr.family)
-		return fault(f, "/twinlns:twinlns/pair: mirror-listen and mirror-twin are of different address families");
+		return fault(f, "/twinlns:twinlns/pair: mirror-listen and mirror-twin are of "
+				"different address families");
 	return true;
 }
 
