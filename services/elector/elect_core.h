@@ -64,7 +64,7 @@ struct elect_order {
 	bool active;
 	bool quiesce;
 	bool force;	 /* promote although the store is not whole: what there is, or an empty one */
-	bool whole;	 /* standby: the active vouches that this node holds everything */
+	bool stale;	 /* standby: the active has gone on without this node: it does not hold everything any more */
 	uint64_t epoch;
 	uint64_t alone;	 /* number of the last wish to go on alone that is granted */
 };
