@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * twinload plays thousands of LACs and PPP peers against an LNS: what the parts of it share.
+ *
+ *   main.c     options, the loop, commands on stdin, JSON lines on stdout
+ *   lac.c      a LAC: control connection, reliable delivery, calls
+ *   peer.c     a PPP peer behind a call: LCP, PAP/CHAP, IPCP, IPV6CP, echo
+ *   traffic.c  packets both ways through the sessions, gaps, verification
+ *   report.c   what was seen, as one JSON line
+ *
+ * It is deliberately a second implementation of the protocol side (it shares only the codec with the
+ * product), small enough not to be the bottleneck, and it watches: Ns and Nr that contradict earlier
+ * ones, LCP that starts again, calls and tunnels that the LNS ends.
+ */
+#ifndef TWIN_LOAD_H
+#define TWIN_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/mono.h"
+#include "l2tp/l2tp.h"
+
+enum lac_state { LAC_IDLE, LAC_WAIT_SCCRP, LAC_UP, LAC_DEAD };
+enum sess_state { S_IDLE, S_WAIT_ICRP, S_LCP, S_AUTH, S_NCP, S_OPEN, S_GONE };
+enum auth_kind { LOAD_PAP, LOAD_CHAP };
+
+#define NS_MEMORY 128 /* how many received Ns are remembered, to catch contradictions */
+
+struct out_msg {
+	uint16_t len;
+	uint8_t b[1]; /* the message; allocated with its length */
+};
+
+struct lac {
+	int fd;
+	enum lac_state state;
+	uint16_t tid, peer_tid;
+	uint16_t ns, nr;      /* next to give, next expected */
+	uint16_t una;	      /* oldest not acknowledged */
+	uint16_t sent;	      /* next to go on the wire: una <= sent <= high <= ns */
+	uint16_t high;	      /* one after the last that ever was on the wire */
+	uint16_t window, cwnd;
+	struct out_msg **q;   /* ring by Ns, `q_cap` a power of two */
+	uint32_t q_cap;
+	mono_t rtx_due, hello_sent, heard;
+	unsigned tries;
+	bool ack_owed;
+	uint32_t sess_first, sess_count;
+	uint32_t seen_hash[NS_MEMORY];
+	uint16_t seen_ns[NS_MEMORY];
+	bool seen_set[NS_MEMORY];
+	uint16_t last_nr;
+	/* datagrams waiting for sendmmsg */
+	unsigned tx_count;
+	size_t tx_used;
+	uint8_t *tx;
+	uint16_t *tx_len;
+};
+
+struct sess {
+	uint16_t lac, sid, peer_sid;
+	uint8_t state;
+	uint8_t tries;
+	uint8_t id;		/* of our current Configure-Request or PAP request */
+	bool lcp_acked, lcp_acks; /* the peer acked ours; we acked the peer's */
+	bool ncp_acked, ncp_acks, v6_acked, v6_acks, v6_refused;
+	bool chap, caught, verified, extra;
+	uint8_t ip[4];
+	uint64_t iid, iid_peer;
+	uint32_t magic;
+	mono_t due, begun;
+	uint32_t up_seq, down_next, down_got, down_lost, down_back;
+	uint32_t up_next, up_got, up_lost;
+	mono_t up_last, down_last, up_gap, down_gap;
+};
+
+struct options {
+	struct endpoint lns, bind;
+	unsigned lacs, sessions, inflight;
+	double rate, extra_rate, loss;
+	unsigned extra;
+	enum auth_kind auth;
+	const char *user, *password, *secret, *host;
+	bool ipv6, quiet;
+	double hold, hello_s, restart_s, timeout_s;
+	const char *core_netns;
+	struct endpoint core;
+	double pps;
+	unsigned payload;
+	bool down, up;
+};
+
+struct tally {
+	uint64_t opened, failed, cdn, stopccn, lcp_restart, term, retransmits, given_up;
+	uint64_t nr_back, ns_contradiction, ns_gap, bad_message, rx, tx, lost_on_purpose, rx_unknown;
+	uint64_t hellos, hellos_missed, redials, echo_requests, auth_failed, protocol_rejects;
+	uint64_t up_sent, up_got, down_sent, down_got, up_dup, down_dup;
+	mono_t up_gap, down_gap, up_last, down_last; /* largest silence of the whole stream since the mark */
+	mono_t hello_worst, stall_worst, last_progress;
+	uint32_t caught, caught_open;
+};
+
+struct load {
+	struct options o;
+	struct lac *lac;
+	struct sess *sess;
+	uint32_t sess_total;
+	uint32_t started, opened, in_progress, gone;
+	mono_t now, t_begin, t_first, t_all_up, t_marked;
+	struct tally t;
+	int core_fd;
+	uint32_t traffic_at;
+	double traffic_credit, start_credit;
+	mono_t traffic_since, start_since;
+	bool traffic, dialling, quit;
+	uint64_t rng;
+};
+
+uint32_t load_random(struct load *g);
+mono_t load_clock(void);
+
+/* lac.c */
+bool lac_open_all(struct load *g);
+void lac_readable(struct load *g, struct lac *l);
+void lac_timers(struct load *g);
+void lac_flush(struct load *g, struct lac *l);
+void lac_close_all(struct load *g);
+void lac_datagram(struct load *g, struct lac *l, const void *p, size_t len);
+bool sess_dial(struct load *g, struct sess *s);
+void sess_hangup(struct load *g, struct sess *s);
+void sess_lost(struct load *g, struct sess *s);
+
+/* peer.c */
+void peer_start(struct load *g, struct sess *s);
+void peer_frame(struct load *g, struct sess *s, struct span frame);
+void peer_timer(struct load *g, struct sess *s);
+void peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size_t len);
+
+/* traffic.c */
+bool traffic_open(struct load *g);
+void traffic_tick(struct load *g);
+void traffic_core_readable(struct load *g);
+void traffic_down_packet(struct load *g, struct sess *s, struct span ip);
+void traffic_verify_round(struct load *g);
+void traffic_mark(struct load *g);
+
+/* report.c */
+void report(struct load *g, const char *event);
+
+#endif

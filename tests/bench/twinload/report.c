@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the generator saw so far, as one line of JSON.  Times in ms, unless a name says otherwise. */
+#include "load.h"
+
+static double
+ms(mono_t t)
+{
+	return (double)t / 1e6;
+}
+
+void
+report(struct load *g, const char *event)
+{
+	const struct tally *t = &g->t;
+	uint32_t verified = 0, unverified = 0, tunnels = 0, extra_open = 0;
+	mono_t up = 0, down = 0, end = g->t_all_up ? g->t_all_up : g->now;
+
+	for (uint32_t i = 0; i < g->sess_total; i++) {
+		const struct sess *s = &g->sess[i];
+		if (s->state != S_OPEN)
+			continue;
+		verified += s->verified;
+		unverified += !s->verified;
+		extra_open += s->extra;
+		up = s->up_gap > up ? s->up_gap : up;
+		down = s->down_gap > down ? s->down_gap : down;
+	}
+	for (unsigned i = 0; i < g->o.lacs; i++)
+		tunnels += g->lac[i].state == LAC_UP;
+	double secs = g->t_first ? (double)(end - g->t_first) / 1e9 : 0;
+	printf("{\"event\":\"%s\",\"at\":%.3f,\"tunnels\":%u,\"open\":%u,\"extra_open\":%u,\"in_progress\":%u,\"gone\":%u,"
+	       "\"opened\":%llu,\"failed\":%llu,\"seconds\":%.3f,\"rate\":%.1f,",
+	    event, (double)(g->now - g->t_begin) / 1e9, tunnels, g->opened, extra_open, g->in_progress, g->gone,
+	    (unsigned long long)t->opened, (unsigned long long)t->failed, secs,
+	    secs > 0 ? (double)g->t.opened / secs : 0.0);
+	printf("\"cdn\":%llu,\"stopccn\":%llu,\"lcp_restart\":%llu,\"terminated\":%llu,\"retransmits\":%llu,\"given_up\":%llu,"
+	       "\"nr_back\":%llu,\"ns_contradiction\":%llu,\"ns_gap\":%llu,\"bad\":%llu,\"auth_failed\":%llu,",
+	    (unsigned long long)t->cdn, (unsigned long long)t->stopccn, (unsigned long long)t->lcp_restart,
+	    (unsigned long long)t->term, (unsigned long long)t->retransmits, (unsigned long long)t->given_up,
+	    (unsigned long long)t->nr_back, (unsigned long long)t->ns_contradiction, (unsigned long long)t->ns_gap,
+	    (unsigned long long)t->bad_message, (unsigned long long)t->auth_failed);
+	printf("\"hellos\":%llu,\"hellos_missed\":%llu,\"hello_worst_ms\":%.1f,\"stall_ms\":%.1f,\"caught\":%u,\"caught_open\":%u,"
+	       "\"verified\":%u,\"unverified\":%u,\"lost_on_purpose\":%llu,\"rx\":%llu,\"tx\":%llu,",
+	    (unsigned long long)t->hellos, (unsigned long long)t->hellos_missed, ms(t->hello_worst), ms(t->stall_worst),
+	    t->caught, t->caught_open, verified, unverified, (unsigned long long)t->lost_on_purpose,
+	    (unsigned long long)t->rx, (unsigned long long)t->tx);
+	printf("\"up_sent\":%llu,\"up_got\":%llu,\"down_sent\":%llu,\"down_got\":%llu,\"up_gap_ms\":%.2f,\"down_gap_ms\":%.2f,"
+	       "\"up_gap_session_ms\":%.2f,\"down_gap_session_ms\":%.2f}\n",
+	    (unsigned long long)t->up_sent, (unsigned long long)t->up_got, (unsigned long long)t->down_sent,
+	    (unsigned long long)t->down_got, ms(t->up_gap), ms(t->down_gap), ms(up), ms(down));
+	fflush(stdout);
+}
