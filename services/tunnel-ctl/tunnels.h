@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The population of the core: tunnels, their calls, who is due when; and the one way in which any of it
+ * changes: put_x() records a row and applies it.
+ *
+ *   tc ──► tunnels by id (array), by peer (buckets), by deadline (heap)
+ *           └─► calls by our id, by the peer's id (uthash); half open in the order of their deadlines
+ *
+ * Only the files of this folder include this.
+ */
+#ifndef TWIN_TC_TUNNELS_H
+#define TWIN_TC_TUNNELS_H
+
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "l2tp/chan.h"
+#include "l2tp/l2tp.h"
+#include "rows.pb-c.h"
+#include "tc.h"
+
+/* Row.Tunnel.state.  `closing` is the RFC's idle while reliable delivery runs to its end (7.1). */
+enum cc_state { CC_IDLE, CC_WAIT_CTL_REPLY, CC_WAIT_CTL_CONN, CC_ESTABLISHED, CC_CLOSING, CC_STATES };
+
+/* Row.Call.state.  ESTABLISHED is public; CLOSED is a call's last row, with its causes. */
+enum call_state {
+	CALL_IDLE = 0,
+	CALL_WAIT_TUNNEL = 1,
+	CALL_WAIT_REPLY = 2,
+	CALL_WAIT_CONNECT = 3,
+	CALL_WAIT_CS_ANSWER = 4,
+	CALL_ESTABLISHED = 10,
+	CALL_CLOSED = 11,
+};
+enum call_kind { CALL_INCOMING = 1, CALL_OUTGOING = 2 };
+enum tc_role { TC_LNS = 1, TC_LAC = 2, TC_CLIENT = 3 }; /* Row.Tunnel.role, Row.Call.role */
+
+enum tc_counter {
+#define X(NAME, SENTENCE) N_##NAME,
+#include "counters.def"
+#undef X
+	TC_COUNTERS
+};
+enum tc_fault {
+	FAULT_NONE,
+#define X(NAME, RESULT, ERROR, SENTENCE) FAULT_##NAME,
+#include "faults.def"
+#undef X
+	TC_FAULTS
+};
+/* Why something ends: for the peer, the row and the log. */
+struct verdict {
+	enum tc_fault fault; /* FAULT_NONE: the codec's, or an operator's own words */
+	uint16_t result, error;
+	char text[96];
+};
+struct verdict verdict_of(enum tc_fault);
+struct verdict verdict_of_trouble(const struct l2tp_trouble *);
+const char *fault_name(enum tc_fault);
+
+#define TEXT_NAME 64
+#define TEXT_HOST 128
+#define CHALLENGE_MAX 64
+#define CALLS_MAX 65535
+
+struct tunnel;
+
+struct want { /* a link row that asks for something we have not done yet */
+	struct want *prev, *next;
+	struct call *call;
+	size_t len;
+	uint8_t row[];
+};
+
+struct call {
+	struct tunnel *t;
+	uint16_t id, peer_id;
+	uint8_t state, kind, role;
+	bool seq_required, seq_lns;
+	uint16_t result, error; /* of its last row */
+	uint16_t tried;	   /* local: members of the LNS group already tried */
+	uint32_t serial;
+	uint32_t accm_send, accm_recv; /* as in `info` */
+	uint64_t since;
+	mono_t due;		  /* half open: given up then */
+	struct call *prev, *next; /* half open, by deadline; or dead */
+	char *user_ref;		  /* NULL: none */
+	uint8_t *info;		  /* packed row of call_info; NULL: none */
+	uint32_t info_len;
+	struct want *want;
+	UT_hash_handle hh, hp;
+};
+
+struct tunnel {
+	/* row */
+	uint16_t id, peer_id;
+	uint8_t state, role;
+	bool initiated, draining, multicast_capable, ecn_capable;
+	struct endpoint local, peer;
+	uint16_t peer_firmware, peer_window;
+	uint32_t peer_framing, peer_bearer;
+	uint32_t failover_flags, failover_ms;
+	uint64_t since;
+	uint16_t result, error;
+	uint8_t lns_member;
+	uint8_t tie_breaker[8], tie_len;
+	uint8_t challenge_sent[CHALLENGE_MAX], challenge_sent_len;
+	uint8_t challenge_rcvd[CHALLENGE_MAX], challenge_rcvd_len;
+	char profile[TEXT_NAME], lns_group[TEXT_NAME], peer_host[TEXT_HOST], peer_vendor[TEXT_NAME];
+	char message[TEXT_HOST];
+	/* calls */
+	struct call *by_id, *by_peer;
+	struct call *setup; /* half open */
+	unsigned established;
+	struct chan chan;
+	/* local */
+	const struct conf_profile *prof;
+	uint64_t id_key; /* of the permutation that session ids are taken from */
+	uint32_t id_count;
+	mono_t setup_due, linger_due, idle_due, hello_due, due;
+	unsigned heap_at; /* 0: not in it */
+	bool touched, crowded, gone;
+	struct tunnel *next_touched, *next_bucket, *next_dead;
+	struct tunnel *prev, *next; /* all of them */
+};
+
+struct lns_state { /* of a group's members: local */
+	mono_t hold_off[CONF_LNS_MEMBERS];
+	unsigned turn;
+	bool down;
+};
+
+struct dial_state {
+	uint16_t tunnel, session; /* 0: no call now */
+	mono_t due;		  /* dial again then */
+	unsigned failures;
+	bool up;
+};
+
+#define BUCKETS 4096
+
+struct tc {
+	const struct conf *conf;
+	struct tc_random random;
+	struct conf_profile fallback; /* for tunnels whose profile is gone */
+	bool active, draining, alarms_moved;
+	enum note_level least;
+	/* of the current step */
+	mono_t now;
+	uint64_t wall_s;
+	struct sink *out;
+	struct tunnel *touched;
+	/* population */
+	struct tunnel *tunnel[65536];
+	struct tunnel *bucket[BUCKETS];
+	struct tunnel *all; /* list */
+	struct tunnel **heap;
+	unsigned heap_len, heap_cap;
+	unsigned tunnels, in_state[CC_STATES], refusing;
+	unsigned calls, calls_established;
+	struct want *wants;
+	struct tunnel *dead_tunnels;
+	struct call *dead_calls;
+	uint64_t id_key;
+	uint32_t id_count;
+	uint32_t serial;
+	struct lns_state lns[CONF_LNS_GROUPS];
+	struct dial_state dial[CONF_DIALS];
+	mono_t dial_due;
+	struct arena arena;
+	/* numbers */
+	uint64_t n[TC_COUNTERS], faults[TC_FAULTS], codec[L2TP_FAULTS];
+	struct counters sets[TC_COUNTER_SETS];
+	struct tc_alarm_state alarm[TC_ALARMS];
+	/* workspace */
+	struct l2tp_msg msg;
+	struct wr w;
+	struct l2tp_wr lw;
+	uint8_t out_octets[CHAN_MESSAGE_MAX];
+	uint8_t tx[CHAN_MESSAGE_MAX];
+};
+
+static inline void
+bump(struct tc *tc, enum tc_counter n)
+{
+	tc->n[n]++;
+}
+void bump_fault(struct tc *, const struct verdict *);
+void alarm_set(struct tc *, enum tc_alarm, bool stands, const char *detail);
+
+#define note(TC, LEVEL, ...)                                                                       \
+	do {                                                                                       \
+		if ((LEVEL) >= (TC)->least && (TC)->out)                                           \
+			sink_note((TC)->out, (LEVEL), __VA_ARGS__);                                \
+	} while (0)
+
+/* ---- tunnels.c: finding ---------------------------------------------------------------------- */
+
+struct tunnel *tunnel_find(const struct tc *, uint16_t id);
+/* The next one of this peer with this id of its own, after `from` (NULL: the first). */
+struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id, struct tunnel *from);
+struct call *call_find(const struct tunnel *, uint16_t id);
+struct call *call_of_peer(const struct tunnel *, uint16_t peer_id);
+static inline unsigned
+tunnel_calls(const struct tunnel *t)
+{
+	return HASH_CNT(hh, t->by_id);
+}
+uint16_t tunnel_free_id(struct tc *);		      /* 0: none left */
+uint16_t call_free_id(struct tc *, struct tunnel *); /* 0: none left */
+/* An id that nothing has, for a message that must name one. */
+void tunnel_touch(struct tc *, struct tunnel *); /* flush it when the step ends */
+void heap_set(struct tc *, struct tunnel *, mono_t due);
+void tunnel_profile(struct tc *, struct tunnel *); /* looks its profile up again */
+void call_half_open(struct tc *, struct call *);   /* its deadline starts now, if it is half open */
+
+/* population: used by rows.c only */
+struct tunnel *tunnel_new(struct tc *, uint16_t id);
+void tunnel_unlink(struct tc *, struct tunnel *);
+void tunnel_index(struct tc *, struct tunnel *, const struct ip_addr *, uint16_t peer_id);
+void tunnel_count_state(struct tc *, struct tunnel *, uint8_t state);
+struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
+void call_unlink(struct tc *, struct call *);
+void call_set_peer(struct call *, uint16_t peer_id);
+void call_count_state(struct tc *, struct call *, uint8_t state);
+void want_drop(struct tc *, struct call *);
+void bury(struct tc *); /* frees what was unlinked in this step */
+
+/* ---- rows.c: the one way in -------------------------------------------------------------------- */
+
+Row__Tunnel tunnel_row(const struct tunnel *); /* lends the tunnel's texts */
+Row__Call call_row(const struct call *);
+/* Records and applies.  The tunnel or call as it is then; NULL: no memory (the record is out all the same). */
+struct tunnel *put_tunnel(struct tc *, const Row__Tunnel *);
+void drop_tunnel(struct tc *, struct tunnel *); /* with its numbers, messages and calls */
+void put_seq(struct tc *, struct tunnel *);
+void put_out(struct tc *, struct tunnel *, uint16_t ns, struct span message); /* empty: removed */
+struct call *put_call(struct tc *, struct tunnel *, const Row__Call *);
+void drop_call(struct tc *, struct call *); /* with its info */
+void put_info(struct tc *, struct call *, const Row__CallInfo *);
+/* The info of a call, unpacked into the step's arena: never NULL unless memory ends; may be changed and put. */
+Row__CallInfo *call_info(struct tc *, const struct call *);
+
+/* ---- msgs.c: messages out ----------------------------------------------------------------------- */
+
+void send_sccrq(struct tc *, struct tunnel *);
+void send_sccrp(struct tc *, struct tunnel *);
+void send_scccn(struct tc *, struct tunnel *);
+void send_stopccn(struct tc *, struct tunnel *, const struct verdict *);
+void send_hello(struct tc *, struct tunnel *);
+void send_icrq(struct tc *, struct call *);
+void send_icrp(struct tc *, struct call *);
+void send_iccn(struct tc *, struct call *);
+void send_ocrq(struct tc *, struct call *);
+void send_ocrp(struct tc *, struct call *);
+void send_occn(struct tc *, struct call *);
+struct cause { /* of RFC 3145 and Q.931; 0: none */
+	uint16_t code, proto;
+	uint8_t direction;
+	uint16_t q931;
+	const char *text;
+};
+/* our_id: the id we gave (or would have given); peer_id: where it goes, 0 if unknown */
+void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint16_t peer_id, const struct verdict *,
+    const struct cause *);
+void send_sli(struct tc *, struct call *, uint32_t send, uint32_t receive);
+void send_wen(struct tc *, struct call *, const struct l2tp_call_errors *);
+void send_csun(struct tc *, struct tunnel *, struct call *const *, unsigned n);
+/* Outside of any tunnel: answers that reveal nothing. */
+void reply_zlb(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t ns, uint16_t nr);
+void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t nr, const struct verdict *);
+/* What the step leaves to be done for a tunnel: Ns and Nr recorded, messages and acknowledgement out, next deadline. */
+void tunnel_flush(struct tc *, struct tunnel *);
+
+/* ---- cc.c, call.c, lac.c, cmd.c --------------------------------------------------------------- */
+
+void cc_receive(struct tc *, const struct tc_datagram *);
+struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_role);
+void cc_close(struct tc *, struct tunnel *, const struct verdict *);
+void cc_tick(struct tc *, struct tunnel *);
+void cc_idle_check(struct tc *, struct tunnel *); /* the last call has gone */
+bool cc_room(const struct tunnel *);		   /* for another message of a call */
+
+struct call_order { /* a call of ours to be made */
+	enum tc_role role;
+	const char *user_ref;
+	const Row__CallInfo *info;
+	uint16_t tried;
+	uint64_t since;
+	bool seq_required;
+};
+struct call *call_place(struct tc *, struct tunnel *, const struct call_order *); /* incoming, as LAC */
+struct call *call_request(struct tc *, struct tunnel *, const struct call_order *); /* outgoing, as LNS */
+void call_receive(struct tc *, struct tunnel *, const struct l2tp_msg *);
+void call_close(struct tc *, struct call *, const struct verdict *, const struct cause *);
+void call_tunnel_open(struct tc *, struct tunnel *); /* tunnel-open to waiting calls, while there is room */
+void call_tunnel_gone(struct tc *, struct tunnel *, unsigned budget);
+void call_timeout(struct tc *, struct call *);
+bool call_bearer(struct tc *, struct call *, bool up); /* answer or drop; false: not in that state */
+void call_want(struct tc *, struct want *);
+void call_row_event(struct tc *, struct span key, struct span row, bool removed);
+
+/* As LAC: the groups of LNSs, and the calls kept up. */
+enum dial_result { DIAL_OK, DIAL_NO_GROUP, DIAL_NO_MEMBER, DIAL_FULL };
+enum dial_result lac_dial(struct tc *, const char *group, const struct call_order *, struct call **out);
+/* The call could not be had there.  True: it went to another member, this one is gone. */
+bool lac_redirect(struct tc *, struct call *);
+void lac_tunnel_up(struct tc *, const struct tunnel *);
+void lac_tunnel_failed(struct tc *, const struct tunnel *);
+void lac_call_up(struct tc *, const struct call *);
+void lac_call_down(struct tc *, const struct call *); /* about to be dropped */
+const struct conf_dial *lac_dial_for(const struct tc *, const char *called); /* that answers an outgoing call */
+void lac_start(struct tc *);
+void lac_tick(struct tc *);
+const struct conf_lns_group *lac_group(const struct tc *, const char *name);
+
+void cmd_run(struct tc *, const char *const *words, unsigned n, struct tc_answer *);
+
+#endif
