@@ -15,10 +15,13 @@
 
 #include "base/sink.h"
 
+struct outbox_mem;
+
 struct outbox_ring {
-	uint8_t *mem;
-	size_t size, head, tail, used; /* octets */
+	struct outbox_mem *mem, *retired; /* retired: still lent to a release going on */
+	size_t size, head, tail, used;	  /* octets */
 	unsigned effects;
+	bool lent;
 };
 
 struct outbox {

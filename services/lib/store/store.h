@@ -32,7 +32,8 @@ struct store_view;
 
 /*
  * Opens or makes the store, with all tables of the catalogue.  NULL: errno is set, `error` says what is
- * wrong and what to do.  `map_octets` bounds the file; an existing larger one keeps its size.
+ * wrong and what to do.  `map_octets` bounds the file (but never
+ * below what is already in it).
  */
 struct store *store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_len);
 /* Waits up to wait_ms (blocking) for a store that state-sync has not made yet; 0: answers at once. */

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What store.c and store_open.c share; nobody else includes it. */
+#ifndef TWIN_STORE_IMPL_H
+#define TWIN_STORE_IMPL_H
+
+#include <lmdb.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+/*
+ * One environment per directory and process: LMDB's locks are per process, so opening a store twice
+ * would break both.  Stores of one process on one directory share it (tests, the simulator).
+ */
+struct store_env {
+	MDB_env *env;
+	MDB_dbi dbi[TABLE_MAX];
+	dev_t dev;
+	ino_t ino;
+	unsigned users;
+	bool writable;
+	struct store_env *next;
+};
+
+struct store_view {
+	struct store *store;
+	MDB_txn *txn;
+	struct store_view *next; /* in use, or free to be used again */
+};
+
+struct store {
+	struct store_env *env;
+	char *dir;
+	bool writer, damaged;
+	MDB_txn *txn;
+	bool txn_failed;
+	int txn_errno;
+	struct store_view *open_views, *spare_views;
+	char error[STORE_ERROR];
+};
+
+/* LMDB's result as -errno; writes the sentence. */
+int store_fail(struct store *, const char *doing, int rc);
+int store_errno(int rc);
+/* "twinlns store" marker of commits that are not on disk: holds the boot id under which they were made. */
+int store_mark_unsynced(struct store *, bool unsynced);
+
+#endif
