@@ -119,8 +119,9 @@ struct elect_out {
 /* What a restarted elector needs of the one before it; the shell writes it down after every step. */
 struct elect_saved {
 	uint8_t role;
-	bool whole;
+	bool whole;	  /* standby: what the active said last */
 	bool offering;
+	bool twin_active; /* standby: the twin was */
 	uint64_t epoch, top_epoch; /* top: highest ever seen or taken */
 	uint64_t boot, seq;
 	mono_t until; /* of the lease */

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the files of the elector's core share: one file a question, this header their common ground. */
+#ifndef TWIN_ELECT_IMPL_H
+#define TWIN_ELECT_IMPL_H
+
+#include "elect_core.h"
+
+/* elect_core.c: things that go out */
+void elect_note(struct elect *, struct elect_out *, enum note_level, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void elect_alarm_set(struct elect *, struct elect_out *, enum elect_alarm, bool stands, const char *detail);
+void elect_beat_send(struct elect *, mono_t now, struct elect_out *);
+void elect_lease_publish(struct elect *, struct elect_out *);
+void elect_order_send(struct elect *, mono_t now, struct elect_out *);
+void elect_addresses(struct elect *, struct elect_out *, bool hold);
+
+/* elect_twin.c: what is known of the twin */
+void elect_hear(struct elect *, mono_t now, const struct beat *, struct elect_out *);
+void elect_paths_tick(struct elect *, mono_t now, struct elect_out *);
+bool elect_twin_heard(const struct elect *, mono_t now);  /* within `dead` */
+bool elect_twin_active(const struct elect *);		  /* when last heard */
+mono_t elect_sent_at(const struct elect *, uint64_t seq); /* 0: not known any more */
+
+/* elect_lease.c: until when we may send */
+void elect_lease_acked(struct elect *, mono_t now, struct elect_out *);
+void elect_lease_tick(struct elect *, mono_t now, struct elect_out *);
+void elect_lease_begin(struct elect *, mono_t now, struct elect_out *);
+bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbiter, operator */
+
+/* elect_role.c: who we are */
+void elect_become(struct elect *, mono_t now, enum elect_role, const char *cause, struct elect_out *);
+void elect_promote(struct elect *, mono_t now, const char *cause, struct elect_out *);
+void elect_yield(struct elect *, mono_t now, uint64_t epoch, const char *cause, struct elect_out *);
+void elect_role_tick(struct elect *, mono_t now, struct elect_out *);
+void elect_role_command(struct elect *, mono_t now, const struct elect_event *, struct elect_out *);
+bool elect_sync_up(const struct elect *, mono_t now);
+
+/* elect_switch.c: handing over, and going on alone */
+void elect_switch_command(struct elect *, mono_t now, uint64_t ticket, struct elect_out *);
+void elect_switch_tick(struct elect *, mono_t now, struct elect_out *);
+void elect_switch_done(struct elect *, mono_t now, struct elect_out *);
+void elect_offer(struct elect *, mono_t now, uint64_t position, const char *cause, struct elect_out *);
+void elect_leave(struct elect *, mono_t now, struct elect_out *);
+void elect_alone_tick(struct elect *, mono_t now, struct elect_out *);
+
+#endif

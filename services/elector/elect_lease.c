@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Until when may this node send.
+ *
+ *      our clock:   t_s  beat s sent ........ t_s + lease: we stop
+ *      twin's:           r_s >= t_s  heard .................. r_s + dead: it may promote
+ *
+ * dead > lease + margin, and clocks of a pair drift by far less than margin/dead; so an acknowledged beat
+ * buys `lease` from the moment it was *sent*, and no standby promotes on silence before that is over.
+ * The proof with all cases is in docs/decisions/0006-two-node-election.md.
+ *
+ * Without acknowledgements the lease may be extended only where elect_may_without_twin() says so, and
+ * only by a node that never let it run out: whoever slept has to listen first (`lapsed`).
+ */
+#include "elect_impl.h"
+
+bool
+elect_may_without_twin(const struct elect *e, mono_t now)
+{
+	if (!e->conf.pair || e->forced || e->goodbye)
+		return true;
+	if (now < e->grant_until)
+		return true;
+	if (now < e->deny_until)
+		return false;
+	return e->conf.policy == POLICY_PREFER_SERVICE;
+}
+
+static void
+extend(struct elect *e, mono_t until, enum elect_counter why, struct elect_out *out)
+{
+	if (until <= e->until)
+		return;
+	e->until = until;
+	e->count[why]++;
+}
+
+static void
+revive(struct elect *e, mono_t now, struct elect_out *out, const char *why)
+{
+	if (!e->lapsed || now >= e->until)
+		return;
+	e->lapsed = false;
+	elect_alarm_set(e, out, ELECT_ALARM_LEASE_LAPSED, false, NULL);
+	elect_alarm_set(e, out, ELECT_ALARM_WAITING, false, NULL);
+	elect_note(e, out, NOTE_INFO, "lease runs again why=%s", why);
+	elect_addresses(e, out, true);
+}
+
+void
+elect_lease_acked(struct elect *e, mono_t now, struct elect_out *out)
+{
+	mono_t sent = elect_sent_at(e, e->acked);
+
+	if (e->role != ELECT_ACTIVE || e->offering || e->acked < e->floor_seq || !sent)
+		return;
+	if (elect_twin_active(e))
+		return; /* it does not wait for us */
+	extend(e, sent + e->conf.lease, ELECT_C_LEASE_BY_TWIN, out);
+	revive(e, now, out, "twin");
+}
+
+static mono_t
+alone_until(const struct elect *e, mono_t now)
+{
+	mono_t until = now + e->conf.lease;
+	bool by_grant = now < e->grant_until && !e->forced && !e->goodbye;
+
+	return by_grant && e->grant_until < until ? e->grant_until : until;
+}
+
+/* Its beats come, but none of them has heard ours for a while: it will promote, so we must not go on alone. */
+static bool
+deaf(const struct elect *e)
+{
+	mono_t sent = elect_sent_at(e, e->acked);
+
+	return e->heard && (!sent || e->heard - sent > 3 * e->conf.heartbeat);
+}
+
+/* May the lease be extended now without an acknowledgement? */
+static bool
+alone_now(const struct elect *e, mono_t now)
+{
+	mono_t silence = elect_silence(e, now);
+
+	if (!elect_may_without_twin(e, now))
+		return false;
+	if (!e->conf.pair || e->goodbye)
+		return true;
+	if (e->lapsed)
+		return silence >= e->conf.probation || (e->forced && silence >= e->conf.dead);
+	if (!e->whole)
+		return true; /* the twin cannot promote */
+	return silence * 2 >= 3 * e->conf.heartbeat && (!deaf(e) || silence >= e->conf.dead);
+}
+
+void
+elect_lease_begin(struct elect *e, mono_t now, struct elect_out *out)
+{
+	e->until = 0;
+	e->lapsed = false;
+	if (elect_may_without_twin(e, now))
+		extend(e, alone_until(e, now), ELECT_C_LEASE_ALONE, out);
+	else
+		elect_lease_acked(e, now, out);
+}
+
+static void
+lapse(struct elect *e, mono_t now, struct elect_out *out)
+{
+	e->lapsed = true;
+	if (e->until) {
+		e->count[ELECT_C_LEASE_LAPSES]++;
+		elect_note(e, out, NOTE_WARN, "lease lapsed epoch=%llu late_ms=%lld",
+			   (unsigned long long)e->epoch, (long long)((now - e->until) / MONO_MS));
+		elect_alarm_set(e, out, ELECT_ALARM_LEASE_LAPSED, true, NULL);
+	}
+}
+
+void
+elect_lease_tick(struct elect *e, mono_t now, struct elect_out *out)
+{
+	if (e->role != ELECT_ACTIVE || e->offering)
+		return;
+	if (now >= e->until && !e->lapsed && e->conf.pair)
+		lapse(e, now, out);
+	if (alone_now(e, now)) {
+		extend(e, alone_until(e, now), ELECT_C_LEASE_ALONE, out);
+		revive(e, now, out, "alone");
+	} else if (e->lapsed && !elect_may_without_twin(e, now) && elect_silence(e, now) >= e->conf.dead) {
+		elect_alarm_set(e, out, ELECT_ALARM_WAITING, true, NULL);
+	}
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Handing over on purpose, and letting state-sync go on without the twin.
+ *
+ *   switchover   order: quiesce ──► state-sync: quiesced at position p (the twin holds p)
+ *                lease ends, addresses go, beats say OFFER p ──► twin: promotes at once
+ *                twin heard with a higher epoch ──► standby
+ *                anything late ──► called off: floor_seq rises, so that only a twin that has heard of the
+ *                                  calling-off, and is still standby, can revive our lease
+ *
+ *   going alone  state-sync asks (n) ──► whole = false, beats say so ──► twin acknowledges, or is silent for
+ *                longer than it needs to promote ──► order: alone = n
+ */
+#include "elect_impl.h"
+
+#include <stdio.h>
+
+static const char *
+switch_refusal(const struct elect *e, mono_t now)
+{
+	if (!e->conf.pair)
+		return "no twin is configured";
+	if (e->role != ELECT_ACTIVE)
+		return "this node is not active: ask the one that is";
+	if (e->quiescing || e->offering)
+		return "a switchover is under way";
+	if (!elect_sync_up(e, now))
+		return "state-sync does not answer";
+	if (!elect_twin_heard(e, now))
+		return "the twin does not answer";
+	if (!(e->twin.flags & BEAT_READY))
+		return "the twin's state-sync does not answer, or its store is not whole";
+	if (!e->whole)
+		return "the twin does not hold everything yet: wait until the pair is mirrored";
+	return NULL;
+}
+
+static void
+begin(struct elect *e, mono_t now, uint64_t ticket, struct elect_out *out)
+{
+	e->quiescing = true;
+	e->cancelled = false;
+	e->switch_from = now;
+	e->ticket = ticket;
+	snprintf(e->cause, sizeof e->cause, "%s", "planned switchover");
+	elect_note(e, out, NOTE_INFO, "switchover begins epoch=%llu", (unsigned long long)e->epoch);
+	elect_order_send(e, now, out);
+}
+
+void
+elect_switch_command(struct elect *e, mono_t now, uint64_t ticket, struct elect_out *out)
+{
+	const char *no = switch_refusal(e, now);
+
+	if (no)
+		out->answer(out, ticket, false, no);
+	else
+		begin(e, now, ticket, out);
+}
+
+/*
+ * From here on this node has no lease.  prefer-safety also waits until the lease published last is over by
+ * the clock, so that a worker that has not heard of its end cannot send under it (beat_flags: BEAT_OFFER).
+ */
+void
+elect_offer(struct elect *e, mono_t now, uint64_t position, const char *cause, struct elect_out *out)
+{
+	if (!e->quiescing)
+		e->switch_from = now;
+	e->quiescing = true;
+	e->offering = true;
+	e->offer_position = position;
+	if (e->conf.policy == POLICY_PREFER_SERVICE)
+		e->until = now;
+	e->count[ELECT_C_HANDOVERS]++;
+	elect_note(e, out, NOTE_INFO, "hands over epoch=%llu position=%llu cause=\"%s\"",
+		   (unsigned long long)e->epoch, (unsigned long long)position, cause);
+	elect_lease_publish(e, out);
+	elect_addresses(e, out, false);
+	elect_beat_send(e, now, out);
+	elect_beat_send(e, now, out); /* one may be lost, and time is short */
+}
+
+static void
+answer(struct elect *e, struct elect_out *out, bool ok, const char *text)
+{
+	if (e->ticket)
+		out->answer(out, e->ticket, ok, text);
+	e->ticket = 0;
+}
+
+static void
+call_off(struct elect *e, mono_t now, const char *why, struct elect_out *out)
+{
+	char text[128];
+
+	snprintf(text, sizeof text, "called off: %s", why);
+	elect_note(e, out, NOTE_WARN, "switchover called off why=\"%s\"", why);
+	e->count[ELECT_C_HANDOVERS_FAILED]++;
+	if (e->offering) {
+		e->floor_seq = e->seq + 1;
+		e->until = now;
+		e->lapsed = true;
+	}
+	e->quiescing = e->offering = false;
+	e->cancelled = true;
+	answer(e, out, false, text);
+	elect_order_send(e, now, out);
+	elect_beat_send(e, now, out);
+}
+
+void
+elect_switch_done(struct elect *e, mono_t now, struct elect_out *out)
+{
+	char text[96];
+
+	snprintf(text, sizeof text, "the twin is active in epoch %llu, %.1f ms after the command",
+		 (unsigned long long)e->epoch, (double)(now - e->switch_from) / MONO_MS);
+	answer(e, out, true, text);
+	e->switch_from = 0;
+}
+
+void
+elect_switch_tick(struct elect *e, mono_t now, struct elect_out *out)
+{
+	if (!e->quiescing || e->role != ELECT_ACTIVE)
+		return;
+	if (!e->offering) {
+		if (!elect_twin_heard(e, now))
+			call_off(e, now, "the twin does not answer any more", out);
+		else if (e->order.quiesce && e->status.quiesced && e->status.epoch == e->epoch && e->whole)
+			elect_offer(e, now, e->status.position, e->cause, out);
+		else if (now - e->switch_from > e->conf.handover_wait)
+			call_off(e, now, "state-sync did not come to rest in time", out);
+	} else if (now - e->switch_from > 2 * e->conf.handover_wait) {
+		call_off(e, now, "the twin did not take over in time", out);
+	}
+}
+
+void
+elect_leave(struct elect *e, mono_t now, struct elect_out *out)
+{
+	e->leaving = true;
+	if (e->role == ELECT_ACTIVE && !switch_refusal(e, now))
+		begin(e, now, 0, out);
+	else if (e->role != ELECT_ACTIVE)
+		for (int i = 0; i < 3; i++)
+			elect_beat_send(e, now, out); /* goodbye */
+}
+
+bool
+elect_may_leave(const struct elect *e)
+{
+	return !e->quiescing && !e->offering;
+}
+
+/* --- going on without the twin ------------------------------------------------------------------------ */
+
+static bool
+twin_cannot_promote(const struct elect *e, mono_t now)
+{
+	if (e->goodbye || (e->acked >= e->whole_seq && elect_twin_heard(e, now)))
+		return true;
+	return elect_silence(e, now) >= e->conf.dead + 2 * e->conf.heartbeat && elect_holds_lease(e, now);
+}
+
+void
+elect_alone_tick(struct elect *e, mono_t now, struct elect_out *out)
+{
+	const struct elect_status *s = &e->status;
+
+	if (e->role != ELECT_ACTIVE || !s->active || s->epoch != e->epoch || e->offering)
+		return;
+	if (s->mirrored && !s->ask) {
+		e->whole = true;
+		elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, false, NULL);
+		return;
+	}
+	if (!s->ask || s->ask <= e->alone)
+		return;
+	if (e->whole) {
+		e->whole = false;
+		e->whole_seq = e->seq + 1;
+		elect_beat_send(e, now, out);
+	}
+	if (!twin_cannot_promote(e, now))
+		return;
+	e->alone = s->ask;
+	e->count[ELECT_C_ALONE_GRANTED]++;
+	elect_note(e, out, NOTE_INFO, "state-sync may go on without the twin epoch=%llu",
+		   (unsigned long long)e->epoch);
+	elect_order_send(e, now, out);
+}

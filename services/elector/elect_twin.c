@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What is known of the twin: which of its heartbeats count, how long it has been silent, and what it has
+ * heard of us.
+ *
+ * Replays.  Within one life of the twin (`boot`) only a higher `seq` counts.  A heartbeat of another life
+ * counts only when it echoes a beat of ours that is younger than `dead`: a recording cannot.  Until then the
+ * stranger's number is echoed in every other beat of ours, so that a twin that really started anew proves
+ * itself within one round trip, and a replayer costs us nothing but that.
+ */
+#include "elect_impl.h"
+
+mono_t
+elect_sent_at(const struct elect *e, uint64_t seq)
+{
+	if (seq == 0 || seq > e->seq || e->seq - seq >= ELECT_SENT)
+		return 0;
+	return e->sent[seq % ELECT_SENT];
+}
+
+mono_t
+elect_silence(const struct elect *e, mono_t now)
+{
+	mono_t from = e->heard > e->quiet_from ? e->heard : e->quiet_from;
+
+	return now - from;
+}
+
+bool
+elect_twin_heard(const struct elect *e, mono_t now)
+{
+	return e->heard && now - e->heard < e->conf.dead && !e->goodbye;
+}
+
+bool
+elect_twin_active(const struct elect *e)
+{
+	return e->twin.role == ELECT_ACTIVE || e->twin.role == ELECT_PROMOTING;
+}
+
+static bool
+proven(const struct elect *e, mono_t now, const struct beat *b)
+{
+	mono_t sent = b->echo_boot == e->boot ? elect_sent_at(e, b->echo_seq) : 0;
+
+	return sent && now - sent < e->conf.dead;
+}
+
+static bool
+counts(struct elect *e, mono_t now, const struct beat *b)
+{
+	struct elect_path *path = &e->path[b->path];
+
+	if (b->boot == e->twin.boot) {
+		if (b->seq > path->seq) {
+			path->seq = b->seq;
+			path->heard = now;
+		}
+		if (b->seq > e->twin.seq)
+			return true;
+		e->count[ELECT_C_BEATS_DOUBLE]++;
+		return false;
+	}
+	if (!proven(e, now, b)) {
+		e->new_boot = b->boot;
+		e->new_seq = b->seq;
+		e->count[ELECT_C_BEATS_UNPROVEN]++;
+		return false;
+	}
+	for (unsigned i = 0; i < CONF_PATHS; i++)
+		e->path[i].seq = 0;
+	path->seq = b->seq;
+	path->heard = now;
+	return true;
+}
+
+static void
+note_ack(struct elect *e, const struct beat *b)
+{
+	if (b->echo_boot == e->boot && b->echo_seq <= e->seq && b->echo_seq > e->acked)
+		e->acked = b->echo_seq;
+}
+
+/* The twin's role and epoch against ours: a higher epoch always wins, whatever its holder is doing. */
+static void
+weigh(struct elect *e, mono_t now, struct elect_out *out)
+{
+	const struct beat *t = &e->twin;
+
+	if (t->epoch > e->top_epoch)
+		e->top_epoch = t->epoch;
+	if (e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING) {
+		if (t->epoch > e->epoch)
+			elect_yield(e, now, t->epoch, "the twin has a higher epoch", out);
+		return;
+	}
+	if (t->epoch > e->epoch)
+		e->epoch = t->epoch;
+	if (e->role == ELECT_START && elect_twin_active(e))
+		elect_become(e, now, ELECT_STANDBY, "the twin is active", out);
+}
+
+void
+elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *out)
+{
+	uint8_t role_before = e->twin.role;
+	bool first = !e->heard || b->boot != e->twin.boot;
+
+	if (!e->conf.pair || b->path >= e->conf.paths)
+		return;
+	if (b->side == e->conf.side || strcmp(b->node, e->conf.node) == 0) {
+		e->count[ELECT_C_BEATS_FOREIGN]++;
+		if (b->boot != e->boot) /* not our own, reflected */
+			elect_alarm_set(e, out, ELECT_ALARM_SAME_SIDE, true, b->node);
+		return;
+	}
+	if (!counts(e, now, b))
+		return;
+	e->count[ELECT_C_BEATS_HEARD]++;
+	e->twin = *b;
+	e->heard = now;
+	e->goodbye = b->flags & BEAT_GOODBYE;
+	e->forced = false;
+	if (b->boot == e->new_boot)
+		e->new_boot = 0;
+	elect_alarm_set(e, out, ELECT_ALARM_SAME_SIDE, false, NULL);
+	note_ack(e, b);
+	if (first)
+		elect_note(e, out, NOTE_INFO, "twin heard node=%s role=%s epoch=%llu", b->node,
+			   elect_role_name(b->role), (unsigned long long)b->epoch);
+	weigh(e, now, out);
+	elect_lease_acked(e, now, out);
+	elect_role_tick(e, now, out);
+	if (first || role_before != b->role)
+		elect_beat_send(e, now, out); /* it waits for our echo */
+}
+
+static void
+path_tick(struct elect *e, mono_t now, struct elect_path *p)
+{
+	mono_t from = p->heard > e->quiet_from ? p->heard : e->quiet_from;
+
+	p->down = now - from > 10 * e->conf.dead;
+	if (p->heard && now - p->heard < e->conf.dead)
+		p->down = false;
+}
+
+void
+elect_paths_tick(struct elect *e, mono_t now, struct elect_out *out)
+{
+	bool some = false, heard = elect_twin_heard(e, now);
+	bool silent = e->conf.pair && elect_silence(e, now) > 3 * e->conf.dead;
+
+	for (unsigned i = 0; i < e->conf.paths; i++) {
+		path_tick(e, now, &e->path[i]);
+		some |= e->path[i].down;
+	}
+	elect_alarm_set(e, out, ELECT_ALARM_PATH_DOWN, some && heard, NULL);
+	elect_alarm_set(e, out, ELECT_ALARM_TWIN_SILENT, silent || e->goodbye, e->goodbye ? "it said goodbye" : NULL);
+}
