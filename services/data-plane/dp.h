@@ -153,12 +153,15 @@ void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
 
 /*
  * Data sequence numbers are used only below a committed lease (design, 3).  While this node is active the
- * shell takes each wish, records it, and tells when it is committed.
+ * shell takes each wish, records it (below 0: removes the row), and tells when it is committed.
  */
 bool dp_ns_wanted(struct dp *, uint16_t *tunnel, uint16_t *session, uint32_t *below);
 void dp_ns_committed(struct dp *, uint16_t tunnel, uint16_t session, uint32_t below);
-/* Role or conversation changed: what is leased and not used is void, what is pending is asked again. */
-void dp_ns_restart(struct dp *);
+/*
+ * After every load and change of role.  What was pending is asked for again; under a new epoch what was
+ * leased and not used is void.
+ */
+void dp_ns_role(struct dp *, bool active, uint64_t epoch);
 
 struct dp_usage {
 	uint16_t tunnel, session;

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Down: from the core to a subscriber's tunnel.  The frame's head is written into the room before the
+ * packet, so that the packet itself is never copied.  Also what else leaves in a tunnel: frames of
+ * session-mgr (dp_inject).
+ */
+#include "dp_int.h"
+
+#include <string.h>
+
+#include "ip.h"
+#include "l2tp/l2tp.h"
+
+#define PPP_LCP 0xc021
+#define LCP_ECHO_REQUEST 9
+#define LCP_ECHO_REPLY 10
+#define IP4_DF 0x4000
+#define IP6_MTU_MIN 1280
+
+/* ---- frames --------------------------------------------------------------------------------------- */
+
+uint8_t *
+arena_room(struct dp *dp, uint32_t octets)
+{
+	uint32_t need = (octets + DP_HEADROOM + 15) & ~15u;
+	uint8_t *p = dp->arena + dp->arena_used;
+
+	if (need > DP_ARENA - dp->arena_used)
+		return NULL;
+	dp->arena_used += need;
+	return p + DP_HEADROOM;
+}
+
+/* The next Ns, if it is below the lease. */
+static bool
+ns_next(struct dp *dp, struct dp_session *s, uint16_t *ns)
+{
+	if ((int32_t)(s->ns_lease - s->ns_next) <= 0) {
+		ns_wish(dp, s);
+		return false;
+	}
+	*ns = (uint16_t)s->ns_next++;
+	if (s->ns_lease - s->ns_next <= DP_NS_LEASE / 2)
+		ns_wish(dp, s);
+	return true;
+}
+
+/* Nr is reserved in data messages: 0 (RFC 2661, 3.1). */
+static void
+sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s, uint16_t ns, uint16_t bits)
+{
+	put_u16(b, (uint16_t)(L2TP_BIT_S | bits | 2));
+	put_u16(b + 2, t->peer_id);
+	put_u16(b + 4, s->peer_session);
+	put_u16(b + 6, ns);
+	put_u16(b + 8, 0);
+}
+
+static uint8_t
+tos_down(const struct dp *dp, const struct dp_tunnel *t, uint8_t inner)
+{
+	/* RFC 6040, 4.1: normal mode where the peer knows it (RFC 9601), else compatibility mode. */
+	return (uint8_t)((dp->dscp_copy ? inner & 0xfc : 0) | (t->ecn ? inner & 3 : 0));
+}
+
+static inline void
+frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
+{
+	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
+}
+
+static enum dp_drop __attribute__((noinline))
+frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
+		uint8_t proto, uint8_t tos)
+{
+	uint32_t ppp = s->head_len - 6u; /* octets of address, control and protocol */
+	uint16_t ns;
+
+	if (!ns_next(dp, s, &ns))
+		return DP_DROP_NS_LEASE;
+	memcpy(ip - ppp, s->head + 16 - ppp, ppp);
+	ip[-1] = proto;
+	sequenced_head(ip - ppp - 10, t, s, ns, 0);
+	frame_note(dp, s, ip - ppp - 10, len + ppp + 10, tos);
+	return DP_OK;
+}
+
+enum dp_drop
+frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len, uint8_t proto)
+{
+	uint8_t tos = tos_down(dp, t, proto == PPP_IPV4 ? ip[1] : ip6_tos(ip));
+
+	if (dp->out.frames == DP_FRAMES)
+		return DP_DROP_NO_ROOM;
+	if (s->flags & S_SEQ_TX) {
+		enum dp_drop why = frame_sequenced(dp, s, t, ip, len, proto, tos);
+		if (why)
+			return why;
+	} else {
+		memcpy(ip - 16, s->head, 16);
+		ip[-1] = proto;
+		put_u16(ip - s->head_len + 2, t->peer_id);
+		frame_note(dp, s, ip - s->head_len, len + s->head_len, tos);
+	}
+	s->out_packets++;
+	s->out_octets += len;
+	dp->count[DP_COUNT_DOWN_FRAMES]++;
+	dp->count[DP_COUNT_DOWN_OCTETS] += len;
+	return DP_OK;
+}
+
+/* ---- packets -------------------------------------------------------------------------------------- */
+
+static inline uint32_t
+route(const struct dp *dp, const struct dp_packet *k)
+{
+	if (k->len >= 20 && k->p[0] >> 4 == 4)
+		return fib_find(&dp->v4, (uint64_t)get_u32(k->p + 16) << 32, 0);
+	if (k->len >= 40 && k->p[0] >> 4 == 6)
+		return fib_find(&dp->v6, (uint64_t)get_u32(k->p + 24) << 32 | get_u32(k->p + 28),
+				(uint64_t)get_u32(k->p + 32) << 32 | get_u32(k->p + 36));
+	return FIB_NONE;
+}
+
+static inline const void *
+route_hint(const struct dp *dp, const struct dp_packet *k)
+{
+	if (k->len >= 20 && k->p[0] >> 4 == 4)
+		return fib_hint(&dp->v4, (uint64_t)get_u32(k->p + 16) << 32, 0);
+	if (k->len >= 40)
+		return fib_hint(&dp->v6, (uint64_t)get_u32(k->p + 24) << 32 | get_u32(k->p + 28),
+				(uint64_t)get_u32(k->p + 32) << 32 | get_u32(k->p + 36));
+	return k->p;
+}
+
+static enum dp_drop __attribute__((noinline))
+too_big4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
+	 unsigned limit)
+{
+	if (!(get_u16(ip + 6) & IP4_DF))
+		return fragment4(dp, s, t, ip, len, limit);
+	if (dp->icmp_too_big)
+		icmp_too_big(dp, now, s, ip, len, limit);
+	return DP_DROP_TOO_BIG;
+}
+
+/*
+ * The kernel checked the header already, and took one off the TTL as a router.  So do we: the TUN is a
+ * link between two routers, except for a client's own packets.
+ */
+static inline enum dp_drop
+down4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len)
+{
+	uint32_t ihl = (ip[0] & 15u) * 4, total = get_u16(ip + 2);
+	unsigned limit = s->mtu < t->room ? s->mtu : t->room;
+
+	if (ihl < 20 || ihl > len)
+		return DP_DROP_IP_HEADER;
+	if (total < ihl || total > len)
+		return DP_DROP_IP_LENGTH;
+	if (ip[8] <= 1 && !(s->flags & S_CLIENT)) {
+		icmp_time_exceeded(dp, now, s, ip, total, true);
+		return DP_DROP_TTL;
+	}
+	if (ip[9] == IP_TCP && dp->mss_clamp && !(get_u16(ip + 6) & 0x1fff) &&
+	    tcp_clamp(ip + ihl, total - ihl, (uint16_t)(limit - 40)))
+		dp->count[DP_COUNT_MSS_CLAMPED]++;
+	if (total > limit)
+		return too_big4(dp, now, s, t, ip, total, limit);
+	if (!(s->flags & S_CLIENT))
+		ip4_ttl_down(ip);
+	return frame_ip(dp, s, t, ip, total, PPP_IPV4);
+}
+
+static enum dp_drop
+down6(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len)
+{
+	uint32_t total = 40u + get_u16(ip + 4);
+	unsigned limit = s->mtu < t->room ? s->mtu : t->room;
+
+	if (limit < IP6_MTU_MIN)
+		limit = IP6_MTU_MIN; /* RFC 8200, 5: no link may be smaller */
+	if (total > len)
+		return DP_DROP_IP_LENGTH;
+	if (ip[24] == 0xff)
+		return DP_DROP_MULTICAST;
+	if (ip[7] <= 1 && !(s->flags & S_CLIENT)) {
+		icmp_time_exceeded(dp, now, s, ip, total, true);
+		return DP_DROP_TTL;
+	}
+	if (ip[6] == IP_TCP && dp->mss_clamp && tcp_clamp(ip + 40, total - 40, (uint16_t)(limit - 60)))
+		dp->count[DP_COUNT_MSS_CLAMPED]++;
+	if (total > limit) {
+		if (dp->icmp_too_big)
+			icmp_too_big(dp, now, s, ip, total, limit);
+		return DP_DROP_TOO_BIG;
+	}
+	if (!(s->flags & S_CLIENT))
+		ip[7]--;
+	return frame_ip(dp, s, t, ip, total, PPP_IPV6);
+}
+
+static enum dp_drop
+no_route(const struct dp_packet *k)
+{
+	unsigned version = k->len ? k->p[0] >> 4 : 0;
+
+	if (version != 4 && version != 6)
+		return DP_DROP_IP_VERSION;
+	if (k->len < (version == 4 ? 20u : 40u))
+		return DP_DROP_IP_SHORT;
+	if (version == 4 ? k->p[16] >= 224 : k->p[24] == 0xff)
+		return DP_DROP_MULTICAST;
+	return DP_DROP_NO_ROUTE;
+}
+
+static inline void
+judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct dp_verdict *v)
+{
+	struct dp_session *s = to == FIB_NONE ? NULL : session_at(dp, to);
+	const struct dp_tunnel *t = s ? dp->tunnel[s->key >> 16] : NULL;
+	const uint16_t need = S_UP | S_FORWARDING | (k->len && k->p[0] >> 4 == 4 ? S_V4 : S_V6);
+	enum dp_drop why;
+
+	v->p = k->p;
+	v->len = k->len;
+	v->tunnel = s ? (uint16_t)(s->key >> 16) : 0;
+	v->session = s ? (uint16_t)s->key : 0;
+	if (!s)
+		why = no_route(k);
+	else if (!t)
+		why = DP_DROP_NO_TUNNEL;
+	else if ((s->flags & need) != need)
+		why = DP_DROP_NOT_FORWARDING;
+	else if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX || (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
+		v->act = DP_HAND;
+		v->reason = DP_OK;
+		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
+		return;
+	} else {
+		why = k->p[0] >> 4 == 4 ? down4(dp, now, s, t, k->p, k->len) : down6(dp, now, s, t, k->p, k->len);
+	}
+	v->act = why ? DP_DROP : DP_FORWARD;
+	v->reason = (uint8_t)why;
+	if (why)
+		drop_count(dp, s, why);
+}
+
+void
+dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n, struct dp_verdict *verdict)
+{
+	uint32_t to[DP_BATCH];
+
+	out_reset(dp);
+	dp->count[DP_COUNT_DOWN_PACKETS] += n;
+	for (unsigned i = 0; i < n; i++)
+		__builtin_prefetch(route_hint(dp, &in[i]));
+	for (unsigned i = 0; i < n; i++) {
+		to[i] = route(dp, &in[i]);
+		if (to[i] != FIB_NONE) {
+			struct dp_session *s = session_at(dp, to[i]);
+			__builtin_prefetch(s);
+			__builtin_prefetch(&s->out_packets, 1);
+		}
+	}
+	for (unsigned i = 0; i < n; i++)
+		judge(dp, now, &in[i], to[i], &verdict[i]);
+}
+
+/* ---- frames of session-mgr ---------------------------------------------------------------------- */
+
+static struct dp_verdict
+refused(struct dp *dp, struct dp_verdict v, enum dp_drop why)
+{
+	v.act = DP_DROP;
+	v.reason = (uint8_t)why;
+	if (why != DP_DROP_NS_LEASE) /* that one is tried again */
+		dp->drop[why]++;
+	return v;
+}
+
+/* RFC 2661, 3.1: echoes that keep a link alive should have priority. */
+static uint16_t
+priority(struct span frame)
+{
+	if (frame.len < 3 || get_u16(frame.p) != PPP_LCP)
+		return 0;
+	return frame.p[2] == LCP_ECHO_REQUEST || frame.p[2] == LCP_ECHO_REPLY ? L2TP_BIT_P : 0;
+}
+
+/* Address and control always, protocol in two octets: what LCP needs before and after (RFC 1661, 6.5, 6.6). */
+struct dp_verdict
+dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
+{
+	struct dp_session *s = session_find(dp, session_key(tunnel, session));
+	const struct dp_tunnel *t = dp->tunnel[tunnel];
+	struct dp_verdict v = { .tunnel = tunnel, .session = session };
+	uint32_t head = 6 + 2;
+	uint16_t ns = 0;
+	uint8_t *p;
+
+	out_reset(dp);
+	if (!s || !t || !cold_of(dp, s)->has_call || s->peer_session == 0 || frame.len < 2 ||
+	    frame.len > DP_PACKET_MAX - 64)
+		return refused(dp, v, DP_DROP_INJECT_BAD);
+	if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX || (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
+		v.act = DP_HAND;
+		v.worker = (uint16_t)(session % dp->workers);
+		return v;
+	}
+	if (s->flags & S_SEQ_TX) {
+		if (!ns_next(dp, s, &ns))
+			return refused(dp, v, DP_DROP_NS_LEASE);
+		head += 4;
+	}
+	p = arena_room(dp, head + (uint32_t)frame.len);
+	if (!p)
+		return refused(dp, v, DP_DROP_NO_ROOM);
+	struct wr w = wr_of(p, head + frame.len);
+	uint16_t bits = priority(frame);
+	wr_u16(&w, (uint16_t)(bits | (s->flags & S_SEQ_TX ? L2TP_BIT_S : 0) | 2));
+	wr_u16(&w, t->peer_id);
+	wr_u16(&w, s->peer_session);
+	if (s->flags & S_SEQ_TX)
+		wr_u32(&w, (uint32_t)ns << 16);
+	wr_u16(&w, 0xff03);
+	wr_bytes(&w, frame.p, frame.len);
+	frame_note(dp, s, p, (uint32_t)wr_len(&w), 0);
+	dp->count[DP_COUNT_INJECTED]++;
+	v.act = DP_FORWARD;
+	return v;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Inside the packet path: the tables and the small functions its files share.  Nobody else includes this.
+ */
+#ifndef TWIN_DP_INT_H
+#define TWIN_DP_INT_H
+
+#include "bucket.h"
+#include "dp.h"
+#include "fib.h"
+
+/* What a session may do, and knows.  The first line of both directions asks for some of these at once. */
+enum {
+	S_UP = 1,	  /* call established */
+	S_FORWARDING = 2, /* subscriber row says so */
+	S_V4 = 4,
+	S_V6 = 8,
+	S_CHECK = 16,	  /* source check */
+	S_CLIENT = 32,	  /* the PPP client end: a host, not a router */
+	S_SEQ_TX = 64,	  /* we send Ns */
+	S_SEQ_MUST = 128, /* Sequencing Required: the peer has to as well */
+	S_SEQ_FOLLOW = 256, /* as LAC: do as the LNS does (RFC 2661, 5.4) */
+	S_NR_KNOWN = 512,
+	S_MINE = 1024,	  /* this worker owns its sequence numbers */
+	S_WISHING = 2048, /* in the list of lease wishes */
+};
+
+/* Line 0: what a packet is judged by.  Line 1: what it leaves behind. */
+struct dp_session {
+	uint32_t key;  /* tunnel << 16 | session, ours */
+	uint32_t ipv4; /* as it stands in the packet */
+	uint16_t flags;
+	uint16_t mtu;
+	uint16_t peer_session;
+	uint8_t head_len;     /* octets of head[] used, at its end */
+	uint8_t reserved;
+	uint64_t v6, v6_mask; /* first halves of the prefixes, as they stand in the packet */
+	uint64_t pd, pd_mask;
+	uint8_t head[16];     /* L2TP and PPP header of an unsequenced frame, IPv4's protocol number */
+
+	uint64_t in_packets, in_octets, out_packets, out_octets, drops;
+	uint32_t ns_next, ns_lease; /* next Ns to send; those below ns_lease may be */
+	uint16_t nr, nr_late;	    /* expected next; what would follow the last late one */
+	uint16_t late_run;
+	uint16_t padding;
+	uint32_t index;
+};
+_Static_assert(sizeof(struct dp_session) == 128, "a session is two lines");
+
+struct dp_claim {
+	uint64_t hi, lo;
+	uint8_t family, len;
+};
+
+/* What a call touches, not a packet. */
+struct dp_cold {
+	bool used, has_call, has_sub;
+	bool acfc, pfc;
+	bool keep_call, keep_sub; /* named by the load that is going on */
+	uint8_t role;
+	uint32_t ns_wanted; /* lease asked for, not committed; 0: none */
+	struct bucket punt, icmp;
+	uint64_t told; /* in + out + drops when last told */
+	uint32_t local4;
+	uint64_t local_iid;
+	struct dp_claim *claim;
+	unsigned claims;
+};
+
+struct dp_tunnel {
+	struct dp_ends ends;
+	uint16_t peer_id;
+	uint16_t room; /* largest IP packet that its path carries */
+	bool ecn;      /* RFC 9601: outer ECN may be set */
+	bool keep;
+	struct bucket punt;
+};
+
+#define PAGE_SESSIONS 1024
+#define PAGES 1024
+
+/* tunnel << 16 | session → index + 1 */
+struct dp_slot {
+	uint32_t key, who;
+};
+
+/* Rate limits of peer addresses: a fixed table, so that spoofed ones cost no memory. */
+#define PEER_SETS 1024
+#define PEER_WAYS 4
+struct dp_peer {
+	struct dp_addr addr;
+	struct bucket bucket;
+	mono_t used;
+};
+
+#define DP_ARENA (256 * 1024)
+#define DP_GONE 4096 /* final counters of sessions that ended, kept for the next report */
+
+struct dp_dial {
+	char user[CONF_TEXT];
+	struct ip_prefix routes[8];
+	unsigned route_count;
+};
+
+struct dp {
+	uint64_t seed;
+	unsigned worker, workers;
+	bool mss_clamp, dscp_copy, source_check, icmp_too_big;
+	struct rate session_rate, tunnel_rate, peer_rate, icmp_rate;
+
+	struct dp_slot *slot;
+	uint32_t slots, slots_used;
+	unsigned slot_shift;
+	struct fib v4, v6;
+	struct dp_session *page[PAGES];
+	struct dp_cold *cold[PAGES];
+	uint32_t sessions, top; /* in use; indexes ever given out */
+	uint32_t *free_list;
+	uint32_t frees, free_cap;
+	struct dp_tunnel *tunnel[65536];
+	uint32_t tunnels;
+
+	bool active;		 /* leases may be asked for */
+	uint64_t epoch;
+	uint32_t *wish, *orphan; /* keys: whose lease runs low; whose lease has no call any more */
+	uint32_t wishes, wish_cap, orphans, orphan_cap;
+
+	uint32_t usage_at;
+	struct dp_usage *gone;
+	unsigned gones;
+
+	struct dp_dial dial[CONF_DIALS];
+	unsigned dials;
+
+	uint64_t drop[DP_DROPS], count[DP_COUNTS];
+	struct dp_out out;
+	uint32_t arena_used;
+	struct dp_peer peer[PEER_SETS][PEER_WAYS];
+	uint8_t arena[DP_ARENA] __attribute__((aligned(64)));
+};
+
+static inline uint32_t
+session_key(uint16_t tunnel, uint16_t session)
+{
+	return (uint32_t)tunnel << 16 | session;
+}
+
+static inline struct dp_session *
+session_at(const struct dp *dp, uint32_t index)
+{
+	return &dp->page[index / PAGE_SESSIONS][index % PAGE_SESSIONS];
+}
+
+static inline struct dp_cold *
+cold_of(const struct dp *dp, const struct dp_session *s)
+{
+	return &dp->cold[s->index / PAGE_SESSIONS][s->index % PAGE_SESSIONS];
+}
+
+static inline struct dp_slot *
+slot_hint(const struct dp *dp, uint32_t key)
+{
+	return &dp->slot[(key * 0x9e3779b97f4a7c15u) >> dp->slot_shift];
+}
+
+/* NULL: no such session. */
+static inline struct dp_session *
+session_find(const struct dp *dp, uint32_t key)
+{
+	uint32_t at = (uint32_t)(slot_hint(dp, key) - dp->slot);
+
+	while (dp->slot[at].who) {
+		if (dp->slot[at].key == key)
+			return session_at(dp, dp->slot[at].who - 1);
+		at = (at + 1) & (dp->slots - 1);
+	}
+	return NULL;
+}
+
+static inline void
+drop_count(struct dp *dp, struct dp_session *s, enum dp_drop why)
+{
+	dp->drop[why]++;
+	if (s)
+		s->drops++;
+}
+
+static inline void
+out_reset(struct dp *dp)
+{
+	dp->out.frames = dp->out.packets = 0;
+	dp->arena_used = 0;
+}
+
+/* Octets of this batch's own, with DP_HEADROOM before them; NULL: none left. */
+uint8_t *arena_room(struct dp *, uint32_t octets);
+/*
+ * The frame around an IP packet (`proto` 0x21 or 0x57) that has room before it; counts what left.  0, or why not.
+ */
+enum dp_drop frame_ip(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *ip, uint32_t len,
+		      uint8_t proto);
+
+/* ICMP to the subscriber (up) or to the core (down).  `p` is the packet as it came. */
+void icmp_time_exceeded(struct dp *, mono_t now, struct dp_session *, const uint8_t *p, uint32_t len, bool to_core);
+void icmp_too_big(struct dp *, mono_t now, struct dp_session *, const uint8_t *p, uint32_t len, unsigned mtu);
+enum dp_drop fragment4(struct dp *, struct dp_session *, const struct dp_tunnel *, const uint8_t *p, uint32_t len,
+		       unsigned mtu);
+
+/* RFC 2661, 5.4: judges a received Ns.  false: drop it. */
+bool seq_take(struct dp *, struct dp_session *, uint16_t ns);
+/* As LAC: the LNS turned sequencing on or off. */
+void seq_follow(struct dp *, struct dp_session *, bool has_seq);
+/* Puts the session on the list of wishes if its lease runs low. */
+void ns_wish(struct dp *, struct dp_session *);
+/* The lease row of a call that is gone: to be removed by its owner. */
+void ns_orphan(struct dp *, uint32_t key);
+
+/* May one more control frame pass?  0, or which limit it met. */
+enum dp_drop punt_limit(struct dp *, mono_t now, struct dp_session *, struct dp_tunnel *, const struct dp_addr *peer);
+
+#endif
