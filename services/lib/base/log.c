@@ -2,7 +2,7 @@
 /* Lines to stderr, one write(2) each.  See log.h. */
 #include "base/log.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +54,15 @@ stamp(char *out, size_t cap, enum note_level level)
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
+/* A pipe whose reader sleeps would put us to sleep as well; a writable one has room for a whole line. */
+static bool
+would_take(void)
+{
+	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
 void
 log_note(enum note_level level, const char *text)
 {
@@ -66,7 +75,7 @@ log_note(enum note_level level, const char *text)
 	for (; *text && n < sizeof line - 1; text++)
 		line[n++] = (uint8_t)*text < 0x20 || *text == 0x7f ? '?' : *text;
 	line[n++] = '\n';
-	if (write(STDERR_FILENO, line, n) != (ssize_t)n)
+	if (!would_take() || write(STDERR_FILENO, line, n) != (ssize_t)n)
 		log_state.dropped++;
 }
 
