@@ -20,7 +20,7 @@
  * event asks for, and call after the step has returned.
  *
  * Every step returns true when the link's snapshot (ppp_link_save) changed, i.e. when it must be
- * recorded before what was sent may leave.  Frames that reveal no state say so (Echo, RA).
+ * recorded before what was sent may leave.  Frames that reveal no state say so (Echo).
  */
 #ifndef TWIN_PPP_H
 #define TWIN_PPP_H
@@ -92,7 +92,7 @@ struct ppp_conf {
 	uint8_t echo_failures;	  /* unanswered in a row: the peer is dead; 0: never */
 	uint32_t restart_ms;	  /* 3000 */
 	uint8_t max_configure, max_terminate, max_failure; /* 10, 2, 5 */
-	uint32_t auth_ms;	  /* whole authentication phase; 0: no limit */
+	uint32_t auth_ms;	  /* whole authentication phase; 0: 30000 */
 	uint32_t chap_again_ms;	  /* rechallenge while open; 0: never */
 	bool ipv4, ipv6;	  /* NCPs to run */
 	bool ask_dns;		  /* client: RFC 1877 options */
@@ -132,7 +132,7 @@ enum ppp_event_kind {
 	PPP_EV_AUTH_OK,	 /* .auth: we were accepted by the peer (of_peer false), or the peer by us (true) */
 	PPP_EV_NETWORK,	 /* network phase: answer with ppp_link_network */
 	PPP_EV_NET_UP,	 /* .net */
-	PPP_EV_NET_DOWN, /* .net.cp */
+	PPP_EV_NET_DOWN, /* .net.cp; may come without an UP before it */
 	PPP_EV_FINISHED, /* .cause: the call can be cleared; once per ppp_link_up */
 	PPP_EV_FAULT,	 /* .fault: something to count */
 };
@@ -207,7 +207,7 @@ struct ppp_fsm {
 	uint8_t restarts;  /* RFC 1661, 4.6: restart counter */
 	uint8_t id;	   /* of the last Configure- or Terminate-Request sent */
 	uint8_t awaiting;  /* its answer has not come */
-	uint8_t naks_sent, naks_rcvd, naks_total;
+	uint8_t naks_sent, naks_rcvd;
 	uint8_t ask;	   /* bit per option of ours that we (still) ask for; each protocol's own meaning */
 };
 
@@ -244,15 +244,16 @@ struct ppp_link {
 	struct ppp_auth_side check, prove; /* of the peer by us; of us by the peer */
 	struct ppp_net net;
 	struct ppp_echo echo;
-	mono_t auth_due, ra_due, prej_at;
+	mono_t auth_due, ra_due, ra_at, prej_at;
 	uint32_t local4, peer4, dns4[2]; /* being negotiated */
 	uint64_t local_iid, peer_iid;
-	struct ppp_cause cause;
+	struct ppp_cause cause;	  /* why the link ends */
+	struct ppp_cause trouble; /* why an NCP ended last */
 	uint8_t phase;
 	uint8_t ids;	  /* last identifier given to Code-Reject, Protocol-Reject */
 	uint8_t loops;	  /* signs of a looped-back link */
 	uint8_t prejs, ras;
-	uint8_t flags;	  /* LINK_* of link.c */
+	uint8_t flags;	  /* LINK_* of link.h */
 	uint8_t dirty;
 };
 
