@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The node itself: pair, alarms, counters, tables. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "meanings.h"
+#include "out.h"
+#include "rows.pb-c.h"
+#include "show.h"
+#include "text.h"
+
+/* ---- cluster ---- */
+
+static void
+add_status(json_t *all, struct node *n, const char *process, const char *key)
+{
+	const char *words[] = { "status" };
+	json_t *o = node_ask_json(n, process, words, 1);
+
+	if (o)
+		json_object_set(all, key, o);
+	else
+		json_object_set_new(all, key, json_string("does not answer"));
+	json_decref(o);
+}
+
+static json_t *
+store_part(struct node *n)
+{
+	struct store_meta m = store_meta_read(node_view(n));
+	json_t *o = json_object();
+
+	out_set_text(o, "written-by", m.node);
+	json_object_set_new(o, "position", json_integer((json_int_t)m.position));
+	json_object_set_new(o, "epoch", json_integer((json_int_t)m.epoch));
+	json_object_set_new(o, "mirrored", json_boolean(m.mirrored));
+	return o;
+}
+
+int
+show_cluster(struct node *n, const char *const *words, unsigned count)
+{
+	json_t *all;
+
+	if (count)
+		return usage_error("show cluster takes no further word: '%s'", words[0]);
+	all = json_object();
+	add_status(all, n, "elector", "election");
+	add_status(all, n, "state-sync", "mirror");
+	json_object_set_new(all, "store", store_part(n));
+	out_sections(all);
+	return DONE;
+}
+
+/* ---- alarms ---- */
+
+struct alarm_walk {
+	struct arena arena;
+	json_t *list;
+	uint64_t now;
+};
+
+static bool
+alarm_row(void *arg, struct span key, struct span row)
+{
+	struct alarm_walk *w = arg;
+	const Row__Alarm *a = row_unpack(&w->arena, TABLE_ALARM, row);
+	const struct alarm_info *info = a ? meaning_of_alarm(a->name) : NULL;
+	json_t *o = json_object();
+
+	if (a) {
+		out_set_text(o, "alarm", a->name);
+		out_set_text(o, "process", a->process);
+		out_set_number(o, "standing-since", a->since);
+		out_set_text(o, "detail", a->detail);
+	}
+	if (info) {
+		out_set_text(o, "happened", info->happened);
+		out_set_text(o, "means", info->means);
+		out_set_text(o, "to-do", info->todo);
+	}
+	if (json_object_size(o))
+		json_array_append(w->list, o);
+	json_decref(o);
+	arena_reset(&w->arena);
+	return true;
+}
+
+int
+show_alarms(struct node *n, const char *const *words, unsigned count)
+{
+	struct alarm_walk w = { .list = json_array() };
+	json_t *all = json_object();
+
+	if (count)
+		return usage_error("show alarms takes no further word: '%s'", words[0]);
+	arena_init(&w.arena, 0);
+	store_each(node_view(n), TABLE_ALARM, alarm_row, &w);
+	arena_fini(&w.arena);
+	if (json_array_size(w.list) == 0 && !out_json)
+		puts("no alarm stands");
+	json_object_set_new(all, "alarms", w.list);
+	out_sections(all);
+	return DONE;
+}
+
+/* ---- counters ---- */
+
+struct counter_walk {
+	struct arena arena;
+	struct out_table *out;
+	const char *process, *word;
+	bool all;
+};
+
+static const struct out_col counter_cols[] = {
+	{ "PROCESS", OUT_TEXT, false },
+	{ "COUNTER", OUT_TEXT, false },
+	{ "VALUE", OUT_NUMBER, false },
+	{ "MEANING", OUT_TEXT, true },
+};
+
+static bool
+counter_row(void *arg, struct span key, struct span row)
+{
+	struct counter_walk *w = arg;
+	const Row__Counters *c = row_unpack(&w->arena, TABLE_COUNTERS, row);
+
+	if (!c || (w->process && strncmp(c->process, w->process, strlen(w->process)) != 0)) {
+		arena_reset(&w->arena);
+		return true;
+	}
+	for (size_t i = 0; i < c->n_name && i < c->n_value; i++) {
+		if ((c->value[i] == 0 && !w->all) || (w->word && !strstr(c->name[i], w->word)))
+			continue;
+		const char *meaning = meaning_of_counter(c->process, c->name[i]);
+		out_row(w->out);
+		out_text(w->out, c->process);
+		out_text(w->out, c->name[i]);
+		out_number(w->out, c->value[i], NULL);
+		out_text(w->out, meaning ? meaning : "");
+	}
+	arena_reset(&w->arena);
+	return true;
+}
+
+int
+show_counters(struct node *n, const char *const *words, unsigned count)
+{
+	struct counter_walk w = { 0 };
+
+	if (count && strcmp(words[count - 1], "all") == 0) {
+		w.all = true;
+		count--;
+	}
+	if (count > 2)
+		return usage_error("show counters [PROCESS [TEXT]] [all]: one word too many: '%s'", words[2]);
+	w.process = count > 0 ? words[0] : NULL;
+	w.word = count > 1 ? words[1] : NULL;
+	arena_init(&w.arena, 0);
+	w.out = out_table_new("counters", counter_cols, sizeof counter_cols / sizeof counter_cols[0]);
+	store_each(node_view(n), TABLE_COUNTERS, counter_row, &w);
+	out_table_end(w.out, "no counter has moved (show counters all lists those at zero)");
+	arena_fini(&w.arena);
+	return DONE;
+}
+
+/* ---- tables ---- */
+
+static const struct out_col table_cols[] = {
+	{ "TABLE", OUT_TEXT, false },
+	{ "ROWS", OUT_NUMBER, false },
+	{ "OWNER", OUT_TEXT, false },
+	{ "A ROW IS", OUT_TEXT, true },
+};
+
+int
+show_tables(struct node *n, const char *const *words, unsigned count)
+{
+	static const char *const owner[] = { "tunnel-ctl", "session-mgr", "data-plane", "state-sync" };
+	struct store_view *v;
+	struct out_table *o;
+
+	if (count)
+		return usage_error("show tables takes no further word: '%s'", words[0]);
+	v = node_view(n);
+	o = out_table_new("tables", table_cols, sizeof table_cols / sizeof table_cols[0]);
+	for (unsigned t = 0; t < TABLE_MAX; t++) {
+		const struct table_info *i = table_info(t);
+		if (!i)
+			continue;
+		out_row(o);
+		out_text(o, i->name);
+		out_number(o, store_count(v, t), NULL);
+		out_text(o, owner[i->owner]);
+		out_text(o, i->sentence);
+	}
+	out_table_end(o, "no tables");
+	return DONE;
+}
+
+/* ---- the sentences, for docs/operations ---- */
+
+static void
+print_counters(void)
+{
+	for (const struct meaning_set *s = meaning_sets(); s->counters; s++) {
+		printf("\n## %s%s%s\n\n| counter | meaning |\n|---|---|\n", s->process, *s->process ? ": " : "", s->what);
+		for (unsigned i = 0; i < s->n; i++)
+			printf("| `%s` | %s |\n", s->counters[i].name, s->counters[i].sentence);
+	}
+}
+
+static void
+print_alarms(void)
+{
+	for (const struct alarm_set *s = alarm_sets(); s->alarms; s++) {
+		printf("\n## %s\n\n| alarm | what happened | what it means | what to do |\n|---|---|---|---|\n", s->process);
+		for (unsigned i = 0; i < s->n; i++)
+			printf("| `%s` | %s | %s | %s |\n", s->alarms[i].name, s->alarms[i].happened,
+			       s->alarms[i].means, s->alarms[i].todo);
+	}
+}
+
+int
+help_meanings(struct node *n, const char *const *words, unsigned count)
+{
+	if (count == 1 && strcmp(words[0], "counters") == 0)
+		print_counters();
+	else if (count == 1 && strcmp(words[0], "alarms") == 0)
+		print_alarms();
+	else
+		return usage_error("meanings wants counters or alarms");
+	return DONE;
+}
