@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kinds of numbers in codes.def.  Private to the codec; l2tp.h has a function for each kind that
- * others need.
+ * The kinds of numbers in codes.def.  Private to the codec; l2tp.h has a function for each kind
+ * that others need.
  */
 #ifndef TWIN_L2TP_CODES_H
 #define TWIN_L2TP_CODES_H

@@ -92,8 +92,12 @@ l2tp_hdr_write(struct wr *w, const struct l2tp_hdr *h, size_t payload_len)
 void
 l2tp_zlb_write(struct wr *w, uint16_t tunnel, uint16_t ns, uint16_t nr)
 {
-	const struct l2tp_hdr h = { .control = true, .has_len = true, .has_seq = true,
-				    .tunnel = tunnel, .ns = ns, .nr = nr };
+	const struct l2tp_hdr h = { .control = true,
+				    .has_len = true,
+				    .has_seq = true,
+				    .tunnel = tunnel,
+				    .ns = ns,
+				    .nr = nr };
 
 	l2tp_hdr_write(w, &h, 0);
 }

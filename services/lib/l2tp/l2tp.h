@@ -45,17 +45,18 @@ enum l2tp_fault {
 };
 
 /* Texts for logs and displays; never NULL, "unknown" where the number is none of ours. */
-const char *l2tp_msg_name(unsigned type);			/* "SCCRQ", "ZLB" */
-const char *l2tp_avp_name(unsigned vendor, unsigned type);	/* "Host Name" */
-const char *l2tp_fault_name(enum l2tp_fault fault);		/* "AVP_LENGTH" */
-const char *l2tp_fault_counter(enum l2tp_fault fault);		/* "l2tp_avp_length" */
+const char *l2tp_msg_name(unsigned type);		   /* "SCCRQ", "ZLB" */
+const char *l2tp_avp_name(unsigned vendor, unsigned type); /* "Host Name" */
+const char *l2tp_fault_name(enum l2tp_fault fault);	   /* "AVP_LENGTH" */
+const char *l2tp_fault_counter(enum l2tp_fault fault);	   /* "l2tp_avp_length" */
 const char *l2tp_fault_sentence(enum l2tp_fault fault);
 const char *l2tp_result_name(unsigned msg_type, unsigned result); /* of StopCCN, CDN or MSEN */
-const char *l2tp_error_name(unsigned error);			/* general error codes, RFC 2661 4.4.2 */
-const char *l2tp_q931_name(unsigned cause);			/* Q.931/Q.850 cause */
-const char *l2tp_disconnect_name(unsigned code);		/* RFC 3145 4 */
-const char *l2tp_disconnect_direction(unsigned code, unsigned direction); /* RFC 3145 4, "" if none */
-const char *l2tp_proxy_authen_name(unsigned type);		/* RFC 2661 4.4.5 */
+const char *l2tp_error_name(unsigned error);	 /* general error codes, RFC 2661 4.4.2 */
+const char *l2tp_q931_name(unsigned cause);	 /* Q.931/Q.850 cause */
+const char *l2tp_disconnect_name(unsigned code); /* RFC 3145 3 */
+const char *l2tp_disconnect_direction(unsigned code,
+				      unsigned direction); /* RFC 3145 3, "" if none */
+const char *l2tp_proxy_authen_name(unsigned type);	   /* RFC 2661 4.4.5 */
 
 /* ---- header ------------------------------------------------------------------------------ */
 
@@ -97,11 +98,13 @@ struct l2tp_hdr {
 /*
  * Reads a header of either kind and gives the payload: what is between it and the end named by the
  * Length field (octets behind that are ignored), or the end of the datagram.  Version 2 only;
- * `version`, `control`, `tunnel` and `session` are set as far as they could be read even on a fault.
+ * `version`, `control`, `tunnel` and `session` are set as far as they could be read even on a
+ * fault.
  */
 enum l2tp_fault l2tp_hdr_read(struct span packet, struct l2tp_hdr *out, struct span *payload);
 
-/* Writes a header; with `has_len`, Length is that of the header plus `payload_len` octets to follow. */
+/* Writes a header; with `has_len`, Length is that of the header plus `payload_len` octets to
+ * follow. */
 void l2tp_hdr_write(struct wr *w, const struct l2tp_hdr *hdr, size_t payload_len);
 
 /* A Zero-Length Body message: acknowledges everything before `nr` (RFC 2661 5.8). */
@@ -114,10 +117,10 @@ void l2tp_msg_set_nr(uint8_t *msg, uint16_t nr);
 /* ---- reading control messages ------------------------------------------------------------ */
 
 enum l2tp_answer {
-	L2TP_IGNORE,	   /* no trouble that the peer should hear of: count it */
-	L2TP_DISCARD,	   /* throw the datagram away silently: it is not a message of this tunnel */
+	L2TP_IGNORE,  /* no trouble that the peer should hear of: count it */
+	L2TP_DISCARD, /* throw the datagram away silently: it is not a message of this tunnel */
 	L2TP_CLEAR_SESSION, /* CDN with result and error, then the call is gone */
-	L2TP_CLEAR_TUNNEL, /* StopCCN with result and error, then the tunnel is gone */
+	L2TP_CLEAR_TUNNEL,  /* StopCCN with result and error, then the tunnel is gone */
 };
 
 /* What was wrong first, and what the peer deserves to hear. */
@@ -128,11 +131,11 @@ struct l2tp_trouble {
 	uint16_t vendor, attr;	/* the offending attribute, where there is one */
 };
 
-#define L2TP_AVP_MAX 1023	/* octets of a whole AVP: its Length field has ten bits */
+#define L2TP_AVP_MAX 1023 /* octets of a whole AVP: its Length field has ten bits */
 #define L2TP_AVP_HEADER 6
 #define L2TP_VALUE_MAX (L2TP_AVP_MAX - L2TP_AVP_HEADER)
-#define L2TP_VENDORS_MAX 48	/* vendor AVPs kept of one message; more are counted and ignored */
-#define L2TP_SCRATCH 4096	/* octets of hidden values kept of one message */
+#define L2TP_VENDORS_MAX 48 /* vendor AVPs kept of one message; more are counted and ignored */
+#define L2TP_SCRATCH 4096   /* octets of hidden values kept of one message */
 
 struct l2tp_vendor_avp {
 	uint16_t vendor, type;
@@ -141,21 +144,21 @@ struct l2tp_vendor_avp {
 
 struct l2tp_msg {
 	struct l2tp_hdr hdr;
-	uint16_t type;		/* L2TP_ZLB, a row of messages.def, or an unknown number */
-	bool type_known;	/* false also for a ZLB */
-	bool ignore;		/* an unknown type with M = 0: acknowledge it and do nothing else */
+	uint16_t type;	 /* L2TP_ZLB, a row of messages.def, or an unknown number */
+	bool type_known; /* false also for a ZLB */
+	bool ignore;	 /* an unknown type with M = 0: acknowledge it and do nothing else */
 	struct l2tp_trouble trouble;
-	uint16_t avps;		/* AVPs seen, good or bad */
-	uint16_t unknown;	/* unrecognized optional AVPs, ignored */
-	uint16_t duplicates;	/* repeated AVPs, ignored: the first one counts */
-	uint16_t misplaced;	/* known AVPs that this message should not carry, ignored */
-	uint16_t hidden;	/* AVPs that came hidden */
-	uint16_t flag_lapses;	/* M or H not as the RFC demands, accepted all the same */
-	uint16_t malformed;	/* bad AVPs with M = 0, ignored (RFC 2661 7.1) */
+	uint16_t avps;		   /* AVPs seen, good or bad */
+	uint16_t unknown;	   /* unrecognized optional AVPs, ignored */
+	uint16_t duplicates;	   /* repeated AVPs, ignored: the first one counts */
+	uint16_t misplaced;	   /* known AVPs that this message should not carry, ignored */
+	uint16_t hidden;	   /* AVPs that came hidden */
+	uint16_t flag_lapses;	   /* M or H not as the RFC demands, accepted all the same */
+	uint16_t malformed;	   /* bad AVPs with M = 0, ignored (RFC 2661 7.1) */
 	struct l2tp_trouble lapse; /* the first of what was ignored or let pass, for a log line */
-	uint16_t vendors;	/* rows of vendor[] */
-	uint64_t present[2];	/* bit n: avp[n] is valid */
-	struct span body;	/* all AVPs, from Message Type on */
+	uint16_t vendors;	   /* rows of vendor[] */
+	uint64_t present[2];	   /* bit n: avp[n] is valid */
+	struct span body;	   /* all AVPs, from Message Type on */
 	/* Not initialized below here except where the fields above say so. */
 	struct span avp[AVP_TYPES];
 	struct l2tp_vendor_avp vendor[L2TP_VENDORS_MAX];
@@ -166,7 +169,8 @@ struct l2tp_msg {
 /*
  * Reads one control datagram.  `secret` deciphers hidden AVPs (len 0: there is none).  Answers
  * L2TP_OK or out->trouble.fault.  After a fault with answer L2TP_DISCARD only hdr is of use; after
- * any other the AVPs that could be read are there.
+ * any other the AVPs that could be read are there.  A StopCCN or CDN (MSEN) in trouble ends its
+ * tunnel or call all the same: it is never answered with another one.
  */
 enum l2tp_fault l2tp_msg_read(struct span packet, struct span secret, struct l2tp_msg *out);
 
@@ -185,9 +189,9 @@ bool l2tp_msg_span(const struct l2tp_msg *m, enum l2tp_avp a, struct span *out);
 bool l2tp_msg_text(const struct l2tp_msg *m, enum l2tp_avp a, char *out, size_t cap);
 
 /*
- * Every good occurrence of an attribute that may come more than once (Failover Session State, Connect
- * Speed Update, PPP Disconnect Cause): first those that came open, then those that came hidden, each
- * in the order of the message.  `at` starts at 0; false at the end.
+ * Every good occurrence of an attribute that may come more than once (Failover Session State,
+ * Connect Speed Update, PPP Disconnect Cause): first those that came open, then those that came
+ * hidden, each in the order of the message.  `at` starts at 0; false at the end.
  */
 bool l2tp_msg_each(const struct l2tp_msg *m, enum l2tp_avp a, size_t *at, struct span *out);
 
@@ -208,7 +212,7 @@ bool l2tp_msg_q931(const struct l2tp_msg *m, struct l2tp_q931 *out);
 
 struct l2tp_disconnect { /* RFC 3145 2 */
 	uint16_t code;
-	uint16_t protocol;  /* PPP control protocol concerned, or 0 */
+	uint16_t protocol; /* PPP control protocol concerned, or 0 */
 	uint8_t direction; /* 0 global, 1 at peer, 2 at local */
 	struct span message;
 };
@@ -224,7 +228,7 @@ struct l2tp_accm {
 };
 bool l2tp_msg_accm(const struct l2tp_msg *m, struct l2tp_accm *out);
 
-struct l2tp_failover { /* RFC 4951 5.1 */
+struct l2tp_failover {	    /* RFC 4951 5.1 */
 	bool control, data; /* C, D: which channel's endpoint needs failover */
 	uint32_t recovery_ms;
 };
@@ -273,15 +277,16 @@ struct l2tp_line_info {
 extern const struct l2tp_line_info l2tp_line_info[LINE_ATTRS];
 
 struct l2tp_access_line {
-	uint32_t present;		/* bit per enum l2tp_line */
-	struct span raw[LINE_ATTRS];	/* lent like everything else */
-	uint64_t number[LINE_ATTRS];	/* of LINE_NUMBER kinds */
+	uint32_t present;	     /* bit per enum l2tp_line */
+	struct span raw[LINE_ATTRS]; /* lent like everything else */
+	uint64_t number[LINE_ATTRS]; /* of LINE_NUMBER kinds */
 };
 
 /* False where the message carries none of them. */
 bool l2tp_msg_access_line(const struct l2tp_msg *m, struct l2tp_access_line *out);
 /* One attribute as text with its unit ("18000000 bps"); "" where absent.  Answers `out`. */
-const char *l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, char *out, size_t cap);
+const char *l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, char *out,
+			   size_t cap);
 
 /* ---- writing control messages ------------------------------------------------------------ */
 
@@ -289,9 +294,9 @@ const char *l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, c
 
 struct l2tp_wr {
 	struct wr *w;
-	size_t start;	 /* where the message begins in w */
-	bool ok;	 /* a refused AVP clears it; the cursor's own ok counts as well */
-	bool was_ok;	 /* the cursor's, when the message began */
+	size_t start; /* where the message begins in w */
+	bool ok;      /* a refused AVP clears it; the cursor's own ok counts as well */
+	bool was_ok;  /* the cursor's, when the message began */
 	bool hiding;
 	bool vector_out; /* the Random Vector AVP is written */
 	struct span secret;
@@ -305,12 +310,12 @@ struct l2tp_wr {
  * AVP is written here.
  */
 void l2tp_msg_begin(struct l2tp_wr *m, struct wr *w, enum l2tp_type type, uint16_t tunnel,
-    uint16_t session);
+		    uint16_t session);
 
 /*
  * From here until l2tp_msg_show(), every AVP that may be hidden is.  The secret must outlive the
- * writing; an empty one is refused.  `vector` is 1..64 fresh random octets (16 is usual), copied; its
- * Random Vector AVP goes out before the first hidden one, once.
+ * writing; an empty one is refused.  `vector` is 1..64 fresh random octets (16 is usual), copied;
+ * its Random Vector AVP goes out before the first hidden one, once.
  */
 void l2tp_msg_hide(struct l2tp_wr *m, struct span secret, struct span vector, uint16_t pad);
 void l2tp_msg_show(struct l2tp_wr *m);
@@ -324,7 +329,7 @@ void l2tp_avp_bytes(struct l2tp_wr *m, enum l2tp_avp a, const void *p, size_t le
 void l2tp_avp_text(struct l2tp_wr *m, enum l2tp_avp a, const char *text);
 /* Whatever else: any vendor, any M; hidden if hiding is on and `may_hide`. */
 void l2tp_avp_raw(struct l2tp_wr *m, uint16_t vendor, uint16_t type, bool mandatory, bool may_hide,
-    const void *p, size_t len);
+		  const void *p, size_t len);
 
 /* error 0 and an empty message give the two-octet form.  A longer message is cut. */
 void l2tp_avp_result(struct l2tp_wr *m, uint16_t result, uint16_t error, const char *message);
@@ -332,7 +337,7 @@ void l2tp_avp_result(struct l2tp_wr *m, uint16_t result, uint16_t error, const c
 void l2tp_avp_result_of(struct l2tp_wr *m, const struct l2tp_trouble *t);
 void l2tp_avp_q931(struct l2tp_wr *m, uint16_t cause, uint8_t msg, const char *advisory);
 void l2tp_avp_disconnect(struct l2tp_wr *m, uint16_t code, uint16_t protocol, uint8_t direction,
-    const char *message);
+			 const char *message);
 void l2tp_avp_call_errors(struct l2tp_wr *m, const struct l2tp_call_errors *e);
 void l2tp_avp_accm(struct l2tp_wr *m, uint32_t send, uint32_t receive);
 void l2tp_avp_failover(struct l2tp_wr *m, const struct l2tp_failover *f);
@@ -353,7 +358,7 @@ bool l2tp_msg_end(struct l2tp_wr *m, uint16_t ns, uint16_t nr);
 
 /* MD5(id, secret, challenge); id is the message type of the message that carries the response. */
 bool l2tp_auth_response(uint8_t id, struct span secret, struct span challenge,
-    uint8_t out[L2TP_RESPONSE]);
+			uint8_t out[L2TP_RESPONSE]);
 /* In constant time; false for any length but 16. */
 bool l2tp_auth_check(uint8_t id, struct span secret, struct span challenge, struct span response);
 

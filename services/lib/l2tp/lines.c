@@ -91,7 +91,8 @@ l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, char *out, si
 		text_value(v, out, cap);
 	else if (a == LINE_LOOP_ENCAPSULATION)
 		snprintf(out, cap, "%s, %s, %s", l2tp_code_name(CODE_DATA_LINK, v.p[0]),
-		    l2tp_code_name(CODE_ENCAPS_1, v.p[1]), l2tp_code_name(CODE_ENCAPS_2, v.p[2]));
+			 l2tp_code_name(CODE_ENCAPS_1, v.p[1]),
+			 l2tp_code_name(CODE_ENCAPS_2, v.p[2]));
 	else if (a == LINE_LINE_TYPE)
 		snprintf(out, cap, "%s", l2tp_code_name(CODE_LINE_SYSTEM, v.p[0]));
 	else if (a == LINE_IWF_SESSION)

@@ -44,7 +44,8 @@ l2tp_avp_name(unsigned vendor, unsigned type)
 static const struct fault_row *
 fault_row(enum l2tp_fault fault)
 {
-	static const struct fault_row none = { UNKNOWN, "l2tp_unknown", ANSWER_PASS, 0, 0, "", UNKNOWN };
+	static const struct fault_row none = { UNKNOWN, "l2tp_unknown", ANSWER_PASS, 0, 0,
+					       "",	UNKNOWN };
 
 	return (unsigned)fault < L2TP_FAULTS ? &l2tp_fault_rows[fault] : &none;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Taking a control message apart: RFC 2661 4 (AVPs), 6 (what each message carries), 7.1 (what to make
- * of an invalid or malformed one).
+ * Taking a control message apart: RFC 2661 4 (AVPs), 6 (what each message carries), 7.1 (what to
+ * make of an invalid or malformed one).
  *
- * The order of judgement: the header (a bad one is discarded), the Message Type AVP (an unknown type
- * is ignored, or ends the tunnel if mandatory), then every AVP by itself, then what is missing.  The
- * first trouble is kept with the answer it deserves; AVPs after it are still read, because the answer
- * needs the ids they assign.  Only what makes the rest unreadable (an AVP length that cannot be) stops.
+ * The order of judgement: the header (a bad one is discarded), the Message Type AVP (an unknown
+ * type is ignored, or ends the tunnel if mandatory), then every AVP by itself, then what is
+ * missing.  The first trouble is kept with the answer it deserves; AVPs after it are still read,
+ * because the answer needs the ids they assign.  Only what makes the rest unreadable (an AVP length
+ * that cannot be) stops.
  *
  * Choices where the RFCs leave room, all counted in the message:
  * - a repeated AVP: the first one counts (but see avp_repeats());
@@ -105,9 +106,9 @@ static void
 find_fault(struct reader *r, enum l2tp_fault fault, bool mandatory, uint16_t vendor, uint16_t attr)
 {
 	const struct fault_row *row = &l2tp_fault_rows[fault];
-	const struct l2tp_trouble t = { fault,	    answer_of(r, fault, mandatory),
+	const struct l2tp_trouble t = { fault,	     answer_of(r, fault, mandatory),
 					row->result, row->error,
-					vendor,	    attr };
+					vendor,	     attr };
 	struct l2tp_msg *m = r->m;
 
 	if (t.answer == L2TP_IGNORE) {
@@ -128,8 +129,8 @@ fault_avp(struct reader *r, enum l2tp_fault fault, const struct avp_head *a)
 /* ---- hidden values (RFC 2661 4.3) --------------------------------------------------------- */
 
 /*
- * Deciphers into the next record of scratch: attribute, size, then the subformat in clear.  Bounded by
- * the AVP's length (the subformat) and by the deciphered length (the value in it).
+ * Deciphers into the next record of scratch: attribute, size, then the subformat in clear.  Bounded
+ * by the AVP's length (the subformat) and by the deciphered length (the value in it).
  */
 static enum l2tp_fault
 decipher(struct reader *r, const struct avp_head *a, struct span *value)
@@ -176,12 +177,13 @@ open_value(struct reader *r, const struct avp_head *a, struct span *value)
 
 /* ---- AVPs of vendor 0 --------------------------------------------------------------------- */
 
-/* Values that a well-formed AVP must not have.  An id of zero is let pass where the peer says that it
- * never assigned one. */
+/* Values that a well-formed AVP must not have.  An id of zero is let pass where the peer says that
+ * it never assigned one. */
 static enum l2tp_fault
 check_value(uint16_t msg_type, uint16_t attr, struct span v)
 {
-	const bool farewell = msg_type == L2TP_STOPCCN || msg_type == L2TP_CDN || msg_type == L2TP_MSEN;
+	const bool farewell =
+	    msg_type == L2TP_STOPCCN || msg_type == L2TP_CDN || msg_type == L2TP_MSEN;
 
 	switch (attr) {
 	case AVP_ASSIGNED_TUNNEL:
@@ -246,7 +248,8 @@ take_known(struct reader *r, const struct avp_row *row, const struct avp_head *a
 	}
 	if (!open_value(r, a, &value))
 		return;
-	fault = avp_row_fits(row, value.len) ? check_value(m->type, a->type, value) : L2TP_AVP_LENGTH;
+	fault =
+	    avp_row_fits(row, value.len) ? check_value(m->type, a->type, value) : L2TP_AVP_LENGTH;
 	if (fault != L2TP_OK) {
 		fault_avp(r, fault, a);
 		return;
@@ -401,7 +404,7 @@ l2tp_msg_read(struct span packet, struct span secret, struct l2tp_msg *out)
 
 static bool
 each_open(const struct l2tp_msg *m, enum l2tp_avp attr, const struct avp_row *row, size_t *at,
-    struct span *out)
+	  struct span *out)
 {
 	struct rd in = rd_of(m->body.p + *at, m->body.len - *at);
 	struct avp_head a;
@@ -420,7 +423,7 @@ each_open(const struct l2tp_msg *m, enum l2tp_avp attr, const struct avp_row *ro
 
 static bool
 each_hidden(const struct l2tp_msg *m, enum l2tp_avp attr, const struct avp_row *row, size_t *at,
-    struct span *out)
+	    struct span *out)
 {
 	size_t pos = *at - m->body.len;
 

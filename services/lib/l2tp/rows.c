@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The .def tables, made into arrays indexed by attribute, message and fault number, so that reading a
- * message looks up one row per AVP and compares sets of bits at the end.
+ * The .def tables, made into arrays indexed by attribute, message and fault number, so that reading
+ * a message looks up one row per AVP and compares sets of bits at the end.
  */
 #include "l2tp/rows.h"
 
@@ -16,13 +16,10 @@ const struct avp_row l2tp_avp_rows[AVP_TYPES] = {
 #define A_NONE ((avpset)0)
 const struct msg_row l2tp_msg_rows[L2TP_TYPES] = {
 #define X(TYPE, NAME, TEXT, M, SCOPE, MUST, MAY, RFC, SECTION)                                     \
-	[TYPE] = { TEXT,                                                                           \
-		   RULE_##M,                                                                       \
-		   SCOPE_##SCOPE,                                                                  \
-		   (MUST) | A(MESSAGE_TYPE),                                                       \
-		   (MAY) | A(RANDOM_VECTOR),                                                       \
-		   RFC,                                                                            \
-		   SECTION },
+	[TYPE] = {                                                                                 \
+		TEXT, RULE_##M, SCOPE_##SCOPE, (MUST) | A(MESSAGE_TYPE), (MAY) | A(RANDOM_VECTOR), \
+		RFC,  SECTION                                                                      \
+	},
 #include "l2tp/messages.def"
 #undef X
 };

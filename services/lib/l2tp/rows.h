@@ -72,11 +72,13 @@ avp_row_fits(const struct avp_row *row, size_t len)
 	return len >= row->octets && (row->shape != SHAPE_LIST || len % 2 == 0);
 }
 
-/* Attributes that one message may carry several times, each counting (RFC 4951 4.1, 5515 4, 3145 3.4). */
+/* Attributes that one message may carry several times, each counting (RFC 4951 4.1, 5515 4,
+ * 3145 3.4). */
 static inline bool
 avp_repeats(unsigned type)
 {
-	return type == AVP_FAILOVER_SESSION || type == AVP_SPEED_UPDATE || type == AVP_PPP_DISCONNECT;
+	return type == AVP_FAILOVER_SESSION || type == AVP_SPEED_UPDATE ||
+	       type == AVP_PPP_DISCONNECT;
 }
 
 /* One AVP as it stands in a message. */

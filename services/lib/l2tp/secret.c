@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the shared secret is for: tunnel authentication (RFC 2661 5.1.1) and the hiding of AVP values
- * (RFC 2661 4.3).  Both are MD5 over small pieces; never on the packet path.
+ * What the shared secret is for: tunnel authentication (RFC 2661 5.1.1) and the hiding of AVP
+ * values (RFC 2661 4.3).  Both are MD5 over small pieces; never on the packet path.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -23,7 +23,8 @@ md5_3(EVP_MD_CTX *ctx, struct span a, struct span b, struct span c, uint8_t out[
 }
 
 bool
-l2tp_auth_response(uint8_t id, struct span secret, struct span challenge, uint8_t out[L2TP_RESPONSE])
+l2tp_auth_response(uint8_t id, struct span secret, struct span challenge,
+		   uint8_t out[L2TP_RESPONSE])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	const bool ok = ctx && md5_3(ctx, span_of(&id, 1), secret, challenge, out);
@@ -45,12 +46,12 @@ l2tp_auth_check(uint8_t id, struct span secret, struct span challenge, struct sp
 }
 
 /*
- * The mask of block i: b1 = MD5(AV + S + RV), bi = MD5(S + c(i-1)).  `p` holds cipher text at least up
- * to block i-1.
+ * The mask of block i: b1 = MD5(AV + S + RV), bi = MD5(S + c(i-1)).  `p` holds cipher text at least
+ * up to block i-1.
  */
 static bool
 mask_block(EVP_MD_CTX *ctx, const uint8_t attr[2], struct span secret, struct span vector,
-    const uint8_t *p, size_t i, uint8_t mask[BLOCK])
+	   const uint8_t *p, size_t i, uint8_t mask[BLOCK])
 {
 	if (i == 0)
 		return md5_3(ctx, span_of(attr, 2), secret, vector, mask);
@@ -65,8 +66,8 @@ xor_block(uint8_t *p, size_t len, size_t i, const uint8_t mask[BLOCK])
 }
 
 /*
- * Hiding goes forward, for each mask is made of the cipher text before it; unhiding goes backward, for
- * the same reason.
+ * Hiding goes forward, for each mask is made of the cipher text before it; unhiding goes backward,
+ * for the same reason.
  */
 static bool
 cipher(uint16_t attr, struct span secret, struct span vector, uint8_t *p, size_t len, bool forward)

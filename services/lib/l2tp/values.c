@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the AVPs of a decoded message say: plain numbers, and the composite values of RFC 2661 4.4.2,
- * 4.4.4, 4.4.6, RFC 3145 2, RFC 4951 5 and RFC 5515 6.1.  Lengths were checked by the reader; where an
- * RFC lets a value be longer, the rest is its text.
+ * What the AVPs of a decoded message say: plain numbers, and the composite values of RFC
+ * 2661 4.4.2, 4.4.4, 4.4.6, RFC 3145 2, RFC 4951 5 and RFC 5515 6.1.  Lengths were checked by the
+ * reader; where an RFC lets a value be longer, the rest is its text.
  */
 #include "l2tp/l2tp.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Putting a control message together.  The table decides M and whether an AVP may be hidden; a value
- * that its row does not allow is refused, so that nothing malformed can be sent by mistake.
+ * Putting a control message together.  The table decides M and whether an AVP may be hidden; a
+ * value that its row does not allow is refused, so that nothing malformed can be sent by mistake.
  */
 #include <stdio.h>
 
@@ -9,10 +9,13 @@
 
 void
 l2tp_msg_begin(struct l2tp_wr *m, struct wr *w, enum l2tp_type type, uint16_t tunnel,
-    uint16_t session)
+	       uint16_t session)
 {
-	const struct l2tp_hdr h = { .control = true, .has_len = true, .has_seq = true,
-				    .tunnel = tunnel, .session = session };
+	const struct l2tp_hdr h = { .control = true,
+				    .has_len = true,
+				    .has_seq = true,
+				    .tunnel = tunnel,
+				    .session = session };
 	const struct msg_row *row = msg_row(type);
 	uint8_t value[2];
 
@@ -73,7 +76,8 @@ write_vector(struct l2tp_wr *m)
 	m->vector_out = true;
 }
 
-/* Octets of the subformat: length, value, padding up to a multiple of `pad` as far as an AVP can grow. */
+/* Octets of the subformat: length, value, padding up to a multiple of `pad` as far as an AVP can
+ * grow. */
 static size_t
 subformat_len(const struct l2tp_wr *m, size_t len)
 {
@@ -87,7 +91,7 @@ subformat_len(const struct l2tp_wr *m, size_t len)
 /* RFC 2661 4.3.  The padding comes from the random vector; what is seen of it is masked anyway. */
 static void
 write_hidden(struct l2tp_wr *m, uint16_t vendor, uint16_t type, bool mandatory, const void *p,
-    size_t len)
+	     size_t len)
 {
 	const size_t n = subformat_len(m, len);
 
@@ -107,7 +111,7 @@ write_hidden(struct l2tp_wr *m, uint16_t vendor, uint16_t type, bool mandatory, 
 
 void
 l2tp_avp_raw(struct l2tp_wr *m, uint16_t vendor, uint16_t type, bool mandatory, bool may_hide,
-    const void *p, size_t len)
+	     const void *p, size_t len)
 {
 	if (m->hiding && may_hide) {
 		write_hidden(m, vendor, type, mandatory, p, len);
@@ -225,14 +229,15 @@ l2tp_avp_result_of(struct l2tp_wr *m, const struct l2tp_trouble *t)
 	char text[200];
 	const char *sentence = l2tp_fault_sentence(t->fault);
 
-	if (t->fault == L2TP_PROTOCOL || t->fault == L2TP_TYPE_FIRST || t->fault == L2TP_AVP_TRUNCATED)
+	if (t->fault == L2TP_PROTOCOL || t->fault == L2TP_TYPE_FIRST ||
+	    t->fault == L2TP_AVP_TRUNCATED)
 		snprintf(text, sizeof text, "%s", sentence);
 	else if (t->vendor == 0)
 		snprintf(text, sizeof text, "%s: attribute %u (%s)", sentence, t->attr,
-		    l2tp_avp_name(0, t->attr));
+			 l2tp_avp_name(0, t->attr));
 	else
 		snprintf(text, sizeof text, "%s: vendor %u attribute %u", sentence, t->vendor,
-		    t->attr);
+			 t->attr);
 	l2tp_avp_result(m, t->result, t->error, text);
 }
 
@@ -250,7 +255,7 @@ l2tp_avp_q931(struct l2tp_wr *m, uint16_t cause, uint8_t msg, const char *adviso
 
 void
 l2tp_avp_disconnect(struct l2tp_wr *m, uint16_t code, uint16_t protocol, uint8_t direction,
-    const char *message)
+		    const char *message)
 {
 	struct value v;
 

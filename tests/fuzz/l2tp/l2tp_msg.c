@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Any octets as a control datagram, without and with the secret that the corpus is hidden with.  What
- * was read must be usable everywhere; what was accepted must be the same when written and read again.
+ * Any octets as a control datagram, without and with the secret that the corpus is hidden with.
+ * What was read must be usable everywhere; what was accepted must be the same when written and read
+ * again.
  */
 #include <stdlib.h>
 
@@ -109,7 +110,7 @@ write_again(const struct l2tp_msg *m)
 	}
 	for (unsigned i = 0; i < m->vendors; i++)
 		l2tp_avp_raw(&out, m->vendor[i].vendor, m->vendor[i].type, false, false,
-		    m->vendor[i].value.p, m->vendor[i].value.len);
+			     m->vendor[i].value.p, m->vendor[i].value.len);
 	must(l2tp_msg_end(&out, m->hdr.ns, m->hdr.nr));
 
 	must(l2tp_msg_read(wr_span(&w), span_of(NULL, 0), &second) == L2TP_OK);

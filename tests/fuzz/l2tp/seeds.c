@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The fuzzer's seeds and dictionary, from the codec's tables: every message in its least, fullest and
- * hidden form, and the header of every AVP.
+ * The fuzzer's seeds and dictionary, from the codec's tables: every message in its least, fullest
+ * and hidden form, and the header of every AVP.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +35,8 @@ seed(const char *dir, const char *name, const char *suffix, struct span s)
 static void
 word(FILE *f, unsigned bits, unsigned vendor, unsigned type)
 {
-	fprintf(f, "\"\\x%02x\\x%02x\\x%02x\\x%02x\\x%02x\\x%02x\"\n", bits >> 8 & 0xff, bits & 0xff,
-	    vendor >> 8, vendor & 0xff, type >> 8, type & 0xff);
+	fprintf(f, "\"\\x%02x\\x%02x\\x%02x\\x%02x\\x%02x\\x%02x\"\n", bits >> 8 & 0xff,
+		bits & 0xff, vendor >> 8, vendor & 0xff, type >> 8, type & 0xff);
 }
 
 static void
@@ -76,7 +76,7 @@ main(int argc, char **argv)
 	for (unsigned t = 1; t < L2TP_TYPES; t++)
 		for (int k = SAMPLE_LEAST; msg_row(t) && k <= SAMPLE_HIDDEN; k++)
 			seed(corpus, l2tp_msg_name(t), suffix[k],
-			    sample_message(t, (enum sample_kind)k, buf));
+			     sample_message(t, (enum sample_kind)k, buf));
 	seed(corpus, "access-line", "", sample_access_line(false, buf));
 	seed(corpus, "access-line", "-hidden", sample_access_line(true, buf));
 	struct wr w = wr_of(buf, sizeof buf);

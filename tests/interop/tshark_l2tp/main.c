@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Writes a capture with every control message that our codec can send, one packet each, to standard
- * output (`pcap`), or the name of each packet's message, a line each (`names`).  tshark-l2tp.sh lays the
- * one against the other.
+ * output (`pcap`), or the name of each packet's message, a line each (`names`).  tshark-l2tp.sh
+ * lays the one against the other.
  */
 #include <stdio.h>
 

@@ -78,7 +78,8 @@ read_it(const char *secret)
 }
 
 static void
-expect_trouble(enum l2tp_fault f, enum l2tp_answer a, unsigned result, unsigned error, unsigned attr)
+expect_trouble(enum l2tp_fault f, enum l2tp_answer a, unsigned result, unsigned error,
+	       unsigned attr)
 {
 	read_it("");
 	ck_assert_str_eq(l2tp_fault_name(msg.trouble.fault), l2tp_fault_name(f));
@@ -299,8 +300,8 @@ START_TEST(a_wrong_length_is_judged_by_the_m_bit)
 				continue;
 			message(tunnel ? L2TP_SCCRQ : L2TP_ICRQ);
 			avp(M, 0, a, value, n);
-			expect_trouble(L2TP_AVP_LENGTH, tunnel ? L2TP_CLEAR_TUNNEL : L2TP_CLEAR_SESSION,
-			    2, 2, a);
+			expect_trouble(L2TP_AVP_LENGTH,
+				       tunnel ? L2TP_CLEAR_TUNNEL : L2TP_CLEAR_SESSION, 2, 2, a);
 			ck_assert(!l2tp_msg_has(&msg, (enum l2tp_avp)a));
 		}
 	}
@@ -423,8 +424,9 @@ START_TEST(each_required_avp_is_missed)
 					avp(M, 0, a, v.p, v.len);
 			}
 			expect_trouble(L2TP_AVP_MISSING,
-			    row->scope == SCOPE_SESSION ? L2TP_CLEAR_SESSION : L2TP_CLEAR_TUNNEL, 2, 6,
-			    without);
+				       row->scope == SCOPE_SESSION ? L2TP_CLEAR_SESSION
+								   : L2TP_CLEAR_TUNNEL,
+				       2, 6, without);
 		}
 	}
 }
@@ -509,8 +511,8 @@ START_TEST(the_deciphered_length_is_held_against_the_outer_one)
 	static const struct {
 		size_t claimed, size;
 		bool good;
-	} cases[] = { { 3, 5, true },	   { 4, 5, false },	{ 3, 4, false }, { 0, 2, true },
-		      { 1, 2, false },	   { 65535, 20, false }, { 0, 1, false }, { 0, 0, false },
+	} cases[] = { { 3, 5, true },	    { 4, 5, false },	   { 3, 4, false }, { 0, 2, true },
+		      { 1, 2, false },	    { 65535, 20, false },  { 0, 1, false }, { 0, 0, false },
 		      { 1015, 1017, true }, { 1016, 1017, false }, { 5, 30, true } };
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -522,7 +524,7 @@ START_TEST(the_deciphered_length_is_held_against_the_outer_one)
 			avp(M | H, 0, AVP_CALLING_NUMBER, "x", cases[i].size);
 		read_it("s");
 		ck_assert_str_eq(l2tp_fault_name(msg.trouble.fault),
-		    cases[i].good ? "OK" : "HIDDEN_LENGTH");
+				 cases[i].good ? "OK" : "HIDDEN_LENGTH");
 		if (cases[i].good)
 			ck_assert_uint_eq(msg.avp[AVP_CALLING_NUMBER].len, cases[i].claimed);
 	}

@@ -10,10 +10,17 @@ static uint8_t buf[512];
 static struct l2tp_hdr
 header_of_bits(unsigned bits)
 {
-	return (struct l2tp_hdr){ .control = bits & 1,	  .has_len = bits & 2,	.has_seq = bits & 4,
-				  .has_offset = bits & 8, .priority = bits & 16, .version = 2,
-				  .tunnel = 0x1234,	  .session = 0xfedc,	.ns = bits & 4 ? 17 : 0,
-				  .nr = bits & 4 ? 65535 : 0, .offset = bits & 8 ? 3 : 0 };
+	return (struct l2tp_hdr){ .control = bits & 1,
+				  .has_len = bits & 2,
+				  .has_seq = bits & 4,
+				  .has_offset = bits & 8,
+				  .priority = bits & 16,
+				  .version = 2,
+				  .tunnel = 0x1234,
+				  .session = 0xfedc,
+				  .ns = bits & 4 ? 17 : 0,
+				  .nr = bits & 4 ? 65535 : 0,
+				  .offset = bits & 8 ? 3 : 0 };
 }
 
 START_TEST(every_combination_of_bits_is_written_and_read_back)

@@ -96,7 +96,8 @@ START_TEST(a_message_cut_at_any_octet_is_judged_and_never_misread)
 		for (size_t n = 0; n < s.len; n++) {
 			uint8_t *cut = malloc(n + 1);
 			memcpy(cut, s.p, n);
-			const enum l2tp_fault f = l2tp_msg_read(span_of(cut, n), sample_secret(), &msg);
+			const enum l2tp_fault f =
+			    l2tp_msg_read(span_of(cut, n), sample_secret(), &msg);
 			ck_assert(f == (n < 12 ? L2TP_TRUNCATED : L2TP_LENGTH_BEYOND));
 			ck_assert_int_eq(msg.trouble.answer, L2TP_DISCARD);
 			if (n >= 12) {
@@ -155,7 +156,8 @@ START_TEST(a_result_code_has_three_forms)
 {
 	struct l2tp_result r;
 
-	WRITE(L2TP_STOPCCN, l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, 9), l2tp_avp_result(&m, 1, 0, NULL));
+	WRITE(L2TP_STOPCCN, l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, 9),
+	      l2tp_avp_result(&m, 1, 0, NULL));
 	ck_assert(l2tp_msg_result(&msg, &r));
 	ck_assert(r.result == 1 && !r.has_error && r.message.len == 0);
 	ck_assert_uint_eq(msg.avp[AVP_RESULT_CODE].len, 2);
@@ -164,7 +166,8 @@ START_TEST(a_result_code_has_three_forms)
 	ck_assert(l2tp_msg_result(&msg, &r));
 	ck_assert(r.result == 2 && r.has_error && r.error == 7 && r.message.len == 0);
 
-	WRITE(L2TP_CDN, l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, 9), l2tp_avp_result(&m, 3, 0, "gone"));
+	WRITE(L2TP_CDN, l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, 9),
+	      l2tp_avp_result(&m, 3, 0, "gone"));
 	ck_assert(l2tp_msg_result(&msg, &r));
 	ck_assert(r.result == 3 && r.has_error && r.error == 0);
 	ck_assert(span_eq(r.message, span_of("gone", 4)));
@@ -321,7 +324,7 @@ END_TEST
 		l2tp_msg_begin(&m, &w_, TYPE, 1, 2);                                               \
 		__VA_ARGS__;                                                                       \
 		ck_assert(!l2tp_msg_end(&m, 0, 0));                                                \
-		ck_assert(w_.ok && wr_len(&w_) == 1);                                              \
+		ck_assert(w_.ok &&wr_len(&w_) == 1);                                               \
 	} while (0)
 
 START_TEST(the_writer_refuses_what_no_row_allows)
@@ -369,7 +372,8 @@ START_TEST(access_line_attributes_are_read_and_shown)
 	struct l2tp_access_line l;
 	char text[128];
 
-	ck_assert_int_eq(l2tp_msg_read(sample_access_line(_i, buf), sample_secret(), &msg), L2TP_OK);
+	ck_assert_int_eq(l2tp_msg_read(sample_access_line(_i, buf), sample_secret(), &msg),
+			 L2TP_OK);
 	ck_assert_uint_eq(msg.unknown, 0);
 	ck_assert_uint_eq(msg.vendors, LINE_ATTRS);
 	ck_assert(l2tp_msg_access_line(&msg, &l));
@@ -394,7 +398,8 @@ START_TEST(a_malformed_access_line_attribute_is_ignored_and_counted)
 {
 	struct l2tp_access_line l;
 
-	WRITE(L2TP_ICRQ, l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, 1), l2tp_avp_u32(&m, AVP_CALL_SERIAL, 1),
+	WRITE(L2TP_ICRQ, l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, 1),
+	      l2tp_avp_u32(&m, AVP_CALL_SERIAL, 1),
 	      l2tp_avp_raw(&m, L2TP_VENDOR_ADSL_FORUM, 129, false, false, "\0\0\0\1", 4),
 	      l2tp_avp_raw(&m, L2TP_VENDOR_ADSL_FORUM, 130, false, false, "\0\0\0\0\0\0\0\2", 8),
 	      l2tp_avp_raw(&m, L2TP_VENDOR_ADSL_FORUM, 130, false, false, "\0\0\0\0\0\0\0\3", 8));
@@ -411,14 +416,15 @@ START_TEST(an_icrq_is_read_in_microseconds)
 	struct timespec a, b;
 	double best = 1e9;
 
-	/* The best of several runs: a loaded machine slows a run, never speeds it up.  The limit is loose
-	 * because sanitizers are slow; the figure is printed. */
+	/* The best of several runs: a loaded machine slows a run, never speeds it up.  The limit is
+	 * loose because sanitizers are slow; the figure is printed. */
 	for (int run = 0; run < 10; run++) {
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &a);
 		for (int i = 0; i < 2000; i++)
 			ck_assert_int_eq(l2tp_msg_read(s, span_of(NULL, 0), &msg), L2TP_OK);
 		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
-		const double ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 2000;
+		const double ns =
+		    ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / 2000;
 		best = ns < best ? ns : best;
 	}
 	printf("l2tp_msg_read of an ICRQ with %u AVPs: %.0f ns\n", msg.avps, best);
@@ -434,7 +440,8 @@ main(void)
 
 	tcase_add_loop_test(t, every_message_is_read_as_it_was_written, 0, L2TP_TYPES);
 	tcase_add_loop_test(t, what_may_be_hidden_is_and_the_vector_goes_out_once, 0, L2TP_TYPES);
-	tcase_add_loop_test(t, a_message_cut_at_any_octet_is_judged_and_never_misread, 0, L2TP_TYPES);
+	tcase_add_loop_test(t, a_message_cut_at_any_octet_is_judged_and_never_misread, 0,
+			    L2TP_TYPES);
 	tcase_add_test(t, octets_behind_the_length_are_none_of_the_message);
 	tcase_add_test(t, a_zlb_is_recognized);
 	tcase_add_test(t, a_result_code_has_three_forms);

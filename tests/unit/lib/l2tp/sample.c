@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Values are of the kind that a peer would send where a decoder looks inside (numbers, result codes,
- * LCP options), and octets counted up from the attribute's number elsewhere.
+ * Values are of the kind that a peer would send where a decoder looks inside (numbers, result
+ * codes, LCP options), and octets counted up from the attribute's number elsewhere.
  */
 #include "sample.h"
 
@@ -17,7 +17,8 @@ literal(unsigned attr)
 #define V(TEXT) span_of(TEXT, sizeof(TEXT) - 1)
 	switch (attr) {
 	case AVP_RESULT_CODE:
-		return V("\x00\x02\x00\x06" "because");
+		return V("\x00\x02\x00\x06"
+			 "because");
 	case AVP_PROTOCOL_VERSION:
 		return V("\x01\x00");
 	case AVP_FRAMING_CAPABILITIES:
@@ -32,7 +33,8 @@ literal(unsigned attr)
 	case AVP_RECEIVE_WINDOW:
 		return V("\x00\x08");
 	case AVP_Q931_CAUSE:
-		return V("\x00\x10\x45" "bye");
+		return V("\x00\x10\x45"
+			 "bye");
 	case AVP_CALLED_NUMBER:
 	case AVP_CALLING_NUMBER:
 	case AVP_SUB_ADDRESS:
@@ -60,7 +62,8 @@ literal(unsigned attr)
 	case AVP_SERVICE_NAME:
 		return V("group-a");
 	case AVP_PPP_DISCONNECT:
-		return V("\x00\x03\xc0\x21\x02" "terminated");
+		return V("\x00\x03\xc0\x21\x02"
+			 "terminated");
 	case AVP_FAILOVER_CAPABILITY:
 		return V("\x00\x03\x00\x00\x75\x30");
 	case AVP_TUNNEL_RECOVERY:

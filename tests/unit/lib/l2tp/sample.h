@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One plausible message of every type in messages.def, with every AVP it may carry, for tests, for the
- * fuzzer's corpus and for tshark.
+ * One plausible message of every type in messages.def, with every AVP it may carry, for tests, for
+ * the fuzzer's corpus and for tshark.
  */
 #ifndef TWIN_L2TP_SAMPLE_H
 #define TWIN_L2TP_SAMPLE_H
@@ -13,8 +13,8 @@
 #define SAMPLE_SESSION 0x0304
 
 enum sample_kind {
-	SAMPLE_LEAST, /* what must be there */
-	SAMPLE_FULL,  /* and what may */
+	SAMPLE_LEAST,  /* what must be there */
+	SAMPLE_FULL,   /* and what may */
 	SAMPLE_HIDDEN, /* the same, hidden as far as allowed */
 };
 

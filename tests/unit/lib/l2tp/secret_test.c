@@ -23,7 +23,8 @@ START_TEST(the_response_to_a_challenge_is_as_computed_elsewhere)
 	ck_assert_mem_eq(out, scccn, 16);
 	ck_assert(l2tp_auth_check(L2TP_SCCCN, sample_secret(), challenge, span_of(scccn, 16)));
 	ck_assert(!l2tp_auth_check(L2TP_SCCRP, sample_secret(), challenge, span_of(scccn, 16)));
-	ck_assert(!l2tp_auth_check(L2TP_SCCCN, span_of("Secret", 6), challenge, span_of(scccn, 16)));
+	ck_assert(
+	    !l2tp_auth_check(L2TP_SCCCN, span_of("Secret", 6), challenge, span_of(scccn, 16)));
 	ck_assert(!l2tp_auth_check(L2TP_SCCCN, sample_secret(), span_of(counting, 15),
 				   span_of(scccn, 16)));
 	ck_assert(!l2tp_auth_check(L2TP_SCCCN, sample_secret(), challenge, span_of(scccn, 15)));
@@ -31,7 +32,8 @@ START_TEST(the_response_to_a_challenge_is_as_computed_elsewhere)
 	for (int bit = 0; bit < 128; bit++) {
 		memcpy(out, scccn, 16);
 		out[bit / 8] ^= (uint8_t)(1 << bit % 8);
-		ck_assert(!l2tp_auth_check(L2TP_SCCCN, sample_secret(), challenge, span_of(out, 16)));
+		ck_assert(
+		    !l2tp_auth_check(L2TP_SCCCN, sample_secret(), challenge, span_of(out, 16)));
 	}
 }
 END_TEST
@@ -46,12 +48,12 @@ start_iccn(struct l2tp_wr *m, struct wr *w)
 
 START_TEST(a_hidden_avp_is_as_computed_elsewhere)
 {
-	static const uint8_t due[] = {
-		0x80, 0x16, 0x00, 0x00, 0x00, 0x24, 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07,
-		0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x40, 0x1f, 0x00, 0x00, 0x00, 0x21,
-		0xf2, 0x6c, 0xb3, 0x83, 0xd0, 0x01, 0xaf, 0xf0, 0x72, 0x52, 0xb0, 0xcc, 0x87, 0x07,
-		0xf7, 0x5d, 0xb3, 0xcc, 0x47, 0x10, 0x62, 0x0f, 0x06, 0x37, 0x29
-	};
+	static const uint8_t due[] = { 0x80, 0x16, 0x00, 0x00, 0x00, 0x24, 0x00, 0x01, 0x02,
+				       0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b,
+				       0x0c, 0x0d, 0x0e, 0x0f, 0x40, 0x1f, 0x00, 0x00, 0x00,
+				       0x21, 0xf2, 0x6c, 0xb3, 0x83, 0xd0, 0x01, 0xaf, 0xf0,
+				       0x72, 0x52, 0xb0, 0xcc, 0x87, 0x07, 0xf7, 0x5d, 0xb3,
+				       0xcc, 0x47, 0x10, 0x62, 0x0f, 0x06, 0x37, 0x29 };
 	struct wr w = wr_of(buf, sizeof buf);
 	struct l2tp_wr m;
 	struct span v;
@@ -87,7 +89,8 @@ START_TEST(every_length_survives_hiding_and_shows_nothing)
 			l2tp_msg_show(&m);
 			l2tp_avp_u16(&m, AVP_PROXY_AUTHEN_TYPE, 3);
 			ck_assert(l2tp_msg_end(&m, 0, 0));
-			ck_assert_int_eq(l2tp_msg_read(wr_span(&w), sample_secret(), &msg), L2TP_OK);
+			ck_assert_int_eq(l2tp_msg_read(wr_span(&w), sample_secret(), &msg),
+					 L2TP_OK);
 			ck_assert(l2tp_msg_span(&msg, AVP_PROXY_AUTHEN_NAME, &v));
 			ck_assert(span_eq(v, span_of(value, n)));
 			ck_assert_uint_eq(msg.hidden, 1);
@@ -129,8 +132,10 @@ START_TEST(another_vector_goes_out_before_what_it_hides)
 	l2tp_avp_text(&m, AVP_PROXY_AUTHEN_RESPONSE, "pw");
 	ck_assert(l2tp_msg_end(&m, 0, 0));
 	ck_assert_int_eq(l2tp_msg_read(wr_span(&w), sample_secret(), &msg), L2TP_OK);
-	ck_assert(l2tp_msg_span(&msg, AVP_PROXY_AUTHEN_NAME, &v) && span_eq(v, span_of("alice", 5)));
-	ck_assert(l2tp_msg_span(&msg, AVP_PROXY_AUTHEN_RESPONSE, &v) && span_eq(v, span_of("pw", 2)));
+	ck_assert(l2tp_msg_span(&msg, AVP_PROXY_AUTHEN_NAME, &v) &&
+		  span_eq(v, span_of("alice", 5)));
+	ck_assert(l2tp_msg_span(&msg, AVP_PROXY_AUTHEN_RESPONSE, &v) &&
+		  span_eq(v, span_of("pw", 2)));
 }
 END_TEST
 
