@@ -76,6 +76,16 @@ text_value(struct span v, char *out, size_t cap)
 	out[n] = 0;
 }
 
+/*
+ * RFC 5515 5.18: the transmission system, then three reserved octets.  Some read and write it as one
+ * 32-bit number; as no system is 0, both can be told apart.
+ */
+static uint8_t
+line_system(struct span v)
+{
+	return v.p[0] ? v.p[0] : v.p[3];
+}
+
 const char *
 l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, char *out, size_t cap)
 {
@@ -94,7 +104,7 @@ l2tp_line_text(const struct l2tp_access_line *l, enum l2tp_line a, char *out, si
 			 l2tp_code_name(CODE_ENCAPS_1, v.p[1]),
 			 l2tp_code_name(CODE_ENCAPS_2, v.p[2]));
 	else if (a == LINE_LINE_TYPE)
-		snprintf(out, cap, "%s", l2tp_code_name(CODE_LINE_SYSTEM, v.p[0]));
+		snprintf(out, cap, "%s", l2tp_code_name(CODE_LINE_SYSTEM, line_system(v)));
 	else if (a == LINE_IWF_SESSION)
 		snprintf(out, cap, "%s", l->number[a] ? "IWF performed" : "IWF not performed");
 	else

@@ -386,6 +386,8 @@ START_TEST(access_line_attributes_are_read_and_shown)
 			 "Ethernet, single-tagged Ethernet, Ethernet over AAL5 LLC with FCS");
 	ck_assert_str_eq(l2tp_line_text(&l, LINE_LINE_TYPE, text, sizeof text), "VDSL2");
 	ck_assert_str_eq(l2tp_line_text(&l, LINE_IWF_SESSION, text, sizeof text), "IWF performed");
+	l.raw[LINE_LINE_TYPE] = span_of("\0\0\0\3", 4); /* as a number */
+	ck_assert_str_eq(l2tp_line_text(&l, LINE_LINE_TYPE, text, sizeof text), "ADSL2+");
 	l.present = 0;
 	ck_assert_str_eq(l2tp_line_text(&l, LINE_IWF_SESSION, text, sizeof text), "");
 	sample_message(L2TP_HELLO, SAMPLE_LEAST, buf);
