@@ -373,8 +373,9 @@ static void
 iterate(struct loop *l, mono_t wait)
 {
 	struct loop_timer bound = { 0 }; /* never fires: it only bounds the sleep */
-	bool more = run_each(l) | l->poked;
+	bool more = run_each(l);
 
+	more |= l->poked; /* by those just run as well */
 	sweep(l);
 	l->poked = false;
 	if (l->stop)
