@@ -70,13 +70,11 @@ struct sync_frame {
 };
 
 struct sync_txn {
-	struct sync_txn *next; /* older -> newer */
 	uint64_t position, epoch;
 	mono_t since;	  /* the oldest of its records was submitted */
-	size_t octets;
+	size_t octets;	  /* of memory */
 	unsigned frames;
-	struct sync_frame frame[SYNC_TXN_FRAMES];
-	/* the octets follow */
+	struct sync_frame *frame; /* in the same block, and so are the octets */
 };
 
 struct sync_status { /* field by field struct elect_status of the elector; see there */
@@ -171,7 +169,10 @@ struct sync_out {
 };
 
 struct sync_client {
-	bool used, welcomed, behind; /* behind: a message did not go out; RESET is due */
+	bool used, welcomed;
+	bool refused;	     /* must greet again before it is heard */
+	bool behind;	     /* a message did not go out: it must greet again */
+	mono_t behind_from;
 	uint8_t id_len, id[SYNC_IDENTITY];
 	char who[SYNC_WHO];
 	int owner;	     /* enum table_owner, or -1: only listens */
@@ -180,7 +181,6 @@ struct sync_client {
 	uint64_t committed;  /* told, or due */
 	bool committed_due;
 	uint64_t welcome_at; /* WELCOME waits until everything up to here is released */
-	mono_t heard;
 };
 
 struct sync_pending {
@@ -204,56 +204,49 @@ struct sync {
 	struct sync_meta meta;
 	uint64_t instance;
 	enum sync_role role;
-	uint64_t seen_epoch;
-	bool store_bad;	       /* the store refused to take a transaction of the twin */
+	uint64_t order_epoch;  /* highest epoch the elector has told us */
+	uint64_t seen_epoch;   /* highest epoch the mirror has shown */
+	bool store_bad;	       /* the store refused a transaction of the twin; tried again at store_retry */
 	mono_t store_retry;
 
-	/* active: release */
-	bool solo;	       /* COMMITTED after the local commit */
-	bool mirrored;	       /* the twin has acknowledged everything up to the moment solo ended, and the elector was told */
-	uint64_t flip;	       /* that moment's position */
-	mono_t flip_from;
-	uint64_t released;
-	uint64_t on_disk, disk_asked;
+	/* active: what COMMITTED means */
+	bool solo;	       /* held by this store; else: held by the twin */
+	bool mirrored;	       /* the twin has acknowledged all up to `flip`, and the elector was told */
+	bool hold_free;	       /* not solo, not mirrored yet, and the elector knows no better: may be solo again */
+	uint64_t flip;	       /* position when solo ended */
+	mono_t flip_from, flip_retry;
+	uint64_t released, on_disk, disk_asked;
 	mono_t disk_at;
 	bool quiesce;
-	uint64_t ask, asks;    /* the standing wish (0: none); how many there were */
-	uint64_t alone_ok;
-	mono_t lost_from;      /* active and not solo: since when the twin is lost; 0: it is there */
+	uint64_t ask, asks;    /* the standing wish to be solo (0: none); how many there were */
+	mono_t lost_from;      /* not solo: since when the twin is lost; 0: it is there */
 
 	/* pending batches, oldest first */
 	struct sync_pending *pending, **pending_tail;
 	size_t pending_octets;
 	unsigned pending_count;
 
-	/* log: transactions log_first..position, oldest first */
-	struct sync_txn *log, *log_last;
-	size_t log_octets;
-	unsigned log_count;
-	struct sync_txn *ship; /* last one sent in this session; NULL: none of the log */
+	/* active: the last transactions, log_first .. meta.position; a ring by position */
+	struct sync_txn **log;
+	size_t log_cap, log_octets;
+	uint64_t log_first;
 
 	/* session with the twin */
-	bool link;
-	bool session_live;
+	bool link, session_live;
 	uint64_t session, sessions;
 	uint64_t twin_instance, twin_attempt, attempt;
-	bool snapping;	       /* pages are on their way */
-	bool snap_open, snap_done;
-	bool want_snapshot;
+	bool snapping;	       /* pages are on their way; active: the view is open while snap_open */
+	bool snap_open, want_snapshot;
 	uint64_t snap_position, page, page_acked;
-	uint64_t shipped, acked;
+	uint64_t shipped, acked; /* active: positions; standby: acked is what was acknowledged */
 	size_t flight;
-	uint64_t ack_due;      /* standby: position to acknowledge at the flush; page likewise */
-	bool ack_now, page_ack_now;
-	bool told_mirrored;
+	bool ack_due, page_ack_due;
 	mono_t hello_at, said_at, twin_heard, attempt_at, session_from;
-	mono_t acked_at;
 	char twin_node[MIRROR_NAME];
-	uint64_t twin_position, twin_epoch;
-	mono_t snap_from;
-	uint64_t snap_octets, snap_rows;
+	uint64_t twin_position;
 
 	struct sync_client client[SYNC_CLIENTS];
+	unsigned clients;      /* slots ever used */
 	struct sync_status told;
 	mono_t status_at;
 	bool alarm[SYNC_ALARMS];
