@@ -274,7 +274,7 @@ refused(struct dp *dp, struct dp_verdict v, enum dp_drop why)
 {
 	v.act = DP_DROP;
 	v.reason = (uint8_t)why;
-	if (why != DP_DROP_NS_LEASE) /* that one is tried again */
+	if (why != DP_DROP_NS_LEASE && why != DP_DROP_NO_ROOM) /* those are tried again */
 		dp->drop[why]++;
 	return v;
 }
@@ -288,6 +288,12 @@ priority(struct span frame)
 	return frame.p[2] == LCP_ECHO_REQUEST || frame.p[2] == LCP_ECHO_REPLY ? L2TP_BIT_P : 0;
 }
 
+void
+dp_out_reset(struct dp *dp)
+{
+	out_reset(dp);
+}
+
 /* Address and control always, protocol in two octets: what LCP needs before and after (RFC 1661, 6.5, 6.6). */
 struct dp_verdict
 dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
@@ -299,7 +305,6 @@ dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 	uint16_t ns = 0;
 	uint8_t *p;
 
-	out_reset(dp);
 	if (!s || !t || !cold_of(dp, s)->has_call || s->peer_session == 0 || frame.len < 2 ||
 	    frame.len > DP_PACKET_MAX - 64)
 		return refused(dp, v, DP_DROP_INJECT_BAD);
@@ -308,14 +313,12 @@ dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 		v.worker = (uint16_t)(session % dp->workers);
 		return v;
 	}
-	if (s->flags & S_SEQ_TX) {
-		if (!ns_next(dp, s, &ns))
-			return refused(dp, v, DP_DROP_NS_LEASE);
-		head += 4;
-	}
-	p = arena_room(dp, head + (uint32_t)frame.len);
+	head += s->flags & S_SEQ_TX ? 4 : 0;
+	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, head + (uint32_t)frame.len);
 	if (!p)
 		return refused(dp, v, DP_DROP_NO_ROOM);
+	if (s->flags & S_SEQ_TX && !ns_next(dp, s, &ns))
+		return refused(dp, v, DP_DROP_NS_LEASE);
 	struct wr w = wr_of(p, head + frame.len);
 	uint16_t bits = priority(frame);
 	wr_u16(&w, (uint16_t)(bits | (s->flags & S_SEQ_TX ? L2TP_BIT_S : 0) | 2));

@@ -139,9 +139,11 @@ void dp_up(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n, st
 void dp_down(struct dp *, mono_t now, const struct dp_packet *in, unsigned n, struct dp_verdict *verdict);
 const struct dp_out *dp_out(const struct dp *);
 
+/* Forgets what dp_out() lends: before a row of dp_inject calls, whose frames add up. */
+void dp_out_reset(struct dp *);
 /*
  * A PPP frame from its protocol field on, for a session that has a call, forwarding or not.
- * DP_FORWARD: dp_out() has the frame.  DP_HAND: the sibling `worker` has to.  DP_DROP with reason NS_LEASE: try
+ * DP_FORWARD: dp_out() has one frame more.  Reason NO_ROOM: send those first, dp_out_reset(), try again.  DP_HAND: the sibling `worker` has to.  DP_DROP with reason NS_LEASE: try
  * again after the next dp_ns_committed().
  */
 struct dp_verdict dp_inject(struct dp *, uint16_t tunnel, uint16_t session, struct span frame);
@@ -181,6 +183,14 @@ uint64_t *dp_drops(struct dp *);  /* DP_DROPS values */
 uint64_t *dp_counts(struct dp *); /* DP_COUNTS values */
 /* One session for people; false: unknown. */
 bool dp_session_text(const struct dp *, uint16_t tunnel, uint16_t session, char *out, size_t cap);
+
+/*
+ * What the kernel has to know besides the pools: framed routes outside of them, and a client's own addresses
+ * (`own`).  The version moves when any of it did.
+ */
+typedef void dp_kernel_fn(void *arg, const struct ip_prefix *prefix, bool own);
+void dp_kernel_each(const struct dp *, dp_kernel_fn *fn, void *arg);
+uint64_t dp_kernel_version(const struct dp *);
 
 /* Which worker's sockets get a datagram: what the classic BPF program in steer.c computes. */
 unsigned dp_steer(const uint8_t *p, size_t len, unsigned workers);

@@ -65,6 +65,8 @@ struct dp_cold {
 	uint64_t local_iid;
 	struct dp_claim *claim;
 	unsigned claims;
+	struct ip_addr own; /* client: our address */
+	bool beyond;	    /* claims something outside of the pools */
 };
 
 struct dp_tunnel {
@@ -129,6 +131,9 @@ struct dp {
 	struct dp_usage *gone;
 	unsigned gones;
 
+	struct conf_pool pool[CONF_POOLS];
+	unsigned pools;
+	uint64_t kernel_version;
 	struct dp_dial dial[CONF_DIALS];
 	unsigned dials;
 

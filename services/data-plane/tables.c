@@ -257,10 +257,68 @@ claim_pass_on(struct dp *dp, const struct dp_claim *c, uint32_t not_to)
 	}
 }
 
+/* Within a range of a pool?  Then the kernel has a route to it anyway. */
+static bool
+pooled(const struct dp *dp, const struct dp_claim *c)
+{
+	for (unsigned i = 0; i < dp->pools; i++) {
+		const struct conf_pool *p = &dp->pool[i];
+		for (unsigned k = 0; k < p->ranges && p->family == c->family; k++) {
+			struct dp_claim first = claim_of(&(struct ip_prefix){ p->range[k].first, 0 });
+			struct dp_claim last = claim_of(&(struct ip_prefix){ p->range[k].last, 0 });
+			if ((c->hi > first.hi || (c->hi == first.hi && c->lo >= first.lo)) &&
+			    (c->hi < last.hi || (c->hi == last.hi && c->lo <= last.lo)) &&
+			    c->len >= p->delegate_len)
+				return true;
+		}
+	}
+	return false;
+}
+
+static struct ip_prefix
+claim_prefix(const struct dp_claim *c)
+{
+	struct ip_prefix p = { { .family = c->family }, c->len };
+
+	put_u32(p.addr.b, (uint32_t)(c->hi >> 32));
+	if (c->family == 6) {
+		put_u32(p.addr.b + 4, (uint32_t)c->hi);
+		put_u32(p.addr.b + 8, (uint32_t)(c->lo >> 32));
+		put_u32(p.addr.b + 12, (uint32_t)c->lo);
+	}
+	return p;
+}
+
+void
+dp_kernel_each(const struct dp *dp, dp_kernel_fn *fn, void *arg)
+{
+	for (uint32_t i = 0; i < dp->top; i++) {
+		const struct dp_cold *c = &dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS];
+		if (!c->used)
+			continue;
+		if (c->own.family)
+			fn(arg, &(struct ip_prefix){ c->own, (uint8_t)(8 * ip_addr_len(&c->own)) }, true);
+		for (unsigned k = 0; c->beyond && k < c->claims; k++) {
+			struct ip_prefix p = claim_prefix(&c->claim[k]);
+			if (!pooled(dp, &c->claim[k]))
+				fn(arg, &p, false);
+		}
+	}
+}
+
+uint64_t
+dp_kernel_version(const struct dp *dp)
+{
+	return dp->kernel_version;
+}
+
 static void
 claims_drop(struct dp *dp, struct dp_session *s)
 {
 	struct dp_cold *cold = cold_of(dp, s);
+
+	dp->kernel_version += cold->beyond;
+	cold->beyond = false;
 
 	for (unsigned i = 0; i < cold->claims; i++) {
 		struct dp_claim c = cold->claim[i];
@@ -504,9 +562,23 @@ claims_set(struct dp *dp, struct dp_session *s, const struct claim_list *l)
 			return;
 		}
 		cold->claim[cold->claims++] = *c;
+		cold->beyond |= !pooled(dp, c);
 		if (had != FIB_NONE && had != s->index)
 			dp->count[DP_COUNT_ROUTE_TWICE]++;
 	}
+	dp->kernel_version += cold->beyond;
+}
+
+/* As client the address is this host's own, and the kernel's to hold. */
+static void
+own_set(struct dp *dp, struct dp_session *s, struct ip_addr own)
+{
+	struct dp_cold *cold = cold_of(dp, s);
+
+	if (ip_addr_eq(&own, &cold->own))
+		return;
+	cold->own = own;
+	dp->kernel_version++;
 }
 
 static void
@@ -554,6 +626,10 @@ subscriber_addresses(struct dp *dp, struct dp_session *s, const Row__Subscriber 
 	if (!row->forwarding)
 		l.n = 0;
 	claims_set(dp, s, &l);
+	struct ip_addr own = { 0 };
+	if (row->client && row->forwarding)
+		ip_addr_from(row->ipv4.data, row->ipv4.len, &own);
+	own_set(dp, s, own);
 }
 
 static void
@@ -562,6 +638,7 @@ subscriber_remove(struct dp *dp, struct dp_session *s)
 	struct dp_cold *c = cold_of(dp, s);
 
 	claims_drop(dp, s);
+	own_set(dp, s, (struct ip_addr){ 0 });
 	s->flags &= (uint16_t)~(S_FORWARDING | S_V4 | S_V6 | S_CHECK | S_CLIENT);
 	s->mtu = 1500;
 	c->acfc = c->pfc = c->has_sub = false;
@@ -708,6 +785,8 @@ dp_new(const struct conf *conf, unsigned worker, uint64_t seed)
 	dp->tunnel_rate = rate_of(conf->data.punt_tunnel_pps);
 	dp->peer_rate = rate_of(conf->data.punt_peer_pps);
 	dp->icmp_rate = rate_of(20);
+	dp->pools = conf->pools <= CONF_POOLS ? conf->pools : CONF_POOLS;
+	memcpy(dp->pool, conf->pool, dp->pools * sizeof dp->pool[0]);
 	dp->dials = conf->dials <= CONF_DIALS ? conf->dials : CONF_DIALS;
 	for (unsigned i = 0; i < dp->dials; i++) {
 		memcpy(dp->dial[i].user, conf->dial[i].user, sizeof dp->dial[i].user);

@@ -2,15 +2,17 @@
 /*
  * What a packet costs on its way through one worker, in process: no socket, no TUN, the same tables and code.
  *
- *     bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--instructions]
+ *     bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--ns] [--instructions]
  *
  * Each batch is written afresh into the same 64 buffers (a socket's read would do so) outside of the
  * measured time; its sessions are drawn at random over all.  Prints the median of nine rounds:
  *
  *     figure forward.worker.ns.up 55 ns
  *
- * --instructions starts itself again under callgrind, which counts inside dp_up or dp_down alone, and prints
- * `figure forward.worker.instructions.up 200 instructions`.
+ *     figure forward.worker.instructions.up 200 instructions
+ *
+ * For the latter it starts itself again under callgrind, which counts inside dp_up or dp_down alone.  --ns or
+ * --instructions: only that one.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -199,13 +201,15 @@ int
 main(int argc, char **argv)
 {
 	struct bench b = { .sessions = 10000, .payload = 64, .packets = 200 * DP_BATCH * 10, .random = 88172645463325252u };
-	bool count_them = false, once = false, up = true, down = true;
+	bool count_them = false, time_them = false, once = false, up = true, down = true;
 	struct conf *conf = fx_conf();
 
 	for (int i = 1; i < argc; i++) {
 		const char *next = i + 1 < argc ? argv[i + 1] : "";
 		if (strcmp(argv[i], "--instructions") == 0)
 			count_them = true;
+		else if (strcmp(argv[i], "--ns") == 0)
+			time_them = true;
 		else if (strcmp(argv[i], "--once") == 0)
 			once = true;
 		else if (strcmp(argv[i], "--sessions") == 0 && i++)
@@ -217,18 +221,10 @@ main(int argc, char **argv)
 		else if (strcmp(argv[i], "--only") == 0 && i++)
 			up = !(down = strcmp(next, "down") == 0);
 		else
-			fail("usage: bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--instructions]");
+			fail("usage: bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--ns] [--instructions]");
 	}
 	if (b.sessions == 0 || b.sessions > 1000000 || b.payload > STRIDE - 256 || b.packets < DP_BATCH)
 		fail("sessions 1..1000000, payload at most 1792 octets, packets 64 or more");
-	if (count_them) {
-		if (up)
-			instructions(argv[0], "up", b.sessions, b.payload);
-		if (down)
-			instructions(argv[0], "down", b.sessions, b.payload);
-		free(conf);
-		return 0;
-	}
 	b.packets -= b.packets % DP_BATCH;
 	b.dp = fx_dp(conf, 0);
 	b.ends = calloc(TUNNELS, sizeof *b.ends);
@@ -241,11 +237,19 @@ main(int argc, char **argv)
 		uint8_t packet[STRIDE];
 		uint32_t len = fx_ip4(packet, "10.0.0.1", "198.51.100.1", IP_UDP, 8 + b.payload);
 		(up ? round_up : round_down)(&b, packet, len);
-	} else {
+	}
+	if (!once && (time_them || !count_them)) {
 		if (up)
 			measure(&b, "up", round_up);
 		if (down)
 			measure(&b, "down", round_down);
+	}
+	if (!once && (count_them || !time_them)) {
+		fflush(stdout);
+		if (up)
+			instructions(argv[0], "up", b.sessions, b.payload);
+		if (down)
+			instructions(argv[0], "down", b.sessions, b.payload);
 	}
 	dp_free(b.dp);
 	free(conf);

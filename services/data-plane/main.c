@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * data-plane --config FILE --worker N: one packet worker.
+ *
+ * May use: udp/1701, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN (TUN,
+ * transparent sockets, steering), CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed to start and dropped
+ * then; worker 0 keeps CAP_NET_ADMIN for routes.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "worker.h"
+
+static void
+usage(void)
+{
+	fprintf(stderr, "usage: data-plane --config FILE --worker N [--schema DIR]\n");
+	exit(2);
+}
+
+static void
+give_up(const char *why)
+{
+	log_line(NOTE_ERROR, "cannot start: %s", why);
+	exit(1);
+}
+
+static void
+privileges_drop(bool routes)
+{
+	const cap_value_t keep[] = { CAP_NET_ADMIN };
+	cap_t c = cap_init();
+
+	if (c && routes) {
+		cap_set_flag(c, CAP_PERMITTED, 1, keep, CAP_SET);
+		cap_set_flag(c, CAP_EFFECTIVE, 1, keep, CAP_SET);
+	}
+	if (!c || cap_set_proc(c) < 0)
+		log_line(NOTE_WARN, "privileges not dropped error=%s", strerror(errno));
+	if (c)
+		cap_free(c);
+}
+
+static void
+on_sibling(void *arg, int fd, unsigned events)
+{
+	struct worker *w = arg;
+
+	fds_serve(&w->fds, w->conf);
+}
+
+static void
+arguments(int argc, char **argv, const char **config, const char **schema, long *worker)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "worker", required_argument, NULL, 'w' },
+		{ "schema", required_argument, NULL, 's' },
+		{ 0 },
+	};
+	char *end = NULL;
+	int o;
+
+	*worker = -1;
+	while ((o = getopt_long(argc, argv, "c:w:s:", options, NULL)) != -1) {
+		if (o == 'c')
+			*config = optarg;
+		else if (o == 's')
+			*schema = optarg;
+		else if (o == 'w')
+			*worker = strtol(optarg, &end, 10);
+		else
+			usage();
+	}
+	if (!*config || !end || *end || *worker < 0 || *worker >= FDS_WORKERS || optind != argc)
+		usage();
+}
+
+static void
+start(struct worker *w)
+{
+	char error[FDS_ERROR] = "no memory";
+
+	mkdir(w->conf->node.run_dir, 0755); /* usually made by whoever supervises us */
+	if (!fds_open(&w->fds, w->conf, w->id, error))
+		give_up(error);
+	if (w->id == 0 && !(w->kernel = kernel_new(w->conf, error, sizeof error)))
+		give_up(error);
+	privileges_drop(w->id == 0);
+	w->dp = dp_new(w->conf, w->id, w->instance);
+	w->loop = loop_new();
+	w->bus = w->loop ? bus_new(w->loop, w->conf->node.run_dir) : NULL;
+	if (!w->dp || !w->bus || !shell_bus_start(w) || !udp_start(w) || !tun_start(w) || !hand_start(w) ||
+	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w))
+		give_up(errno ? strerror(errno) : error);
+	loop_stop_on_signals(w->loop);
+	log_line(NOTE_INFO, "started worker=%u of=%u sockets=%s", w->id, w->fds.workers, w->fds.made ? "made" : "taken");
+}
+
+static void
+stop(struct worker *w)
+{
+	udp_stop(w);
+	tun_stop(w);
+	shell_bus_stop(w);
+	bus_free(w->bus);
+	loop_free(w->loop);
+	kernel_free(w->kernel);
+	fds_close(&w->fds);
+	dp_free(w->dp);
+	conf_free(w->conf);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct worker w;
+	const char *config = NULL, *schema = NULL;
+	char error[CONF_TEXT];
+	long id;
+
+	arguments(argc, argv, &config, &schema, &id);
+	w.id = (unsigned)id;
+	snprintf(w.name, sizeof w.name, "worker.%u", w.id);
+	log_open(w.name, NOTE_INFO);
+	w.conf = conf_load(config, schema, error, sizeof error);
+	if (!w.conf)
+		give_up(error);
+	log_level(w.conf->node.log_level);
+	if (getrandom(&w.instance, sizeof w.instance, 0) != sizeof w.instance)
+		w.instance = (uint64_t)mono_now();
+	start(&w);
+	loop_run(w.loop);
+	stop(&w);
+	return 0;
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The shell of one worker: what its files share.
+ *
+ *      shell_udp.c   datagrams in and out        shell_bus.c   feed, lease, punts, injections, reports
+ *      shell_tun.c   IP packets in and out       shell_hand.c  packets from and for siblings
+ *      kernel.c      addresses and routes of the TUN (worker 0)
+ */
+#ifndef TWIN_WORKER_H
+#define TWIN_WORKER_H
+
+#include "bus/bus.h"
+#include "bus/owner.h"
+#include "dp.h"
+#include "fds.h"
+#include "kernel.h"
+#include "loop/loop.h"
+
+#define TX_MAX DP_FRAMES
+#define TUN_ARENA (1u << 20)
+#define ROOM 64 /* octets kept free before every packet: DP_HEADROOM and the kernel's header */
+
+/* One datagram to be sent. */
+struct tx {
+	const uint8_t *p;
+	uint32_t len;
+	uint8_t tos;
+	const struct dp_ends *ends;
+};
+
+struct held { /* an injection that waits for a sequence number */
+	struct held *next;
+	uint16_t tunnel, session;
+	mono_t since;
+	uint32_t len;
+	uint8_t octets[];
+};
+
+struct udp_io;
+struct tun_io;
+
+struct worker {
+	struct conf *conf;
+	unsigned id;
+	uint64_t instance;
+	char name[32]; /* "worker.N" */
+	struct loop *loop;
+	struct bus *bus;
+	struct owner *owner;
+	struct dp *dp;
+	struct fds fds;
+	struct udp_io *udp;
+	struct tun_io *tun;
+	struct kernel *kernel; /* worker 0 only */
+
+	struct puntq *to_ctl, *to_mgr;
+	struct bus_sock *ctl, *mgr, *cmd;
+	struct arena arena;
+	struct loop_timer tick, second;
+	struct held *held, **held_end;
+	unsigned helds;
+	bool ready_said;
+	struct counters sets[2];
+};
+
+/* May packets leave now?  Reads the clock into *now. */
+bool worker_may_send(struct worker *, mono_t *now);
+static inline void
+worker_drop(struct worker *w, enum dp_drop why, uint64_t n)
+{
+	dp_drops(w->dp)[why] += n;
+}
+
+bool udp_start(struct worker *);
+void udp_stop(struct worker *);
+/* Sends in the order given, except that runs for one peer are put together. */
+void udp_send(struct worker *, struct tx *, unsigned n);
+/* The frames of the last dp_down, dp_up or row of dp_inject. */
+void udp_send_frames(struct worker *);
+
+bool tun_start(struct worker *);
+void tun_stop(struct worker *);
+/* ROOM octets before `p` may be written. */
+void tun_write(struct worker *, uint8_t *p, uint32_t len);
+/* The packets of the last dp_up or dp_down. */
+void tun_write_made(struct worker *);
+
+bool hand_start(struct worker *);
+enum { HAND_UP, HAND_DOWN, HAND_INJECT };
+void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session, uint8_t tos,
+	       const struct dp_ends *, struct span octets);
+
+/* Runs datagrams through the core and carries out its verdicts; n <= DP_BATCH. */
+void worker_up(struct worker *, mono_t now, const struct dp_datagram *, unsigned n);
+void worker_down(struct worker *, mono_t now, const struct dp_packet *, unsigned n);
+/* One frame of session-mgr; false: it waits for a sequence number, keep it. */
+bool worker_inject(struct worker *, uint16_t tunnel, uint16_t session, struct span frame);
+
+bool shell_bus_start(struct worker *);
+void shell_bus_stop(struct worker *);
+
+#endif
