@@ -84,6 +84,7 @@ struct call {
 	uint64_t since;
 	mono_t due;		  /* half open: given up then */
 	struct call *prev, *next; /* half open, by deadline; or dead */
+	struct call *wait_prev, *wait_next; /* for the tunnel to open, or for room in it */
 	char *user_ref;		  /* NULL: none */
 	uint8_t *info;		  /* packed row of call_info; NULL: none */
 	uint32_t info_len;
@@ -105,12 +106,13 @@ struct tunnel {
 	uint8_t lns_member;
 	uint8_t tie_breaker[8], tie_len;
 	uint8_t challenge_sent[CHALLENGE_MAX], challenge_sent_len;
-	uint8_t challenge_rcvd[CHALLENGE_MAX], challenge_rcvd_len;
 	char profile[TEXT_NAME], lns_group[TEXT_NAME], peer_host[TEXT_HOST], peer_vendor[TEXT_NAME];
 	char message[TEXT_HOST];
 	/* calls */
 	struct call *by_id, *by_peer;
-	struct call *setup; /* half open */
+	struct call *setup;   /* half open */
+	struct call *waiting; /* those in wait-tunnel */
+	struct want *wants;
 	unsigned established;
 	struct chan chan;
 	/* local */
@@ -119,13 +121,17 @@ struct tunnel {
 	uint32_t id_count;
 	mono_t setup_due, linger_due, idle_due, hello_due, due;
 	unsigned heap_at; /* 0: not in it */
-	bool touched, crowded, gone;
+	mono_t fresh_until; /* an SCCRQ with its ids that comes before is a late duplicate */
+	uint32_t request;   /* digest of the SCCRQ that opened it; 0: not known any more */
+	bool final;	    /* closing, and the last exchange is over */
+	bool touched, gone;
 	struct tunnel *next_touched, *next_bucket, *next_dead;
 	struct tunnel *prev, *next; /* all of them */
 };
 
 struct lns_state { /* of a group's members: local */
 	mono_t hold_off[CONF_LNS_MEMBERS];
+	uint16_t tunnel[CONF_LNS_MEMBERS]; /* where new calls go; 0: none */
 	unsigned turn;
 	bool down;
 };
@@ -156,9 +162,8 @@ struct tc {
 	struct tunnel *all; /* list */
 	struct tunnel **heap;
 	unsigned heap_len, heap_cap;
-	unsigned tunnels, in_state[CC_STATES], refusing;
+	unsigned tunnels, in_state[CC_STATES], refusing, of_profile[CONF_PROFILES];
 	unsigned calls, calls_established;
-	struct want *wants;
 	struct tunnel *dead_tunnels;
 	struct call *dead_calls;
 	uint64_t id_key;
@@ -179,6 +184,9 @@ struct tc {
 	uint8_t out_octets[CHAN_MESSAGE_MAX];
 	uint8_t tx[CHAN_MESSAGE_MAX];
 };
+
+/* Makes a peer's text fit to be stored and shown: control characters, and what is not UTF-8, become '?'. */
+void clean_text(char *);
 
 static inline void
 bump(struct tc *tc, enum tc_counter n)
@@ -208,7 +216,6 @@ tunnel_calls(const struct tunnel *t)
 }
 uint16_t tunnel_free_id(struct tc *);		      /* 0: none left */
 uint16_t call_free_id(struct tc *, struct tunnel *); /* 0: none left */
-/* An id that nothing has, for a message that must name one. */
 void tunnel_touch(struct tc *, struct tunnel *); /* flush it when the step ends */
 void heap_set(struct tc *, struct tunnel *, mono_t due);
 void tunnel_profile(struct tc *, struct tunnel *); /* looks its profile up again */
@@ -217,12 +224,13 @@ void call_half_open(struct tc *, struct call *);   /* its deadline starts now, i
 /* population: used by rows.c only */
 struct tunnel *tunnel_new(struct tc *, uint16_t id);
 void tunnel_unlink(struct tc *, struct tunnel *);
-void tunnel_index(struct tc *, struct tunnel *, const struct ip_addr *, uint16_t peer_id);
-void tunnel_count_state(struct tc *, struct tunnel *, uint8_t state);
+void tunnel_count(struct tc *, const struct tunnel *, int by); /* before and after any change of its row */
+void bucket_add(struct tc *, struct tunnel *);		      /* by peer address and id: the same */
+void bucket_remove(struct tc *, struct tunnel *);
 struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
 void call_unlink(struct tc *, struct call *);
 void call_set_peer(struct call *, uint16_t peer_id);
-void call_count_state(struct tc *, struct call *, uint8_t state);
+void call_set_state(struct tc *, struct call *, uint8_t state);
 void want_drop(struct tc *, struct call *);
 void bury(struct tc *); /* frees what was unlinked in this step */
 
@@ -244,8 +252,8 @@ Row__CallInfo *call_info(struct tc *, const struct call *);
 /* ---- msgs.c: messages out ----------------------------------------------------------------------- */
 
 void send_sccrq(struct tc *, struct tunnel *);
-void send_sccrp(struct tc *, struct tunnel *);
-void send_scccn(struct tc *, struct tunnel *);
+void send_sccrp(struct tc *, struct tunnel *, struct span challenge); /* the peer's, to be answered; may be empty */
+void send_scccn(struct tc *, struct tunnel *, struct span challenge);
 void send_stopccn(struct tc *, struct tunnel *, const struct verdict *);
 void send_hello(struct tc *, struct tunnel *);
 void send_icrq(struct tc *, struct call *);
@@ -278,7 +286,10 @@ void cc_receive(struct tc *, const struct tc_datagram *);
 struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_role);
 void cc_close(struct tc *, struct tunnel *, const struct verdict *);
 void cc_tick(struct tc *, struct tunnel *);
-void cc_idle_check(struct tc *, struct tunnel *); /* the last call has gone */
+void cc_timers(struct tc *, struct tunnel *);	  /* those of its state start now */
+void cc_idle_check(struct tc *, struct tunnel *); /* a call has gone: was it the last? */
+void cc_drain(struct tc *, struct tunnel *, bool on);
+const char *cc_state_name(unsigned);
 bool cc_room(const struct tunnel *);		   /* for another message of a call */
 
 struct call_order { /* a call of ours to be made */
@@ -286,7 +297,6 @@ struct call_order { /* a call of ours to be made */
 	const char *user_ref;
 	const Row__CallInfo *info;
 	uint16_t tried;
-	uint64_t since;
 	bool seq_required;
 };
 struct call *call_place(struct tc *, struct tunnel *, const struct call_order *); /* incoming, as LAC */
@@ -302,9 +312,13 @@ void call_row_event(struct tc *, struct span key, struct span row, bool removed)
 
 /* As LAC: the groups of LNSs, and the calls kept up. */
 enum dial_result { DIAL_OK, DIAL_NO_GROUP, DIAL_NO_MEMBER, DIAL_FULL };
+void lac_forget(struct tc *); /* a new configuration: what is known of members and dials */
+struct tunnel *lac_open(struct tc *, const char *group, enum tc_role); /* to its best member; NULL: none */
+void lac_moved(struct tc *, const struct tunnel *); /* it serves this group's member from now on */
 enum dial_result lac_dial(struct tc *, const char *group, const struct call_order *, struct call **out);
 /* The call could not be had there.  True: it went to another member, this one is gone. */
 bool lac_redirect(struct tc *, struct call *);
+void lac_move_calls(struct tc *, struct tunnel *from, struct tunnel *to);
 void lac_tunnel_up(struct tc *, const struct tunnel *);
 void lac_tunnel_failed(struct tc *, const struct tunnel *);
 void lac_call_up(struct tc *, const struct call *);

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The way of a datagram to the machines:
+ *
+ *   datagram ─► header ─► tunnel? ─► source? ─► reliable delivery ─► message ─► cc.c, call.c
+ *                  │ no
+ *                  └─► SCCRQ (request), StopCCN before an id was known, or a stray
+ *
+ * Every drop has a counter.  What is malformed in its header is dropped (RFC 2661, 7.1); what is
+ * malformed inside gets the answer that the codec's table of faults names.
+ */
+#include <string.h>
+
+#include "cc.h"
+
+#define HALF_OPEN_MAX 4096 /* tunnels that peers have begun and not finished */
+
+/* Of an SCCRQ's body: to know it again. */
+static uint32_t
+digest(struct span octets)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = L2TP_CONTROL_HEADER; i < octets.len; i++)
+		h = (h ^ octets.p[i]) * 16777619u;
+	return h | 1;
+}
+
+/* ---- messages to events ------------------------------------------------------------------------------- */
+
+static void
+count_message(struct tc *tc, const struct l2tp_msg *m)
+{
+	bump(tc, N_MESSAGES_IN);
+	tc->n[N_AVPS_UNKNOWN] += m->unknown;
+	tc->n[N_AVPS_DUPLICATE] += m->duplicates;
+	tc->n[N_AVPS_MISPLACED] += m->misplaced;
+	if (m->trouble.fault)
+		tc->codec[m->trouble.fault]++;
+}
+
+static void
+wrong(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct verdict *v)
+{
+	struct cc_event ev = { .kind = EV_WRONG, .in = in, .msg = &tc->msg, .why = *v };
+
+	cc_step(tc, t, &ev, 0);
+}
+
+static void
+cc_message(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, enum cc_event_kind kind)
+{
+	struct cc_event ev = { .kind = kind, .in = in, .msg = &tc->msg };
+
+	cc_step(tc, t, &ev, 0);
+}
+
+static void
+dispatch(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct l2tp_msg *m)
+{
+	switch (m->type) {
+	case L2TP_SCCRQ:
+		cc_message(tc, t, in, EV_SCCRQ);
+		return;
+	case L2TP_SCCRP:
+		cc_message(tc, t, in, EV_SCCRP);
+		return;
+	case L2TP_SCCCN:
+		cc_message(tc, t, in, EV_SCCCN);
+		return;
+	case L2TP_STOPCCN:
+		cc_message(tc, t, in, EV_STOPCCN);
+		return;
+	case L2TP_HELLO:
+		bump(tc, N_HELLO_IN);
+		return;
+	default:
+		if (t->state == CC_ESTABLISHED) {
+			call_receive(tc, t, m);
+		} else {
+			struct verdict v = verdict_of(FAULT_CC_STATE);
+			wrong(tc, t, in, &v);
+		}
+	}
+}
+
+static void
+deliver(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, struct span octets)
+{
+	const char *secret = t->prof->secret;
+	struct l2tp_msg *m = &tc->msg;
+
+	l2tp_msg_read(octets, span_of(secret, strlen(secret)), m);
+	count_message(tc, m);
+	if (m->ignore || m->trouble.answer == L2TP_DISCARD) {
+		bump(tc, N_IGNORED);
+		return;
+	}
+	if (m->trouble.answer == L2TP_CLEAR_TUNNEL && m->type != L2TP_STOPCCN) {
+		struct verdict v = verdict_of_trouble(&m->trouble);
+		wrong(tc, t, in, &v);
+		return;
+	}
+	dispatch(tc, t, in, m);
+}
+
+static void
+receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+{
+	struct span next;
+
+	switch (chan_receive(&t->chan, tc->now, h->ns, h->nr, zlb, in->octets)) {
+	case CHAN_BAD_NR:
+		bump(tc, N_BAD_NR);
+		return;
+	case CHAN_BEYOND:
+		bump(tc, N_BEYOND_WINDOW);
+		break;
+	case CHAN_ACK_ONLY:
+		bump(tc, N_ZLB_IN);
+		break;
+	case CHAN_DUPLICATE:
+		bump(tc, N_DUPLICATES);
+		break;
+	case CHAN_EARLY:
+		bump(tc, N_EARLY);
+		break;
+	case CHAN_DELIVER:
+		deliver(tc, t, in, in->octets);
+		while (!t->gone && chan_receive_early(&t->chan, &next))
+			deliver(tc, t, in, next);
+		break;
+	}
+	tunnel_touch(tc, t);
+}
+
+/* ---- without a tunnel ----------------------------------------------------------------------------------- */
+
+/* A message for an id that we do not have: RFC 2661, 7.2.1, the idle rows that do not open anything. */
+static void
+stray(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+{
+	struct verdict v = verdict_of(FAULT_CC_STATE);
+	uint16_t id;
+
+	bump(tc, N_UNKNOWN_TUNNEL);
+	if (zlb)
+		return;
+	l2tp_msg_read(in->octets, span_of(NULL, 0), &tc->msg);
+	if (!l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) || id == 0)
+		return;
+	if (tc->msg.type == L2TP_STOPCCN) /* its tunnel has long gone: only the acknowledgement is missing */
+		reply_zlb(tc, in, id, h->nr, (uint16_t)(h->ns + 1));
+	else if (tc->msg.type == L2TP_SCCRP)
+		reply_stopccn(tc, in, id, (uint16_t)(h->ns + 1), &v);
+}
+
+/*
+ * RFC 2661, 4.4.3: both ends have asked for a tunnel.  Our tunnel that has to go is answered in *lost;
+ * false: the peer's request is to be ignored.
+ */
+static bool
+tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *m, struct tunnel **lost)
+{
+	struct tunnel *t = tunnel_of_peer(tc, &in->peer.addr, 0, NULL);
+	struct span theirs = span_of(NULL, 0);
+	int order;
+
+	*lost = NULL;
+	for (; t; t = tunnel_of_peer(tc, &in->peer.addr, 0, t)) {
+		if (t->state == CC_WAIT_CTL_REPLY)
+			break;
+	}
+	if (!t)
+		return true;
+	l2tp_msg_span(m, AVP_TIE_BREAKER, &theirs);
+	if (theirs.len != 8 && t->tie_len != 8)
+		return true; /* two tunnels */
+	order = theirs.len != 8 ? 1 : t->tie_len != 8 ? -1 : memcmp(theirs.p, t->tie_breaker, 8);
+	if (order > 0) {
+		bump(tc, N_TIES_WON);
+		return false;
+	}
+	*lost = t;
+	return order < 0;
+}
+
+/*
+ * The tunnel that this SCCRQ has opened already, or was refused by: then it is a retransmission.  An
+ * established one has nothing to wait for but copies that were long under way; any other SCCRQ with its
+ * peer's id comes from a peer that has started anew.
+ */
+static struct tunnel *
+same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
+{
+	struct tunnel *t = NULL;
+
+	while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
+		if (t->initiated || !endpoint_eq(&t->peer, &in->peer))
+			continue;
+		if (t->state == CC_WAIT_CTL_CONN || (t->state == CC_CLOSING && t->since == 0))
+			return t;
+		if (t->state == CC_ESTABLISHED && tc->now < t->fresh_until && t->request == digest(in->octets))
+			return t;
+	}
+	return NULL;
+}
+
+/* Hidden AVPs need the secret, the secret needs the profile, the profile needs the Host Name, which is never hidden. */
+static const struct conf_profile *
+read_request(struct tc *tc, const struct tc_datagram *in)
+{
+	char host[TEXT_HOST] = "";
+	const struct conf_profile *p;
+
+	l2tp_msg_text(&tc->msg, AVP_HOST_NAME, host, sizeof host);
+	p = conf_profile_find(tc->conf, &in->peer.addr, host);
+	if (p && p->secret[0] && (tc->msg.hidden || tc->msg.trouble.fault))
+		l2tp_msg_read(in->octets, span_of(p->secret, strlen(p->secret)), &tc->msg);
+	return p;
+}
+
+static void
+request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
+{
+	struct cc_event ev = { .kind = EV_SCCRQ, .in = in, .msg = &tc->msg, .digest = digest(in->octets) };
+	struct tunnel *known, *lost;
+	uint16_t id, fresh;
+
+	ev.prof = read_request(tc, in);
+	count_message(tc, &tc->msg);
+	if (!l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) || id == 0)
+		return; /* there is nowhere to answer to */
+	known = same_request(tc, in, id);
+	if (known) {
+		receive_on(tc, known, in, h, false);
+		return;
+	}
+	fresh = tunnel_free_id(tc);
+	if (h->ns != 0 || h->nr != 0 || fresh == 0 || tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX) {
+		bump(tc, h->ns || h->nr ? N_BAD_NR : N_FLOOD);
+		return;
+	}
+	if (!tie_breaker(tc, in, &tc->msg, &lost)) {
+		if (lost)
+			cc_yield(tc, lost, NULL);
+		return;
+	}
+	cc_step(tc, NULL, &ev, fresh);
+	known = tunnel_find(tc, fresh);
+	if (lost && known && known->state == CC_WAIT_CTL_CONN)
+		cc_yield(tc, lost, known);
+}
+
+/* Tunnel id 0: an SCCRQ, or a StopCCN from a peer that does not know our id yet (4.4.3, Assigned Tunnel ID). */
+static void
+unaddressed(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+{
+	struct tunnel *t = NULL;
+	uint16_t id;
+
+	if (zlb) {
+		bump(tc, N_UNKNOWN_TUNNEL);
+		return;
+	}
+	l2tp_msg_read(in->octets, span_of(NULL, 0), &tc->msg);
+	if (tc->msg.type == L2TP_SCCRQ) {
+		request(tc, in, h);
+		return;
+	}
+	if (tc->msg.type == L2TP_STOPCCN && l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) && id) {
+		while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
+			if (endpoint_eq(&t->peer, &in->peer) && t->state != CC_ESTABLISHED) {
+				receive_on(tc, t, in, h, false);
+				return;
+			}
+		}
+	}
+	stray(tc, in, h, false);
+}
+
+/* RFC 2661, 8.1: addresses and ports are static; only the first answer may come from another port. */
+static bool
+right_source(const struct tunnel *t, const struct endpoint *peer)
+{
+	return endpoint_eq(&t->peer, peer) ||
+	    (t->state == CC_WAIT_CTL_REPLY && ip_addr_eq(&t->peer.addr, &peer->addr));
+}
+
+void
+cc_receive(struct tc *tc, const struct tc_datagram *in)
+{
+	struct l2tp_hdr h;
+	struct span body;
+	enum l2tp_fault fault = l2tp_hdr_read(in->octets, &h, &body);
+	struct tunnel *t;
+
+	bump(tc, N_DATAGRAMS_IN);
+	if (fault || !h.control || !h.has_len || !h.has_seq) {
+		tc->codec[fault ? fault : L2TP_NOT_CONTROL]++;
+		return;
+	}
+	if (h.tunnel == 0) {
+		unaddressed(tc, in, &h, body.len == 0);
+		return;
+	}
+	t = tunnel_find(tc, h.tunnel);
+	if (!t) {
+		stray(tc, in, &h, body.len == 0);
+		return;
+	}
+	if (!right_source(t, &in->peer)) {
+		bump(tc, N_FOREIGN_SOURCE);
+		return;
+	}
+	receive_on(tc, t, in, &h, body.len == 0);
+}
