@@ -20,6 +20,7 @@
 #include "bus/bus_impl.h"
 
 #define BUDGET 256
+#define LATEST_OF 4096 /* what may wait at a subscriber; more is not sent to it */
 #define RECONNECT_MS 10
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_DOMAIN "twin"
@@ -193,8 +194,11 @@ struct bus_sock *
 bus_pub_bind(struct bus *b, const char *name)
 {
 	char at[160];
+	struct bus_sock *s = bus_endpoint(b, name, at) ? NULL : bus_sock_open(b, ZMQ_PUB, NULL, NULL);
 
-	return bus_endpoint(b, name, at) ? NULL : bus_sock_bind(bus_sock_open(b, ZMQ_PUB, NULL, NULL), at);
+	if (s)
+		set_int(s->zmq, ZMQ_SNDHWM, LATEST_OF / 2);
+	return bus_sock_bind(s, at);
 }
 
 struct bus_sock *
@@ -205,7 +209,8 @@ bus_sub_connect(struct bus *b, const char *name, bus_fn *fn, void *arg)
 
 	if (!s)
 		return NULL;
-	set_int(s->zmq, ZMQ_CONFLATE, 1);
+	set_int(s->zmq, ZMQ_RCVHWM, LATEST_OF / 2);
+	s->latest = true; /* ZMQ_CONFLATE would do it, but libzmq 4.3.4 leaks with it when a connection ends */
 	zmq_setsockopt(s->zmq, ZMQ_SUBSCRIBE, "", 0);
 	return sock_connect(s, at);
 }
@@ -390,6 +395,13 @@ drain_monitor(struct bus_sock *s)
 
 /* --- receiving ------------------------------------------------------------------------------------------ */
 
+static void
+frames_close(zmq_msg_t *frame, unsigned n)
+{
+	while (n)
+		zmq_msg_close(&frame[--n]);
+}
+
 /* All frames of one message; 0: none waiting.  One with too many frames is read to its end and counted. */
 static unsigned
 receive(struct bus_sock *s, zmq_msg_t *frames, unsigned max)
@@ -414,22 +426,17 @@ receive(struct bus_sock *s, zmq_msg_t *frames, unsigned max)
 	}
 	if (lost == 0)
 		return n;
-	while (n)
-		zmq_msg_close(&frames[--n]);
+	frames_close(frames, n);
 	s->counts.malformed++;
 	return receive(s, frames, max);
 }
 
-/* False: nothing was waiting. */
-static bool
-deliver_one(struct bus_sock *s)
+static void
+deliver(struct bus_sock *s, zmq_msg_t *frame, unsigned n)
 {
-	zmq_msg_t frame[BUS_FRAMES + 2];
 	struct span span[BUS_FRAMES + 2];
-	unsigned n = receive(s, frame, BUS_FRAMES + 2), skip = s->router ? 1 : 0;
+	unsigned skip = s->router ? 1 : 0;
 
-	if (n == 0)
-		return false;
 	s->counts.received++;
 	for (unsigned i = 0; i < n; i++)
 		span[i] = span_of(zmq_msg_data(&frame[i]), zmq_msg_size(&frame[i]));
@@ -437,9 +444,39 @@ deliver_one(struct bus_sock *s)
 		s->counts.malformed++;
 	else if (s->fn)
 		s->fn(s->arg, s, s->router ? span[0] : span_of(NULL, 0), span + skip, n - skip);
-	while (n)
-		zmq_msg_close(&frame[--n]);
+}
+
+/* False: nothing was waiting. */
+static bool
+deliver_one(struct bus_sock *s)
+{
+	zmq_msg_t frame[BUS_FRAMES + 2];
+	unsigned n = receive(s, frame, BUS_FRAMES + 2);
+
+	if (n == 0)
+		return false;
+	deliver(s, frame, n);
+	frames_close(frame, n);
 	return true;
+}
+
+/* True: there may be more. */
+static bool
+deliver_latest(struct bus_sock *s)
+{
+	zmq_msg_t frame[2][8];
+	unsigned n, last = 0, at = 0, i;
+
+	for (i = 0; i < LATEST_OF && (n = receive(s, frame[at], 8)); i++) {
+		frames_close(frame[1 - at], last);
+		last = n;
+		at = 1 - at;
+	}
+	if (last) {
+		deliver(s, frame[1 - at], last);
+		frames_close(frame[1 - at], last);
+	}
+	return i == LATEST_OF;
 }
 
 static bool
@@ -448,6 +485,8 @@ drain(struct bus_sock *s)
 	drain_monitor(s);
 	if (!s->fd) /* a PUB */
 		return false;
+	if (s->latest)
+		return s->zmq && deliver_latest(s);
 	for (unsigned i = 0; i < BUDGET; i++) {
 		if (!s->zmq || !deliver_one(s))
 			return false;

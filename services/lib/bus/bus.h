@@ -43,7 +43,7 @@ typedef void bus_fn(void *arg, struct bus_sock *from, struct span identity, cons
 struct bus_sock *bus_router_bind(struct bus *, const char *name, bus_fn *fn, void *arg);
 struct bus_sock *bus_dealer_connect(struct bus *, const char *name, const char *identity, bus_fn *fn, void *arg);
 struct bus_sock *bus_pub_bind(struct bus *, const char *name);
-/* The latest message only (CONFLATE): one frame each. */
+/* Of what waits, the latest message only; at most 8 frames. */
 struct bus_sock *bus_sub_connect(struct bus *, const char *name, bus_fn *fn, void *arg);
 void bus_close(struct bus_sock *); /* NULL is allowed */
 

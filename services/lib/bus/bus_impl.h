@@ -8,7 +8,7 @@
 struct bus_sock {
 	struct bus *bus;
 	void *zmq; /* NULL: closed */
-	bool router;
+	bool router, latest; /* latest: of what waits, only the last is delivered */
 	bus_fn *fn;
 	void *arg;
 	struct loop_fd *fd;

@@ -335,7 +335,7 @@ END_TEST
 
 /* --- commands ------------------------------------------------------------------------------------------ */
 
-static struct answer *kept;
+static struct answer *kept, *never;
 
 static void
 command(void *arg, const char *const *words, unsigned n, struct answer *a)
@@ -346,8 +346,7 @@ command(void *arg, const char *const *words, unsigned n, struct answer *a)
 		return;
 	}
 	if (strcmp(words[0], "silent") == 0) {
-		struct answer *never = answer_defer(a);
-		(void)never; /* freed with the process */
+		never = answer_defer(a);
 		return;
 	}
 	answer_say(a, n == 2, "%s with %u words", words[0], n);
@@ -468,6 +467,8 @@ START_TEST(a_process_that_does_not_answer_is_named)
 	asked(&a);
 	ck_assert(!a.answered);
 	ck_assert_str_eq(a.text, "proc did not answer within 30 ms");
+	answer_say(never, true, "too late");
+	answer_send(never); /* to somebody who is gone */
 	forget(&a);
 }
 END_TEST
