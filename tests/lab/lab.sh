@@ -116,6 +116,15 @@ _lab_link() { # SPACE DEVICE BRIDGE-SPACE PORT
 }
 
 lab_network() {
+	# What any of its commands complains about is a failure, also where `set -e` is not in force.
+	_lab_network 2>"$LAB/network.err"
+	[ ! -s "$LAB/network.err" ] || {
+		cat "$LAB/network.err" >&2
+		return 1
+	}
+}
+
+_lab_network() {
 	local n last
 	for n in $LAB_SPACES; do
 		ip netns add "$LAB_ID-$n"
