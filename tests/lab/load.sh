@@ -17,8 +17,8 @@ load_start() {
 	: >"$LOAD_OUT"
 	# Open for reading and writing: it never ends because nobody is talking to it.
 	# shellcheck disable=SC2094
-	setsid ip netns exec "$LAB_ID-lac" "$TWIN_BIN/twinload" --lns $LAB_SERVICE --bind 10.10.0.10 \
-		--core $LAB_HOST:4001 --core-netns "/run/netns/$LAB_ID-host" --hold -1 "$@" 0<>"$LOAD_IN" >>"$LOAD_OUT" 2>"$LAB/twinload.log" &
+	setsid ip netns exec "$LAB_ID-lac" "$TWIN_BIN/twinload" --lns "$LAB_SERVICE" --bind 10.10.0.10 \
+		--core "$LAB_HOST:4001" --core-netns "/run/netns/$LAB_ID-host" --hold -1 "$@" 0<>"$LOAD_IN" >>"$LOAD_OUT" 2>"$LAB/twinload.log" &
 	LOAD_PID=$!
 }
 
