@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The node itself: pair, alarms, counters, tables. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,13 +204,25 @@ show_tables(struct node *n, const char *const *words, unsigned count)
 
 /* ---- the sentences, for docs/operations ---- */
 
+/* HELLO_LOST as `show counters` has it: hello-lost. */
+static void
+print_name(const char *id)
+{
+	fputs("| `", stdout);
+	for (; *id; id++)
+		putchar(*id == '_' ? '-' : tolower((unsigned char)*id));
+	fputs("` ", stdout);
+}
+
 static void
 print_counters(void)
 {
 	for (const struct meaning_set *s = meaning_sets(); s->counters; s++) {
 		printf("\n## %s%s%s\n\n| counter | meaning |\n|---|---|\n", s->process, *s->process ? ": " : "", s->what);
-		for (unsigned i = 0; i < s->n; i++)
-			printf("| `%s` | %s |\n", s->counters[i].name, s->counters[i].sentence);
+		for (unsigned i = 0; i < s->n; i++) {
+			print_name(s->counters[i].name);
+			printf("| %s |\n", s->counters[i].sentence);
+		}
 	}
 }
 

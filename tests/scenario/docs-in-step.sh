@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# docs/operations/counters.md and alarms.md are printed from the processes' own tables.  `--write` prints them anew.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+bin=${TWIN_BIN:-$root/build/release/bin}
+
+# shellcheck disable=SC2016  # those are quotes of Markdown
+page() {
+	case $1 in
+	counters) printf '# Counters\n\nPrinted by `twinctl meanings counters`; a test keeps this page in step.  `twinctl show counters` lists\nthose that moved.\n' ;;
+	alarms) printf '# Alarms\n\nPrinted by `twinctl meanings alarms`; a test keeps this page in step.  `twinctl show alarms` lists those that stand.\n' ;;
+	esac
+	"$bin/twinctl" meanings "$1"
+}
+
+for p in counters alarms; do
+	if [ "${1:-}" = --write ]; then
+		page $p >"$root/docs/operations/$p.md"
+	elif ! diff -u "$root/docs/operations/$p.md" <(page $p); then
+		echo "FAILED: docs/operations/$p.md is out of step; tests/scenario/docs-in-step.sh --write"
+		exit 1
+	fi
+done
