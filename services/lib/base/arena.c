@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A chain of blocks, each twice the size of the one before; a reset goes back to the first and keeps them all.
- * See arena.h.
+ * A chain of blocks, each twice the size of the one before; a reset goes back to the first and
+ * keeps them all. See arena.h.
  */
 #include "base/arena.h"
 

@@ -30,8 +30,8 @@ public_name(struct arena *a, const char *name)
 }
 
 struct span
-counters_pack(struct arena *a, const char *process, const struct counters *sets, unsigned n, uint64_t at,
-	      uint64_t *sum)
+counters_pack(struct arena *a, const char *process, const struct counters *sets, unsigned n,
+	      uint64_t at, uint64_t *sum)
 {
 	Row__Counters row = ROW__COUNTERS__INIT;
 	uint64_t digest = 1469598103934665603u; /* FNV-1a over the values */

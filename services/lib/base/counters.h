@@ -19,8 +19,8 @@
  *     uint64_t v[TC_COUNTERS];
  *     struct counters c = { tc_counter_info, v, TC_COUNTERS };
  *
- * A core gets a struct counters * and counts without I/O; the shell makes the row of table COUNTERS out
- * of it (owner_counters in bus/owner.h does so each second).
+ * A core gets a struct counters * and counts without I/O; the shell makes the row of table COUNTERS
+ * out of it (owner_counters in bus/owner.h does so each second).
  */
 #ifndef TWIN_COUNTERS_H
 #define TWIN_COUNTERS_H
@@ -61,13 +61,13 @@ count_by(struct counters *c, unsigned which, uint64_t by)
  * `at`: seconds since 1970.  An empty span: the arena is full.  *sum (may be NULL) is a
  * cheap digest of the values: the same as last time means nothing moved.
  */
-struct span counters_pack(struct arena *, const char *process, const struct counters *sets, unsigned n,
-			  uint64_t at, uint64_t *sum);
+struct span counters_pack(struct arena *, const char *process, const struct counters *sets,
+			  unsigned n, uint64_t at, uint64_t *sum);
 /* Key of the process's row in table COUNTERS; of an alarm's in ALARM. */
 struct key counters_key(const char *process);
 struct key alarm_key(const char *process, const char *name);
 /* A standing alarm as a packed row__alarm, in the arena. */
-struct span alarm_pack(struct arena *, const char *process, const struct alarm_info *, const char *detail,
-		       uint64_t since);
+struct span alarm_pack(struct arena *, const char *process, const struct alarm_info *,
+		       const char *detail, uint64_t since);
 
 #endif

@@ -54,7 +54,8 @@ stamp(char *out, size_t cap, enum note_level level)
 	return n < 0 ? 0 : (size_t)n < cap ? (size_t)n : cap - 1;
 }
 
-/* A pipe whose reader sleeps would put us to sleep as well; a writable one has room for a whole line. */
+/* A pipe whose reader sleeps would put us to sleep as well; a writable one has room for a whole
+ * line. */
 static bool
 would_take(void)
 {

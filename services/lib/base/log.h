@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One event, one line, to stderr:  2026-01-31T12:00:00.123456Z info tunnel-ctl tunnel refused peer=192.0.2.1
- * Fixed words first, then key=value.  Control characters are written as '?', so that nothing a peer says
- * can forge a line.  What a packet can cause goes through log_limited.
+ * One event, one line, to stderr:  2026-01-31T12:00:00.123456Z info tunnel-ctl tunnel refused
+ * peer=192.0.2.1 Fixed words first, then key=value.  Control characters are written as '?', so that
+ * nothing a peer says can forge a line.  What a packet can cause goes through log_limited.
  *
  * A full or broken stderr never blocks or ends the process: the line is dropped and counted.
  */
@@ -20,8 +20,8 @@ void log_note(enum note_level level, const char *line);
 uint64_t log_dropped(void);
 
 /*
- * A bucket per call site or per peer: `burst` lines at once, then one each `every`.  The line after a
- * pause ends in suppressed=N.  Zeroed is ready: burst 5, one a second.
+ * A bucket per call site or per peer: `burst` lines at once, then one each `every`.  The line after
+ * a pause ends in suppressed=N.  Zeroed is ready: burst 5, one a second.
  */
 struct log_limit {
 	mono_t every;

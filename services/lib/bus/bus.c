@@ -2,10 +2,11 @@
 /*
  * Sockets in a loop.  See bus.h.
  *
- * ZMQ_FD is an edge: it tells that *something* may have happened, and a send may swallow the edge of a
- * message that came in.  So the descriptor only wakes the loop; every iteration drains every socket until
- * EAGAIN before it sleeps, and every send asks for one more iteration (loop_poke).  A socket that has more than
- * BUDGET messages waits for the next iteration with the rest, so that timers and the others get their turn.
+ * ZMQ_FD is an edge: it tells that *something* may have happened, and a send may swallow the edge
+ * of a message that came in.  So the descriptor only wakes the loop; every iteration drains every
+ * socket until EAGAIN before it sleeps, and every send asks for one more iteration (loop_poke).  A
+ * socket that has more than BUDGET messages waits for the next iteration with the rest, so that
+ * timers and the others get their turn.
  */
 #include "bus/bus.h"
 
@@ -47,7 +48,7 @@ struct bus_message {
 	zmq_msg_t frame[];
 };
 
-/* --- opening and closing ---------------------------------------------------------------------------- */
+/* --- opening and closing ------------------------------------------------------------------- */
 
 static void
 on_ready(void *arg, int fd, unsigned events)
@@ -67,7 +68,9 @@ watch(struct bus *b, void *zmq)
 	int fd;
 	size_t len = sizeof fd;
 
-	return zmq_getsockopt(zmq, ZMQ_FD, &fd, &len) ? NULL : loop_fd_add(b->loop, fd, LOOP_READ, on_ready, NULL);
+	return zmq_getsockopt(zmq, ZMQ_FD, &fd, &len)
+		   ? NULL
+		   : loop_fd_add(b->loop, fd, LOOP_READ, on_ready, NULL);
 }
 
 struct bus_sock *
@@ -77,7 +80,9 @@ bus_sock_open(struct bus *b, int type, bus_fn *fn, void *arg)
 
 	if (!s)
 		return NULL;
-	*s = (struct bus_sock){ .bus = b, .fn = fn, .arg = arg, .router = type == ZMQ_ROUTER, .next = b->socks };
+	*s = (struct bus_sock){
+		.bus = b, .fn = fn, .arg = arg, .router = type == ZMQ_ROUTER, .next = b->socks
+	};
 	s->zmq = zmq_socket(b->ctx, type);
 	if (!s->zmq || (type != ZMQ_PUB && !(s->fd = watch(b, s->zmq)))) {
 		int e = errno;
@@ -168,7 +173,8 @@ bus_router_bind(struct bus *b, const char *name, bus_fn *fn, void *arg)
 {
 	char at[160];
 
-	return bus_endpoint(b, name, at) ? NULL : bus_sock_bind(bus_sock_open(b, ZMQ_ROUTER, fn, arg), at);
+	return bus_endpoint(b, name, at) ? NULL
+					 : bus_sock_bind(bus_sock_open(b, ZMQ_ROUTER, fn, arg), at);
 }
 
 static struct bus_sock *
@@ -194,7 +200,8 @@ struct bus_sock *
 bus_pub_bind(struct bus *b, const char *name)
 {
 	char at[160];
-	struct bus_sock *s = bus_endpoint(b, name, at) ? NULL : bus_sock_open(b, ZMQ_PUB, NULL, NULL);
+	struct bus_sock *s =
+	    bus_endpoint(b, name, at) ? NULL : bus_sock_open(b, ZMQ_PUB, NULL, NULL);
 
 	if (s)
 		set_int(s->zmq, ZMQ_SNDHWM, LATEST_OF / 2);
@@ -210,12 +217,13 @@ bus_sub_connect(struct bus *b, const char *name, bus_fn *fn, void *arg)
 	if (!s)
 		return NULL;
 	set_int(s->zmq, ZMQ_RCVHWM, LATEST_OF / 2);
-	s->latest = true; /* ZMQ_CONFLATE would do it, but libzmq 4.3.4 leaks with it when a connection ends */
+	s->latest = true; /* ZMQ_CONFLATE would do it, but libzmq 4.3.4 leaks with it when a
+			     connection ends */
 	zmq_setsockopt(s->zmq, ZMQ_SUBSCRIBE, "", 0);
 	return sock_connect(s, at);
 }
 
-/* --- tcp and CURVE ------------------------------------------------------------------------------------ */
+/* --- tcp and CURVE ------------------------------------------------------------------------- */
 
 struct keypair {
 	uint8_t secret[32], public[32];
@@ -227,8 +235,8 @@ keys_derive(const struct bus_curve *c, const char *label, struct keypair *out)
 	char secret[41], public[41];
 	unsigned len = sizeof out->secret;
 
-	return HMAC(EVP_sha256(), c->secret, sizeof c->secret, (const uint8_t *)label, strlen(label), out->secret,
-		    &len) &&
+	return HMAC(EVP_sha256(), c->secret, sizeof c->secret, (const uint8_t *)label,
+		    strlen(label), out->secret, &len) &&
 	       zmq_z85_encode(secret, out->secret, 32) && zmq_curve_public(public, secret) == 0 &&
 	       zmq_z85_decode(out->public, public);
 }
@@ -236,13 +244,15 @@ keys_derive(const struct bus_curve *c, const char *label, struct keypair *out)
 static bool
 keys_of(const struct bus_curve *c, struct keypair *server, struct keypair *client)
 {
-	if (keys_derive(c, "twinlns mirror server", server) && keys_derive(c, "twinlns mirror client", client))
+	if (keys_derive(c, "twinlns mirror server", server) &&
+	    keys_derive(c, "twinlns mirror client", client))
 		return true;
 	errno = ENOSYS; /* a libzmq without CURVE */
 	return false;
 }
 
-/* RFC 27/ZAP: version, request id, domain, address, identity, mechanism, credentials (the client's public key). */
+/* RFC 27/ZAP: version, request id, domain, address, identity, mechanism, credentials (the client's
+ * public key). */
 static void
 on_zap(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
 {
@@ -254,8 +264,9 @@ on_zap(void *arg, struct bus_sock *from, struct span identity, const struct span
 	for (unsigned i = 0; n == 7 && f[6].len == 32 && i < b->client_keys; i++)
 		known |= memcmp(f[6].p, b->client_key[i], 32) == 0;
 	const char *code = known ? "200" : "400";
-	const struct span answer[] = { f[0], f[1], span_of(code, 3), span_of(NULL, 0), span_of(NULL, 0),
-				       span_of(NULL, 0) };
+	const struct span answer[] = {
+		f[0], f[1], span_of(code, 3), span_of(NULL, 0), span_of(NULL, 0), span_of(NULL, 0)
+	};
 	bus_send_raw(from, answer, 6);
 }
 
@@ -310,7 +321,8 @@ tcp_options(struct bus_sock *s)
 }
 
 struct bus_sock *
-bus_router_listen(struct bus *b, const char *endpoint, const struct bus_curve *c, bus_fn *fn, void *arg)
+bus_router_listen(struct bus *b, const char *endpoint, const struct bus_curve *c, bus_fn *fn,
+		  void *arg)
 {
 	struct bus_sock *s = bus_sock_open(b, ZMQ_ROUTER, fn, arg);
 
@@ -323,8 +335,8 @@ bus_router_listen(struct bus *b, const char *endpoint, const struct bus_curve *c
 }
 
 struct bus_sock *
-bus_dealer_dial(struct bus *b, const char *endpoint, const char *identity, const struct bus_curve *c, bus_fn *fn,
-		void *arg)
+bus_dealer_dial(struct bus *b, const char *endpoint, const char *identity,
+		const struct bus_curve *c, bus_fn *fn, void *arg)
 {
 	struct bus_sock *s = dealer_open(b, identity, fn, arg);
 
@@ -349,7 +361,7 @@ bus_set_heartbeat(struct bus *b, unsigned interval_ms, unsigned timeout_ms)
 	b->heartbeat_timeout_ms = (int)timeout_ms;
 }
 
-/* --- connections coming and going ------------------------------------------------------------------ */
+/* --- connections coming and going ---------------------------------------------------------- */
 
 #define LINK_EVENTS (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
 
@@ -362,7 +374,8 @@ bus_watch(struct bus_sock *s, bus_link_fn *fn, void *arg)
 	if (s->monitor || zmq_socket_monitor(s->zmq, at, LINK_EVENTS))
 		return false;
 	s->monitor = zmq_socket(s->bus->ctx, ZMQ_PAIR);
-	if (!s->monitor || zmq_connect(s->monitor, at) || !(s->monitor_fd = watch(s->bus, s->monitor))) {
+	if (!s->monitor || zmq_connect(s->monitor, at) ||
+	    !(s->monitor_fd = watch(s->bus, s->monitor))) {
 		monitor_close(s);
 		return false;
 	}
@@ -393,7 +406,7 @@ drain_monitor(struct bus_sock *s)
 		s->link(s->link_arg, s, event == ZMQ_EVENT_DISCONNECTED ? BUS_DOWN : BUS_UP);
 }
 
-/* --- receiving ------------------------------------------------------------------------------------------ */
+/* --- receiving ----------------------------------------------------------------------------- */
 
 static void
 frames_close(zmq_msg_t *frame, unsigned n)
@@ -402,7 +415,8 @@ frames_close(zmq_msg_t *frame, unsigned n)
 		zmq_msg_close(&frame[--n]);
 }
 
-/* All frames of one message; 0: none waiting.  One with too many frames is read to its end and counted. */
+/* All frames of one message; 0: none waiting.  One with too many frames is read to its end and
+ * counted. */
 static unsigned
 receive(struct bus_sock *s, zmq_msg_t *frames, unsigned max)
 {
@@ -530,7 +544,7 @@ bus_each(void *arg)
 	return more;
 }
 
-/* --- sending -------------------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------------------------- */
 
 static bool
 sent(struct bus_sock *s, bool ok)
@@ -632,12 +646,13 @@ bus_message_send(struct bus_sock *s, struct span identity, struct bus_message *m
 }
 
 bool
-bus_message_send_after(struct bus_sock *s, struct span identity, struct span head, struct bus_message *m)
+bus_message_send_after(struct bus_sock *s, struct span identity, struct span head,
+		       struct bus_message *m)
 {
 	if (!s->zmq)
 		return false;
-	return sent(s, (!s->router || send_frame(s, identity, true)) && send_frame(s, head, m->n > 0) &&
-			   send_copies(s, m));
+	return sent(s, (!s->router || send_frame(s, identity, true)) &&
+			   send_frame(s, head, m->n > 0) && send_copies(s, m));
 }
 
 struct bus_counts
@@ -646,7 +661,7 @@ bus_counts(const struct bus_sock *s)
 	return s->counts;
 }
 
-/* --- the bus -------------------------------------------------------------------------------------------- */
+/* --- the bus ------------------------------------------------------------------------------- */
 
 struct loop *
 bus_loop(struct bus *b)
@@ -661,7 +676,9 @@ bus_new(struct loop *loop, const char *run_dir)
 
 	if (!b)
 		return NULL;
-	*b = (struct bus){ .loop = loop, .hwm = BUS_HWM, .run_dir = strdup(run_dir), .ctx = zmq_ctx_new() };
+	*b = (struct bus){
+		.loop = loop, .hwm = BUS_HWM, .run_dir = strdup(run_dir), .ctx = zmq_ctx_new()
+	};
 	if (!b->run_dir || !b->ctx || !(b->each = loop_each(loop, bus_each, b))) {
 		if (b->ctx)
 			zmq_ctx_term(b->ctx);
@@ -682,7 +699,8 @@ bus_free(struct bus *b)
 	loop_each_remove(b->each);
 	for (struct bus_sock *s = b->socks; s; s = s->next) {
 		bus_close(s);
-		s->held = 0; /* answers still kept are lost: their makers must not send them any more */
+		s->held =
+		    0; /* answers still kept are lost: their makers must not send them any more */
 	}
 	sweep(b);
 	zmq_ctx_term(b->ctx);

@@ -7,7 +7,7 @@
 
 struct bus_sock {
 	struct bus *bus;
-	void *zmq; /* NULL: closed */
+	void *zmq;	     /* NULL: closed */
 	bool router, latest; /* latest: of what waits, only the last is delivered */
 	bus_fn *fn;
 	void *arg;
@@ -19,7 +19,7 @@ struct bus_sock {
 	void *link_arg;
 
 	void (*fini)(struct bus_sock *); /* of what `arg` owns, when the struct goes away */
-	unsigned held;			 /* by answers not yet sent: the struct outlives its closing */
+	unsigned held; /* by answers not yet sent: the struct outlives its closing */
 	struct bus_counts counts;
 	struct bus_sock *next;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Commands: words in, one answer out (proto/command.proto).  The process's end is a ROUTER, so that an asker
- * that goes away, or says nonsense, cannot block the next one, and an answer may come later.
+ * Commands: words in, one answer out (proto/command.proto).  The process's end is a ROUTER, so that
+ * an asker that goes away, or says nonsense, cannot block the next one, and an answer may come
+ * later.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -33,13 +34,18 @@ struct answer {
 	uint8_t octets[BUS_IDENTITY];
 };
 
-/* --- the process's end ----------------------------------------------------------------------------------- */
+/* --- the process's end --------------------------------------------------------------------- */
 
 static bool
 utf8(const char *s)
 {
 	for (const uint8_t *p = (const uint8_t *)s; *p;) {
-		unsigned more = *p < 0x80 ? 0 : *p < 0xc2 ? 9 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf5 ? 3 : 9;
+		unsigned more = *p < 0x80   ? 0
+				: *p < 0xc2 ? 9
+				: *p < 0xe0 ? 1
+				: *p < 0xf0 ? 2
+				: *p < 0xf5 ? 3
+					    : 9;
 		uint32_t v = more == 0 ? *p : more > 3 ? 0 : *p & (0x3f >> more);
 		if (more > 3)
 			return false;
@@ -91,7 +97,8 @@ answer_now(struct answer *a)
 	if (octets) {
 		command__answer__pack(&m, octets);
 		const struct span frames[] = { span_of("", 0), span_of(octets, n) };
-		bus_send(a->sock, a->identity, a->delimited ? frames : frames + 1, a->delimited ? 2 : 1);
+		bus_send(a->sock, a->identity, a->delimited ? frames : frames + 1,
+			 a->delimited ? 2 : 1);
 	}
 	free(octets);
 	answer_clear(a);
@@ -101,7 +108,9 @@ static void
 on_request(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
 {
 	struct endpoint_of_commands *e = arg;
-	struct answer a = { .sock = from, .identity = identity, .delimited = n == 2 && f[0].len == 0 };
+	struct answer a = { .sock = from,
+			    .identity = identity,
+			    .delimited = n == 2 && f[0].len == 0 };
 	struct span body = f[n - 1];
 	Command__Request *r = NULL;
 
@@ -133,7 +142,8 @@ bus_rep(struct bus *b, const char *process, bus_command_fn *fn, void *arg)
 		return NULL;
 	*e = (struct endpoint_of_commands){ fn, arg };
 	snprintf(name, sizeof name, "cmd.%s", process);
-	struct bus_sock *s = bus_endpoint(b, name, at) ? NULL : bus_sock_open(b, ZMQ_ROUTER, on_request, e);
+	struct bus_sock *s =
+	    bus_endpoint(b, name, at) ? NULL : bus_sock_open(b, ZMQ_ROUTER, on_request, e);
 	if (!s) {
 		free(e);
 		return NULL;
@@ -188,7 +198,7 @@ answer_send(struct answer *a)
 	free(a);
 }
 
-/* --- the asker's end -------------------------------------------------------------------------------------- */
+/* --- the asker's end ----------------------------------------------------------------------- */
 
 /* Somebody listens at the path, or why not. */
 static bool
@@ -203,7 +213,8 @@ somebody_listens(const char *path)
 		return false;
 	}
 	strcpy(un.sun_path, path);
-	bool ok = fd >= 0 && (connect(fd, (struct sockaddr *)&un, sizeof un) == 0 || errno == EAGAIN);
+	bool ok =
+	    fd >= 0 && (connect(fd, (struct sockaddr *)&un, sizeof un) == 0 || errno == EAGAIN);
 	int e = errno;
 	if (fd >= 0)
 		close(fd);
@@ -225,7 +236,8 @@ no_answer(char **text, const char *fmt, ...)
 
 /* The answer's octets in `in`, which the caller closes; false: none within the time. */
 static bool
-ask(void *zmq, const char *endpoint, const char *const *words, unsigned n, unsigned timeout_ms, zmq_msg_t *in)
+ask(void *zmq, const char *endpoint, const char *const *words, unsigned n, unsigned timeout_ms,
+    zmq_msg_t *in)
 {
 	Command__Request r = COMMAND__REQUEST__INIT;
 	int wait = (int)timeout_ms, linger = 0;
@@ -247,8 +259,8 @@ ask(void *zmq, const char *endpoint, const char *const *words, unsigned n, unsig
 }
 
 bool
-bus_req_once(const char *run_dir, const char *process, const char *const *words, unsigned n, unsigned timeout_ms,
-	     bool *ok, char **text, char **json)
+bus_req_once(const char *run_dir, const char *process, const char *const *words, unsigned n,
+	     unsigned timeout_ms, bool *ok, char **text, char **json)
 {
 	char endpoint[512];
 	Command__Answer *a = NULL;
@@ -258,8 +270,8 @@ bus_req_once(const char *run_dir, const char *process, const char *const *words,
 	*text = *json = NULL;
 	snprintf(endpoint, sizeof endpoint, "ipc://%s/cmd.%s", run_dir, process);
 	if (!somebody_listens(endpoint + strlen("ipc://")))
-		return no_answer(text, "%s is not running: %s: %s", process, endpoint + strlen("ipc://"),
-				 strerror(errno));
+		return no_answer(text, "%s is not running: %s: %s", process,
+				 endpoint + strlen("ipc://"), strerror(errno));
 	void *ctx = zmq_ctx_new();
 	void *zmq = ctx ? zmq_socket(ctx, ZMQ_REQ) : NULL;
 	zmq_msg_init(&in);
@@ -272,8 +284,9 @@ bus_req_once(const char *run_dir, const char *process, const char *const *words,
 	if (ctx)
 		zmq_ctx_term(ctx);
 	if (!a)
-		return no_answer(text, answered ? "%s gave an answer that cannot be read (%u)" :
-						  "%s did not answer within %u ms",
+		return no_answer(text,
+				 answered ? "%s gave an answer that cannot be read (%u)"
+					  : "%s did not answer within %u ms",
 				 process, timeout_ms);
 	*ok = a->ok;
 	*text = strdup(a->text);

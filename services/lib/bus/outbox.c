@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Two rings of effects: the held ones, each under the number of the last record before it, and those
- * that reveal nothing.  See outbox.h.
+ * Two rings of effects: the held ones, each under the number of the last record before it, and
+ * those that reveal nothing.  See outbox.h.
  *
  *      mem: [entry|octets|detail][entry|...]   ...free...   [entry|...|skip]
  *           tail ---------------------------->  <---------- head (oldest)
  *
- * An entry never straddles the end: what is left there is skipped.  Offsets, not pointers, so that a
- * ring can grow by copying; a ring that grows while its oldest effect is lent keeps the old memory
- * until the callback has returned.
+ * An entry never straddles the end: what is left there is skipped.  Offsets, not pointers, so that
+ * a ring can grow by copying; a ring that grows while its oldest effect is lent keeps the old
+ * memory until the callback has returned.
  */
 #include "bus/outbox.h"
 
@@ -61,7 +61,7 @@ outbox_fini(struct outbox *o)
 	*o = (struct outbox){ 0 };
 }
 
-/* --- rings ------------------------------------------------------------------------------------------- */
+/* --- rings --------------------------------------------------------------------------------- */
 
 /* Room at the end of what is used, in one piece; NULL: the ring has to grow. */
 static uint8_t *
@@ -69,13 +69,15 @@ ring_room(struct outbox_ring *r, size_t n)
 {
 	if (r->effects == 0)
 		r->head = r->tail = r->used = 0;
-	if (r->tail < r->head || r->used == r->size) /* the free part is in the middle, or there is none */
+	if (r->tail < r->head ||
+	    r->used == r->size) /* the free part is in the middle, or there is none */
 		return r->head - r->tail >= n && r->used < r->size ? r->mem->b + r->tail : NULL;
 	if (r->size - r->tail >= n)
 		return r->mem->b + r->tail;
 	if (r->head < n)
 		return NULL;
-	if (r->tail < r->size) { /* at least ALIGN octets are left: an entry's first two words fit */
+	if (r->tail <
+	    r->size) { /* at least ALIGN octets are left: an entry's first two words fit */
 		((struct entry *)(r->mem->b + r->tail))->total = 0;
 		r->used += r->size - r->tail;
 	}
@@ -178,7 +180,7 @@ entry_effect(struct entry *en)
 	return e;
 }
 
-/* --- the outbox -------------------------------------------------------------------------------------- */
+/* --- the outbox ---------------------------------------------------------------------------- */
 
 uint64_t
 outbox_record(struct outbox *o)

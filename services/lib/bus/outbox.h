@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The outbox (design, 3): effects held, in order, until what they reveal is committed.  Pure: no clock,
- * no socket; the simulator uses the same one.
+ * The outbox (design, 3): effects held, in order, until what they reveal is committed.  Pure: no
+ * clock, no socket; the simulator uses the same one.
  *
  *      core --record--> outbox_record()           numbers 1, 2, 3 ...
  *      core --effect--> outbox_effect()           held under the last number given
  *      committed up to n --> outbox_commit(n)
  *      shell --> outbox_release(fn)               everything held under <= n, oldest first
  *
- * An effect is copied (octets and detail) into a ring that grows up to `max_octets` and then refuses.
+ * An effect is copied (octets and detail) into a ring that grows up to `max_octets` and then
+ * refuses.
  */
 #ifndef TWIN_OUTBOX_H
 #define TWIN_OUTBOX_H
@@ -27,7 +28,7 @@ struct outbox_ring {
 struct outbox {
 	struct outbox_ring held, free_to_go; /* the second: effects that reveal nothing */
 	size_t max_octets;
-	uint64_t recorded, committed; /* numbers */
+	uint64_t recorded, committed;	     /* numbers */
 	uint64_t released, dropped, refused; /* counts of effects, since outbox_init */
 };
 
@@ -36,15 +37,17 @@ void outbox_fini(struct outbox *);
 
 /* The number of a record just emitted. */
 uint64_t outbox_record(struct outbox *);
-/* Held under the last number given.  False: full (or an effect of more than 1 MiB): refused and counted. */
+/* Held under the last number given.  False: full (or an effect of more than 1 MiB): refused and
+ * counted. */
 bool outbox_effect(struct outbox *, const struct effect *);
-/* Everything up to `number` is committed; a smaller or a future number changes nothing.  False: a future one. */
+/* Everything up to `number` is committed; a smaller or a future number changes nothing.  False: a
+ * future one. */
 bool outbox_commit(struct outbox *, uint64_t number);
 
 /*
- * Hands each effect that may go to `fn`, oldest first, and forgets it; the effect is lent until `fn`
- * returns.  `fn` false: stop here, keep this one and the rest.  Effects that reveal nothing go first.
- * Returns how many went.
+ * Hands each effect that may go to `fn`, oldest first, and forgets it; the effect is lent until
+ * `fn` returns.  `fn` false: stop here, keep this one and the rest.  Effects that reveal nothing go
+ * first. Returns how many went.
  */
 typedef bool outbox_fn(void *arg, const struct effect *);
 unsigned outbox_release(struct outbox *, outbox_fn *fn, void *arg);

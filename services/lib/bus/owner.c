@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An owner's conversation with state-sync.  See owner.h for the contract, proto/sync.proto for the words.
+ * An owner's conversation with state-sync.  See owner.h for the contract, proto/sync.proto for the
+ * words.
  *
  *      TALK_NONE --hello--> TALK_HELLO --WELCOME, load()--> TALK_READY
  *          ^                    |                               |
  *          +-- pause 50 ms -----+--- 2 s without WELCOME        |
  *          +---------- connection lost, REFUSED, gap, nonsense -+
  *
- * Every greeting is made on a new socket, so that nothing of an earlier conversation is left in a queue
- * in either direction: state-sync sees a new connection under the old identity, and forgets the old one.
+ * Every greeting is made on a new socket, so that nothing of an earlier conversation is left in a
+ * queue in either direction: state-sync sees a new connection under the old identity, and forgets
+ * the old one.
  *
- * Two numberings.  The outbox counts every record the core emits.  On the wire, records are counted as
- * they are submitted: a row written twice in one batch is submitted once.  `flight` remembers, per batch,
- * the last number of either kind.
+ * Two numberings.  The outbox counts every record the core emits.  On the wire, records are counted
+ * as they are submitted: a row written twice in one batch is submitted once.  `flight` remembers,
+ * per batch, the last number of either kind.
  */
 #include "bus/owner.h"
 
@@ -30,7 +32,7 @@
 #include "sync.pb-c.h"
 
 #define PAUSE (50 * MONO_MS)	  /* between two greetings */
-#define PATIENCE (2 * MONO_S)	/* for a WELCOME */
+#define PATIENCE (2 * MONO_S)	  /* for a WELCOME */
 #define FLIGHT_OCTETS (64u << 20) /* submitted and not committed; more waits in the batch */
 #define ALARMS 64
 #define SETS 16
@@ -77,20 +79,20 @@ struct owner {
 	struct store *store;
 	struct arena arena;
 
-	bool active;		   /* the role as last heard */
+	bool active; /* the role as last heard */
 	uint64_t epoch;
 	enum mirror mirror;
 	uint64_t lease_epoch;
-	mono_t lease_until;	   /* 0: none */
+	mono_t lease_until; /* 0: none */
 
-	uint64_t position;	   /* the last transaction of the feed, or of the view */
-	uint64_t view_position;	   /* feeds up to here are in the view */
-	uint64_t fed_next;	   /* our own records come back in order: the first of the next frame */
+	uint64_t position;	/* the last transaction of the feed, or of the view */
+	uint64_t view_position; /* feeds up to here are in the view */
+	uint64_t fed_next; /* our own records come back in order: the first of the next frame */
 
 	struct outbox outbox;
 	struct batch *batch, *local;
-	uint64_t wire_next;	   /* number of the next record to be submitted */
-	struct flight *flight;	   /* ring */
+	uint64_t wire_next;    /* number of the next record to be submitted */
+	struct flight *flight; /* ring */
 	unsigned flights, flight_first, flight_cap;
 	size_t flight_octets;
 
@@ -103,8 +105,8 @@ struct owner {
 	struct log_limit refusals;
 };
 
-static void
-note(struct owner *o, enum note_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void note(struct owner *o, enum note_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void
 note(struct owner *o, enum note_level level, const char *fmt, ...)
@@ -121,7 +123,7 @@ note(struct owner *o, enum note_level level, const char *fmt, ...)
 		log_note(level, line);
 }
 
-/* --- who may send ------------------------------------------------------------------------------------ */
+/* --- who may send -------------------------------------------------------------------------- */
 
 bool
 owner_ready(const struct owner *o)
@@ -170,7 +172,7 @@ on_lease(void *arg, struct bus_sock *from, struct span identity, const struct sp
 	o->lease_until = l->active ? l->until : 0;
 }
 
-/* --- saying things ------------------------------------------------------------------------------------- */
+/* --- saying things ------------------------------------------------------------------------- */
 
 static bool
 say(struct owner *o, Sync__Kind kind, struct span frame)
@@ -187,7 +189,8 @@ say(struct owner *o, Sync__Kind kind, struct span frame)
 	return o->sync && bus_send(o->sync, span_of(NULL, 0), frames, frame.len ? 2 : 1);
 }
 
-static void on_sync(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n);
+static void on_sync(void *arg, struct bus_sock *from, struct span identity, const struct span *f,
+		    unsigned n);
 static void on_link(void *arg, struct bus_sock *from, enum bus_link link);
 
 /* Everything that belongs to one conversation. */
@@ -215,14 +218,16 @@ hello(struct owner *o)
 	loop_timer_set(o->loop, &o->timer, loop_now(o->loop) + PATIENCE);
 }
 
-/* The conversation is over: what was not committed is nobody's, and the store will say what is true. */
+/* The conversation is over: what was not committed is nobody's, and the store will say what is
+ * true. */
 static void
 start_over(struct owner *o, enum note_level level, const char *why)
 {
 	if (o->talk == TALK_NONE)
 		return;
-	note(o, level, "conversation with state-sync starts over why=%s records=%llu effects=%u", why,
-	     (unsigned long long)(o->outbox.recorded - o->outbox.committed), outbox_effects(&o->outbox));
+	note(o, level, "conversation with state-sync starts over why=%s records=%llu effects=%u",
+	     why, (unsigned long long)(o->outbox.recorded - o->outbox.committed),
+	     outbox_effects(&o->outbox));
 	o->talk = TALK_NONE;
 	bus_close(o->sync);
 	o->sync = NULL;
@@ -236,11 +241,13 @@ on_timer(void *arg)
 	struct owner *o = arg;
 
 	if (o->talk == TALK_HELLO)
-		note(o, NOTE_WARN, "state-sync does not answer waited-ms=%lld", (long long)(PATIENCE / MONO_MS));
+		note(o, NOTE_WARN, "state-sync does not answer waited-ms=%lld",
+		     (long long)(PATIENCE / MONO_MS));
 	hello(o);
 }
 
-/* On a dead connection whatever is queued would reach the next state-sync before our greeting does. */
+/* On a dead connection whatever is queued would reach the next state-sync before our greeting does.
+ */
 static void
 on_link(void *arg, struct bus_sock *from, enum bus_link link)
 {
@@ -252,7 +259,7 @@ on_link(void *arg, struct bus_sock *from, enum bus_link link)
 	start_over(o, NOTE_WARN, "connection lost");
 }
 
-/* --- what the core says ------------------------------------------------------------------------------- */
+/* --- what the core says -------------------------------------------------------------------- */
 
 static bool submit(struct owner *o);
 
@@ -269,7 +276,8 @@ refused(struct owner *o, enum owner_counter which, const char *what, const char 
 
 	o->v[which]++;
 	if (log_limit_take(&o->refusals, loop_now(o->loop), &before))
-		note(o, NOTE_WARN, "%s refused why=%s suppressed=%llu", what, why, (unsigned long long)before);
+		note(o, NOTE_WARN, "%s refused why=%s suppressed=%llu", what, why,
+		     (unsigned long long)before);
 }
 
 static void
@@ -281,7 +289,8 @@ sink_take_record(struct sink *s, enum table table, struct span key, const Protob
 		refused(o, RECORDS_REFUSED, "record", "not active");
 		return;
 	}
-	if (!batch_put(o->batch, table, key, row) && (!submit(o) || !batch_put(o->batch, table, key, row))) {
+	if (!batch_put(o->batch, table, key, row) &&
+	    (!submit(o) || !batch_put(o->batch, table, key, row))) {
 		/* The core has applied what state-sync will never see. */
 		refused(o, RECORDS_REFUSED, "record", "too large, or state-sync is far behind");
 		start_over(o, NOTE_ERROR, "a record was refused");
@@ -316,7 +325,7 @@ owner_sink(struct owner *o)
 	return &o->sink;
 }
 
-/* --- batches out, commitments in ----------------------------------------------------------------------- */
+/* --- batches out, commitments in ----------------------------------------------------------- */
 
 static bool
 flight_add(struct owner *o, struct flight f)
@@ -349,7 +358,8 @@ submit(struct owner *o)
 	if (o->talk != TALK_READY || o->flight_octets >= FLIGHT_OCTETS)
 		return false;
 	struct span frame = batch_seal(o->batch, o->name, o->wire_next, o->epoch);
-	if (!flight_add(o, (struct flight){ o->wire_next + n - 1, o->outbox.recorded, frame.len }) ||
+	if (!flight_add(o,
+			(struct flight){ o->wire_next + n - 1, o->outbox.recorded, frame.len }) ||
 	    !say(o, SYNC__KIND__SUBMIT, frame)) {
 		start_over(o, NOTE_ERROR, "the queue to state-sync is full");
 		return false;
@@ -427,10 +437,11 @@ on_each(void *arg)
 	struct owner *o = arg;
 
 	owner_flush(o);
-	return batch_count(o->batch) > 0 && o->talk == TALK_READY && o->flight_octets < FLIGHT_OCTETS;
+	return batch_count(o->batch) > 0 && o->talk == TALK_READY &&
+	       o->flight_octets < FLIGHT_OCTETS;
 }
 
-/* --- what state-sync says -------------------------------------------------------------------------------- */
+/* --- what state-sync says ------------------------------------------------------------------ */
 
 static bool
 store_ready(struct owner *o)
@@ -457,9 +468,9 @@ hear_role(struct owner *o, const Sync__Header *h)
 {
 	o->active = h->role == SYNC__ROLE__ACTIVE;
 	o->epoch = h->epoch;
-	o->mirror = h->mirror == SYNC__MIRROR__MIRRORED	     ? MIRROR_MIRRORED :
-		    h->mirror == SYNC__MIRROR__CATCHING_UP ? MIRROR_CATCHING_UP :
-								     MIRROR_ALONE;
+	o->mirror = h->mirror == SYNC__MIRROR__MIRRORED	     ? MIRROR_MIRRORED
+		    : h->mirror == SYNC__MIRROR__CATCHING_UP ? MIRROR_CATCHING_UP
+							     : MIRROR_ALONE;
 }
 
 static void tell_alarm(struct owner *o, const struct alarm_info *alarm, const struct standing *st);
@@ -475,9 +486,10 @@ load(struct owner *o, uint64_t position)
 		return;
 	}
 	struct store_meta meta = store_meta_read(v);
-	if (meta.position < position) {
+	if (meta.position < position || meta.half) {
 		store_view_end(v);
-		start_over(o, NOTE_ERROR, "the store is behind what state-sync said");
+		start_over(o, NOTE_ERROR,
+			   "the store is behind what state-sync said, or half filled");
 		return;
 	}
 	o->position = position;
@@ -499,15 +511,17 @@ on_welcome(struct owner *o, const Sync__Header *h)
 		return;
 	forget_talk(o);
 	hear_role(o, h);
-	note(o, NOTE_INFO, "state-sync says welcome role=%s epoch=%llu position=%llu", o->active ? "active" : "standby",
-	     (unsigned long long)o->epoch, (unsigned long long)h->position);
+	note(o, NOTE_INFO, "state-sync says welcome role=%s epoch=%llu position=%llu",
+	     o->active ? "active" : "standby", (unsigned long long)o->epoch,
+	     (unsigned long long)h->position);
 	load(o, h->position);
 }
 
 static void
 on_reset(struct owner *o, const Sync__Header *h)
 {
-	uint64_t wire_next = o->wire_next; /* goes on: state-sync has not forgotten us, only the store is new */
+	uint64_t wire_next =
+	    o->wire_next; /* goes on: state-sync has not forgotten us, only the store is new */
 
 	o->v[SYNC_RESET]++;
 	note(o, NOTE_INFO, "store was replaced position=%llu", (unsigned long long)h->position);
@@ -526,7 +540,8 @@ on_role(struct owner *o, const Sync__Header *h)
 	bool was = o->active;
 
 	hear_role(o, h);
-	note(o, NOTE_INFO, "role is %s epoch=%llu", o->active ? "active" : "standby", (unsigned long long)o->epoch);
+	note(o, NOTE_INFO, "role is %s epoch=%llu", o->active ? "active" : "standby",
+	     (unsigned long long)o->epoch);
 	tell_role(o);
 	if (was && !o->active) {
 		if (o->outbox.recorded != o->outbox.committed)
@@ -542,7 +557,8 @@ is_ours(const struct owner *o, const struct records *rs)
 	return rs->owner.len == strlen(o->name) && memcmp(rs->owner.p, o->name, rs->owner.len) == 0;
 }
 
-/* False: a record of ours that is not of this conversation, in a store that we have not read it from. */
+/* False: a record of ours that is not of this conversation, in a store that we have not read it
+ * from. */
 static bool
 feed_frame(struct owner *o, struct records *rs, bool in_view)
 {
@@ -604,7 +620,8 @@ on_refused(struct owner *o, const Sync__Header *h)
 static void
 hear(struct owner *o, const Sync__Header *h, const struct span *f, unsigned n)
 {
-	if (o->talk == TALK_HELLO && h->kind != SYNC__KIND__WELCOME && h->kind != SYNC__KIND__REFUSED)
+	if (o->talk == TALK_HELLO && h->kind != SYNC__KIND__WELCOME &&
+	    h->kind != SYNC__KIND__REFUSED)
 		return;
 	switch (h->kind) {
 	case SYNC__KIND__WELCOME:
@@ -656,7 +673,7 @@ owner_view(struct owner *o)
 	return o->store ? store_view_begin(o->store) : NULL;
 }
 
-/* --- the node's own tables ----------------------------------------------------------------------------- */
+/* --- the node's own tables ----------------------------------------------------------------- */
 
 void
 owner_local_row(struct owner *o, enum table table, struct span key, const ProtobufCMessage *row)
@@ -688,7 +705,8 @@ tell_alarm(struct owner *o, const struct alarm_info *alarm, const struct standin
 	if (o->talk != TALK_READY)
 		return;
 	arena_reset(&o->arena);
-	struct span row = st ? alarm_pack(&o->arena, o->name, alarm, st->detail, st->since) : span_of(NULL, 0);
+	struct span row =
+	    st ? alarm_pack(&o->arena, o->name, alarm, st->detail, st->since) : span_of(NULL, 0);
 	batch_put_packed(o->local, TABLE_ALARM, key_span(&key), row, !st);
 }
 
@@ -743,13 +761,16 @@ on_second(void *arg)
 	if (o->talk != TALK_READY)
 		return;
 	arena_reset(&o->arena);
-	struct span row = counters_pack(&o->arena, o->name, o->sets, o->nsets, (uint64_t)time(NULL), &sum);
+	struct span row =
+	    counters_pack(&o->arena, o->name, o->sets, o->nsets, (uint64_t)time(NULL), &sum);
 	if (row.len && sum != o->counters_sum &&
 	    batch_put_packed(o->local, TABLE_COUNTERS, key_span(&key), row, false))
 		o->counters_sum = sum;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------ */
+/* --- life
+ * ------------------------------------------------------------------------------------------------
+ */
 
 struct owner *
 owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, const char *name,

@@ -5,7 +5,8 @@
  *      Records { owner = 1; first_seq = 2; records = 3; epoch = 4 }
  *      Record  { table = 1; key = 2; row = 3 | removed = 4 }
  *
- * Stricter than protobuf-c where a record would have no meaning: no key, no change, a table beyond 32 bits.
+ * Stricter than protobuf-c where a record would have no meaning: no key, no change, a table beyond
+ * 32 bits.
  */
 #include "bus/records.h"
 
@@ -15,7 +16,7 @@ enum { VARINT = 0, FIXED64 = 1, OCTETS = 2, FIXED32 = 5 };
 
 #define OWNER_MAX 64
 
-/* --- reading --------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 static uint64_t
 rd_varint(struct rd *in)
@@ -30,6 +31,17 @@ rd_varint(struct rd *in)
 	}
 	in->ok = false;
 	return 0;
+}
+
+/* At most five octets, as protobuf-c has it. */
+static uint64_t
+rd_tag(struct rd *in)
+{
+	const uint8_t *start = in->p;
+	uint64_t tag = rd_varint(in);
+
+	in->ok = in->ok && in->p - start <= 5;
+	return tag;
 }
 
 static struct span
@@ -61,7 +73,8 @@ skip_field(struct rd *in, unsigned wire)
 
 #define TAG(FIELD, WIRE) ((FIELD) << 3 | (WIRE))
 
-/* A known field with another wire type is an error, as protobuf-c has it; an unknown field is skipped. */
+/* A known field with another wire type is an error, as protobuf-c has it; an unknown field is
+ * skipped. */
 static void
 skip_unknown(struct rd *in, uint64_t tag, unsigned last_known)
 {
@@ -80,7 +93,7 @@ record_read(struct span octets, struct record *out)
 
 	*out = (struct record){ 0 };
 	while (in.ok && rd_left(&in)) {
-		uint64_t tag = rd_varint(&in);
+		uint64_t tag = rd_tag(&in);
 		switch (tag) {
 		case TAG(1, VARINT):
 			v = rd_varint(&in);
@@ -117,7 +130,7 @@ records_open(struct span frame, struct records *out)
 	if (frame.len > RECORDS_FRAME_MAX)
 		return false;
 	while (in.ok && rd_left(&in)) {
-		uint64_t tag = rd_varint(&in);
+		uint64_t tag = rd_tag(&in);
 		switch (tag) {
 		case TAG(1, OCTETS):
 			out->owner = rd_octets(&in);
@@ -144,7 +157,7 @@ bool
 records_next(struct records *rs, struct record *out)
 {
 	while (rs->in.ok && rd_left(&rs->in)) {
-		uint64_t tag = rd_varint(&rs->in);
+		uint64_t tag = rd_tag(&rs->in);
 		if (tag == TAG(3, OCTETS))
 			return record_read(rd_octets(&rs->in), out);
 		skip_field(&rs->in, tag & 7);
@@ -152,7 +165,7 @@ records_next(struct records *rs, struct record *out)
 	return false;
 }
 
-/* --- writing --------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------- */
 
 #define HEAD_ROOM 128 /* owner, first_seq and epoch go in front of the records, right-aligned */
 #define FIRST_BUF (64u << 10)
@@ -173,7 +186,8 @@ struct batch {
 	size_t dead_octets;
 	struct slot *slots;
 	uint32_t used, slots_cap, live;
-	uint32_t *index; /* slot number + 1 by hash, of the latest record of each key; 2 * slots_cap of them */
+	uint32_t *index; /* slot number + 1 by hash, of the latest record of each key; 2 * slots_cap
+			    of them */
 };
 
 static size_t
@@ -305,7 +319,8 @@ slots_room(struct batch *b)
 	b->index = index;
 	b->slots_cap = cap;
 	index_clear(b);
-	for (uint32_t i = 0; i < b->used; i++) { /* later ones take over the place of earlier ones */
+	for (uint32_t i = 0; i < b->used;
+	     i++) { /* later ones take over the place of earlier ones */
 		const struct slot *s = &b->slots[i];
 		*index_find(b, s->hash, s->table, span_of(b->buf + s->key_at, s->key_len)) = i + 1;
 	}
@@ -332,8 +347,8 @@ buf_room(struct batch *b, size_t n)
 }
 
 /*
- * Writes the record up to where the row's octets go, and the slot beside it.  `row_len` of a removal is 0.
- * Returns where the row goes; NULL: no room, nothing changed.
+ * Writes the record up to where the row's octets go, and the slot beside it.  `row_len` of a
+ * removal is 0. Returns where the row goes; NULL: no room, nothing changed.
  */
 static uint8_t *
 record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, bool removed)
@@ -342,7 +357,8 @@ record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, b
 		      (removed ? 2 : 1 + varint_len(row_len) + row_len);
 	size_t total = 1 + varint_len(body) + body;
 
-	if (table > UINT16_MAX || key.len == 0 || key.len > KEY_MAX || !buf_room(b, total) || !slots_room(b))
+	if (table > UINT16_MAX || key.len == 0 || key.len > KEY_MAX || !buf_room(b, total) ||
+	    !slots_room(b))
 		return NULL;
 	uint8_t *p = b->buf + b->len;
 	*p++ = TAG(3, OCTETS);
@@ -351,9 +367,13 @@ record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, b
 	p = put_varint(p, table);
 	p = put_octets(p, TAG(2, OCTETS), key);
 
-	struct slot s = { .at = (uint32_t)b->len, .len = (uint32_t)total, .hash = hash_of(table, key),
-			  .key_at = (uint32_t)(p - b->buf - key.len), .key_len = (uint8_t)key.len,
-			  .table = (uint16_t)table, .row = !removed };
+	struct slot s = { .at = (uint32_t)b->len,
+			  .len = (uint32_t)total,
+			  .hash = hash_of(table, key),
+			  .key_at = (uint32_t)(p - b->buf - key.len),
+			  .key_len = (uint8_t)key.len,
+			  .table = (uint16_t)table,
+			  .row = !removed };
 	uint32_t *in = index_find(b, s.hash, table, key);
 	struct slot *before = *in ? &b->slots[*in - 1] : NULL;
 	if (before && before->row) {
@@ -426,7 +446,8 @@ batch_seal(struct batch *b, const char *owner, uint64_t first_seq, uint64_t epoc
 	memcpy(b->buf + HEAD_ROOM - n, head, n);
 	struct span frame = span_of(b->buf + HEAD_ROOM - n, n + b->len - HEAD_ROOM);
 
-	/* The slots no longer fit the octets: only a reset may follow, and another seal with other words. */
+	/* The slots no longer fit the octets: only a reset may follow, and another seal with other
+	 * words. */
 	if (b->used) {
 		index_clear(b);
 		b->used = 0;

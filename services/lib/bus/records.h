@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Records frames (proto/sync.proto) without a copy and without a malloc: what every record of the node
- * passes through several times.  The octets are those protobuf-c would make and take (a fuzz target
- * compares); only the structs are missing.
+ * Records frames (proto/sync.proto) without a copy and without a malloc: what every record of the
+ * node passes through several times.  The octets are those protobuf-c would make and take (a fuzz
+ * target compares); only the structs are missing.
  */
 #ifndef TWIN_RECORDS_H
 #define TWIN_RECORDS_H
@@ -30,9 +30,9 @@ bool records_open(struct span frame, struct records *out);
 bool records_next(struct records *, struct record *out); /* false: no more */
 
 /*
- * Writing: a batch of one owner.  A row written twice in a batch leaves only the later one, at its later
- * place; a removal is never taken back (it and the row after it both go).  The batch is applied whole,
- * so nobody can see the difference.
+ * Writing: a batch of one owner.  A row written twice in a batch leaves only the later one, at its
+ * later place; a removal is never taken back (it and the row after it both go).  The batch is
+ * applied whole, so nobody can see the difference.
  */
 struct batch;
 
@@ -41,7 +41,8 @@ void batch_free(struct batch *);
 void batch_reset(struct batch *);
 /* row NULL: removed.  False: the batch is full (seal it first) or the key is empty or too long. */
 bool batch_put(struct batch *, unsigned table, struct span key, const ProtobufCMessage *row);
-bool batch_put_packed(struct batch *, unsigned table, struct span key, struct span row, bool removed);
+bool batch_put_packed(struct batch *, unsigned table, struct span key, struct span row,
+		      bool removed);
 uint32_t batch_count(const struct batch *);
 size_t batch_octets(const struct batch *);
 /* The frame; lent until the next call on this batch. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The loop: libev for descriptors and signals, a binary heap and one timerfd for deadlines.  See loop.h.
+ * The loop: libev for descriptors and signals, a binary heap and one timerfd for deadlines.  See
+ * loop.h.
  *
- * Registrations that are removed while their callbacks may still be on the way (an fd callback removing
- * another fd, an each-callback removing itself) are only marked, and freed between iterations.
+ * Registrations that are removed while their callbacks may still be on the way (an fd callback
+ * removing another fd, an each-callback removing itself) are only marked, and freed between
+ * iterations.
  */
 #include "loop/loop.h"
 
@@ -74,7 +76,7 @@ loop_now(const struct loop *l)
 	return l->now;
 }
 
-/* --- deadlines ------------------------------------------------------------------------------------- */
+/* --- deadlines ----------------------------------------------------------------------------- */
 
 static void
 heap_place(struct loop *l, size_t at, struct loop_timer *t)
@@ -158,7 +160,8 @@ loop_timer_clear(struct loop *l, struct loop_timer *t)
 		heap_settle(l, at, last);
 }
 
-/* As many as there are now, so that a callback that sets itself for a time already past cannot hold the loop. */
+/* As many as there are now, so that a callback that sets itself for a time already past cannot hold
+ * the loop. */
 static void
 timers_fire(struct loop *l)
 {
@@ -204,7 +207,8 @@ on_woken(struct ev_loop *ev, ev_check *w, int events)
 	((struct loop *)w->data)->now = mono_now();
 }
 
-/* --- descriptors and signals -------------------------------------------------------------------- */
+/* --- descriptors and signals --------------------------------------------------------------------
+ */
 
 static void
 on_fd(struct ev_loop *ev, ev_io *w, int events)
@@ -213,7 +217,8 @@ on_fd(struct ev_loop *ev, ev_io *w, int events)
 
 	if (f->removed)
 		return;
-	f->fn(f->arg, w->fd, (events & EV_READ ? LOOP_READ : 0) | (events & EV_WRITE ? LOOP_WRITE : 0));
+	f->fn(f->arg, w->fd,
+	      (events & EV_READ ? LOOP_READ : 0) | (events & EV_WRITE ? LOOP_WRITE : 0));
 }
 
 static int
@@ -301,7 +306,8 @@ loop_stop_on_signals(struct loop *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* --- iterations ---------------------------------------------------------------------------------- */
+/* --- iterations ----------------------------------------------------------------------------------
+ */
 
 struct loop_each *
 loop_each(struct loop *l, loop_each_fn *fn, void *arg)

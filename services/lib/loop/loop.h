@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Descriptors, deadlines and signals of one process, in one thread.  The only code that asks what time
- * it is.  Descriptors and signals are libev's; deadlines are nanoseconds of CLOCK_BOOTTIME and wake
- * through one timerfd, because libev's own timers round to milliseconds of another clock.
+ * Descriptors, deadlines and signals of one process, in one thread.  The only code that asks what
+ * time it is.  Descriptors and signals are libev's; deadlines are nanoseconds of CLOCK_BOOTTIME and
+ * wake through one timerfd, because libev's own timers round to milliseconds of another clock.
  *
- * An iteration: elapsed timers, then ready descriptors, then every loop_each callback, then sleep (not
- * if anybody has more to do).  Callbacks may add and remove anything, themselves included.
+ * An iteration: elapsed timers, then ready descriptors, then every loop_each callback, then sleep
+ * (not if anybody has more to do).  Callbacks may add and remove anything, themselves included.
  */
 #ifndef TWIN_LOOP_H
 #define TWIN_LOOP_H
@@ -31,11 +31,12 @@ void loop_free(struct loop *); /* everything still registered is forgotten; NULL
 void loop_run(struct loop *);  /* until loop_stop() */
 void loop_stop(struct loop *);
 bool loop_stopping(const struct loop *);
-/* One iteration that sleeps at most `wait` ns: for tests and programs that have their own idea of an end. */
+/* One iteration that sleeps at most `wait` ns: for tests and programs that have their own idea of
+ * an end. */
 void loop_once(struct loop *, mono_t wait);
 
-mono_t mono_now(void);			     /* CLOCK_BOOTTIME, ns */
-mono_t loop_now(const struct loop *);	     /* the same, as read once per iteration */
+mono_t mono_now(void);		      /* CLOCK_BOOTTIME, ns */
+mono_t loop_now(const struct loop *); /* the same, as read once per iteration */
 
 /* The descriptor stays the caller's: remove it here before closing it.  NULL: no memory. */
 struct loop_fd *loop_fd_add(struct loop *, int fd, unsigned events, loop_fd_fn *fn, void *arg);
@@ -43,8 +44,8 @@ void loop_fd_change(struct loop_fd *, unsigned events); /* 0: watch nothing, sta
 void loop_fd_remove(struct loop_fd *);			/* NULL is allowed */
 
 /*
- * A deadline, embedded in its owner's struct; zeroed or loop_timer_init() before first use.  It fires
- * once, never early; `fn` may set it again.  The owner clears it before its memory goes away.
+ * A deadline, embedded in its owner's struct; zeroed or loop_timer_init() before first use.  It
+ * fires once, never early; `fn` may set it again.  The owner clears it before its memory goes away.
  */
 struct loop_timer {
 	loop_fn *fn;
@@ -59,8 +60,9 @@ loop_timer_init(struct loop_timer *t, loop_fn *fn, void *arg)
 	*t = (struct loop_timer){ .fn = fn, .arg = arg };
 }
 
-void loop_timer_set(struct loop *, struct loop_timer *, mono_t due); /* moves it if set; MONO_NEVER clears */
-void loop_timer_clear(struct loop *, struct loop_timer *);	     /* twice is allowed */
+void loop_timer_set(struct loop *, struct loop_timer *,
+		    mono_t due);			   /* moves it if set; MONO_NEVER clears */
+void loop_timer_clear(struct loop *, struct loop_timer *); /* twice is allowed */
 
 /* Handled in the loop, not in signal context.  One callback a signal: a later one replaces it. */
 bool loop_signal(struct loop *, int signo, loop_fn *fn, void *arg);

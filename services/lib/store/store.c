@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Transactions and views over LMDB.  See store.h for the contract, store_open.c for how a store comes
- * to be and what happens to a damaged one.
+ * Transactions and views over LMDB.  See store.h for the contract, store_open.c for how a store
+ * comes to be and what happens to a damaged one.
  *
- * Why MDB_NOSYNC without MDB_WRITEMAP: a commit is write(2) into the page cache, data pages before the
- * root, so a killed process leaves either the old root or the new one; and no wild pointer of the
- * writer can reach the file.
+ * Why MDB_NOSYNC without MDB_WRITEMAP: a commit is write(2) into the page cache, data pages before
+ * the root, so a killed process leaves either the old root or the new one; and no wild pointer of
+ * the writer can reach the file.
  */
 #include "store/store.h"
 
@@ -56,7 +56,8 @@ advice(int err)
 {
 	switch (err) {
 	case -ENOSPC:
-		return "; the store is full: raise store-octets in the configuration and restart state-sync";
+		return "; the store is full: raise store-octets in the configuration and restart "
+		       "state-sync";
 	case -EUCLEAN:
 		return "; the store is damaged: it has to be set aside and filled from the twin";
 	case -EBUSY:
@@ -70,7 +71,8 @@ store_fail(struct store *s, const char *doing, int rc)
 {
 	int err = store_errno(rc);
 
-	snprintf(s->error, sizeof s->error, "%s %s: %s%s", doing, s->dir, mdb_strerror(rc), advice(err));
+	snprintf(s->error, sizeof s->error, "%s %s: %s%s", doing, s->dir, mdb_strerror(rc),
+		 advice(err));
 	errno = -err;
 	return err;
 }
@@ -81,7 +83,7 @@ store_error(const struct store *s)
 	return s->error;
 }
 
-/* --- writing ---------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------- */
 
 int
 store_begin(struct store *s)
@@ -112,8 +114,8 @@ refuse(struct store *s, unsigned table, struct span key)
 	if (s->txn_failed)
 		return s->txn_errno;
 	if (!table_info(table) || key.len == 0 || key.len > KEY_MAX) {
-		snprintf(s->error, sizeof s->error, "no such table or key: table=%u key-octets=%zu", table,
-			 key.len);
+		snprintf(s->error, sizeof s->error, "no such table or key: table=%u key-octets=%zu",
+			 table, key.len);
 		return -EINVAL;
 	}
 	return 0;
@@ -249,9 +251,10 @@ store_usage(struct store *s, uint64_t *used, uint64_t *map)
 	*map = info.me_mapsize;
 }
 
-/* --- views ------------------------------------------------------------------------------------------- */
+/* --- views --------------------------------------------------------------------------------- */
 
-/* Another process made the file larger than our map: take over its size.  Only without other views. */
+/* Another process made the file larger than our map: take over its size.  Only without other views.
+ */
 static int
 take_new_size(struct store *s)
 {
@@ -263,7 +266,8 @@ take_new_size(struct store *s)
 static int
 view_start(struct store *s, struct store_view *v)
 {
-	return v->txn ? mdb_txn_renew(v->txn) : mdb_txn_begin(s->env->env, NULL, MDB_RDONLY, &v->txn);
+	return v->txn ? mdb_txn_renew(v->txn)
+		      : mdb_txn_begin(s->env->env, NULL, MDB_RDONLY, &v->txn);
 }
 
 static int
@@ -342,7 +346,8 @@ has_prefix(MDB_val key, struct span prefix)
 }
 
 static long
-walk(struct store_view *v, unsigned table, struct span from, struct span prefix, store_row_fn *fn, void *arg)
+walk(struct store_view *v, unsigned table, struct span from, struct span prefix, store_row_fn *fn,
+     void *arg)
 {
 	MDB_val k = val(from), d;
 	MDB_cursor *c;
@@ -370,7 +375,8 @@ store_each(struct store_view *v, unsigned table, store_row_fn *fn, void *arg)
 }
 
 long
-store_each_prefix(struct store_view *v, unsigned table, struct span prefix, store_row_fn *fn, void *arg)
+store_each_prefix(struct store_view *v, unsigned table, struct span prefix, store_row_fn *fn,
+		  void *arg)
 {
 	return walk(v, table, prefix, prefix, fn, arg);
 }
@@ -399,7 +405,7 @@ store_row(struct store_view *v, unsigned table, struct span key, struct arena *a
 	return store_get(v, table, key, &row) ? row_unpack(a, table, row) : NULL;
 }
 
-/* --- META -------------------------------------------------------------------------------------------- */
+/* --- META ---------------------------------------------------------------------------------- */
 
 struct key
 store_meta_key(void)
@@ -419,7 +425,8 @@ store_meta_read(struct store_view *v)
 		row = row__meta__unpack(NULL, octets.len, octets.p);
 	if (!row)
 		return m;
-	m = (struct store_meta){ row->position, row->epoch, row->lineage, row->mirrored, "" };
+	m = (struct store_meta){ row->position, row->epoch, row->lineage,
+				 row->mirrored, "",	    row->half };
 	snprintf(m.node, sizeof m.node, "%s", row->node);
 	row__meta__free_unpacked(row, NULL);
 	return m;
@@ -436,6 +443,8 @@ store_meta_put(struct store *s, const struct store_meta *m)
 	row.epoch = m->epoch;
 	row.lineage = m->lineage;
 	row.mirrored = m->mirrored;
+	row.half = m->half;
 	row.node = (char *)m->node;
-	return store_put(s, TABLE_META, key_span(&key), span_of(octets, row__meta__pack(&row, octets)));
+	return store_put(s, TABLE_META, key_span(&key),
+			 span_of(octets, row__meta__pack(&row, octets)));
 }

@@ -42,7 +42,8 @@ struct store {
 /* LMDB's result as -errno; writes the sentence. */
 int store_fail(struct store *, const char *doing, int rc);
 int store_errno(int rc);
-/* "twinlns store" marker of commits that are not on disk: holds the boot id under which they were made. */
+/* "twinlns store" marker of commits that are not on disk: holds the boot id under which they were
+ * made. */
 int store_mark_unsynced(struct store *, bool unsynced);
 
 #endif

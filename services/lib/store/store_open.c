@@ -2,14 +2,15 @@
 /*
  * How a store is opened, checked and set aside.
  *
- * While commits are not synced (store_durable false, which is the rule for a mirrored node) the kernel may
- * write pages in any order, and a power cut can leave a root whose pages never arrived.  LMDB cannot
- * notice that at open, and meets such pages later with an abort or a wild pointer.  So:
+ * While commits are not synced (store_durable false, which is the rule for a mirrored node) the
+ * kernel may write pages in any order, and a power cut can leave a root whose pages never arrived.
+ * LMDB cannot notice that at open, and meets such pages later with an abort or a wild pointer.  So:
  *
  *   - a file DIR/unsynced holds the boot id under which unsynced commits were made;
- *   - found under another boot id, every row of every table is read and unpacked, in a child process;
- *   - a child that fails or dies means: damaged.  The files are set aside, the store starts empty, and
- *     state-sync fills it from the twin.
+ *   - found under another boot id, every row of every table is read and unpacked, in a child
+ * process;
+ *   - a child that fails or dies means: damaged.  The files are set aside, the store starts empty,
+ * and state-sync fills it from the twin.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ path_in(const char *dir, const char *name, char out[PATH_OCTETS])
 	return snprintf(out, PATH_OCTETS, "%s/%s", dir, name) < PATH_OCTETS ? 0 : -ENAMETOOLONG;
 }
 
-/* --- the marker of unsynced commits --------------------------------------------------------------- */
+/* --- the marker of unsynced commits -------------------------------------------------------- */
 
 #define BOOT_ID 37
 
@@ -105,7 +106,8 @@ left_unsynced(const char *dir)
 	return strcmp(now, then) != 0;
 }
 
-/* --- checking in a child ------------------------------------------------------------------------- */
+/* --- checking in a child -------------------------------------------------------------------------
+ */
 
 static bool
 check_row(void *arg, struct span key, struct span row)
@@ -127,8 +129,7 @@ check_tables(struct store *s)
 	if (!v)
 		return 1;
 	for (unsigned t = 0; t < TABLE_MAX; t++) {
-		if (table_info(t) &&
-		    store_each(v, t, check_row, NULL) != (long)store_count(v, t))
+		if (table_info(t) && store_each(v, t, check_row, NULL) != (long)store_count(v, t))
 			return 1;
 	}
 	return 0;
@@ -137,7 +138,8 @@ check_tables(struct store *s)
 static int env_open(struct store *, uint64_t map_octets, bool writable);
 static void env_release(struct store_env *);
 
-/* True: every row can be read.  The child touches only its own mapping; whatever kills it kills it alone. */
+/* True: every row can be read.  The child touches only its own mapping; whatever kills it kills it
+ * alone. */
 static bool
 readable_whole(const char *dir)
 {
@@ -179,7 +181,7 @@ store_discard(const char *dir)
 	return 0;
 }
 
-/* --- environments ------------------------------------------------------------------------------------ */
+/* --- environments -------------------------------------------------------------------------- */
 
 static int
 dbis_open(struct store_env *e)
@@ -191,7 +193,8 @@ dbis_open(struct store_env *e)
 		return rc;
 	for (unsigned t = 0; t < TABLE_MAX && rc == 0; t++) {
 		if (table_info(t))
-			rc = mdb_dbi_open(txn, table_info(t)->name, e->writable ? MDB_CREATE : 0, &e->dbi[t]);
+			rc = mdb_dbi_open(txn, table_info(t)->name, e->writable ? MDB_CREATE : 0,
+					  &e->dbi[t]);
 	}
 	if (rc) {
 		mdb_txn_abort(txn);
@@ -300,7 +303,7 @@ store_was_damaged(const struct store *s)
 	return s->damaged;
 }
 
-/* --- stores -------------------------------------------------------------------------------------------- */
+/* --- stores -------------------------------------------------------------------------------- */
 
 static struct store *
 store_make(const char *dir)
@@ -387,7 +390,8 @@ store_open_ro(const char *dir, unsigned wait_ms, char *error, size_t error_len)
 		waited += RETRY_MS;
 	}
 	if (rc == -ENOENT)
-		snprintf(s->error, sizeof s->error, "no store in %s yet: is state-sync running?", dir);
+		snprintf(s->error, sizeof s->error, "no store in %s yet: is state-sync running?",
+			 dir);
 	return rc ? give_up(s, rc, error, error_len) : s;
 }
 

@@ -20,8 +20,10 @@ addr(const char *text)
 START_TEST(texts_are_those_of_rfc_5952)
 {
 	static const char *const texts[][2] = {
-		{ "192.0.2.1", "192.0.2.1" },		{ "0.0.0.0", "0.0.0.0" },
-		{ "2001:DB8:0:0:0:0:0:1", "2001:db8::1" }, { "::", "::" },
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "0.0.0.0", "0.0.0.0" },
+		{ "2001:DB8:0:0:0:0:0:1", "2001:db8::1" },
+		{ "::", "::" },
 	};
 	char out[ADDR_TEXT];
 
@@ -35,7 +37,8 @@ END_TEST
 
 START_TEST(nonsense_is_no_address)
 {
-	static const char *const bad[] = { "", "1.2.3", "1.2.3.256", "1.2.3.4.5", "::1::", "host", "1.2.3.4/8", "12345::" };
+	static const char *const bad[] = { "",	    "1.2.3", "1.2.3.256", "1.2.3.4.5",
+					   "::1::", "host",  "1.2.3.4/8", "12345::" };
 	struct ip_addr a;
 
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -84,8 +87,11 @@ END_TEST
 
 START_TEST(prefixes_out_of_shape_are_refused)
 {
-	static const char *const bad[] = { "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/x", "10.0.0.0/-1",
-					   "10.0.0.0/8 ", "/8", "10.0.0.0/99999999999999999999", "10.0.0.0/+8" };
+	static const char *const bad[] = { "10.0.0.0/33", "::/129",
+					   "10.0.0.0/",	  "10.0.0.0/x",
+					   "10.0.0.0/-1", "10.0.0.0/8 ",
+					   "/8",	  "10.0.0.0/99999999999999999999",
+					   "10.0.0.0/+8" };
 	struct ip_prefix p;
 
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -114,7 +120,8 @@ START_TEST(endpoints_go_to_socket_addresses_and_back)
 				  i ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
 		ck_assert(endpoint_from_sockaddr((struct sockaddr *)&ss, &back));
 		ck_assert(endpoint_eq(&e, &back));
-		ck_assert_str_eq(endpoint_text(&e, out), i ? "[2001:db8::1]:1701" : "192.0.2.1:1701");
+		ck_assert_str_eq(endpoint_text(&e, out),
+				 i ? "[2001:db8::1]:1701" : "192.0.2.1:1701");
 	}
 }
 END_TEST

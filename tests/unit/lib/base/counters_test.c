@@ -56,7 +56,8 @@ END_TEST
 
 START_TEST(an_alarm_becomes_a_row_under_process_and_name)
 {
-	static const struct alarm_info alarm = { "POOL_EMPTY", "no address left", "calls fail", "enlarge it" };
+	static const struct alarm_info alarm = { "POOL_EMPTY", "no address left", "calls fail",
+						 "enlarge it" };
 	struct key k = alarm_key("session-mgr", alarm.name);
 	struct arena a;
 

@@ -49,7 +49,8 @@ START_TEST(a_line_has_time_level_process_and_words)
 
 	log_line(NOTE_WARN, "tunnel refused tunnel=%d", 7);
 	ck_assert_str_eq(written(), "warn tunnel-ctl tunnel refused tunnel=7\n");
-	ck_assert_int_eq(sscanf(line, "%4u-%2u-%2uT%2u:%2u:%2u.%6uZ ", &y, &mo, &d, &h, &mi, &s, &us), 7);
+	ck_assert_int_eq(
+	    sscanf(line, "%4u-%2u-%2uT%2u:%2u:%2u.%6uZ ", &y, &mo, &d, &h, &mi, &s, &us), 7);
 	ck_assert_int_eq(line[27], ' ');
 }
 END_TEST

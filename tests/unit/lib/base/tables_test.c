@@ -47,7 +47,8 @@ START_TEST(keys_sort_as_their_numbers)
 	ck_assert_int_lt(order(key_tunnel(255), key_tunnel(65535)), 0);
 	ck_assert_int_lt(order(key_session(1, 65535), key_session(2, 0)), 0);
 	ck_assert_int_lt(order(key_tunnel_ns(7, 9), key_tunnel_ns(7, 256)), 0);
-	ck_assert_int_lt(order(key_tunnel(7), key_session(7, 0)), 0); /* a tunnel is a prefix of its sessions */
+	ck_assert_int_lt(order(key_tunnel(7), key_session(7, 0)),
+			 0); /* a tunnel is a prefix of its sessions */
 }
 END_TEST
 

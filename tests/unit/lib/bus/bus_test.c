@@ -44,9 +44,9 @@ teardown(void)
 }
 
 /* Runs the loop until the condition holds; Check's timeout ends a test in which it never does. */
-#define UNTIL(CONDITION)                         \
-	while (!(CONDITION))                     \
-		loop_once(loop, 20 * MONO_MS)
+#define UNTIL(CONDITION)                                                                           \
+	while (!(CONDITION))                                                                       \
+	loop_once(loop, 20 * MONO_MS)
 
 static struct span
 text(const char *s)
@@ -188,7 +188,8 @@ number(void *arg, struct bus_sock *from, struct span identity, const struct span
 		loop_poke(loop);
 }
 
-/* The edge of ZMQ_FD: every message arrives although sends and receives are mixed, and nothing but messages wakes us. */
+/* The edge of ZMQ_FD: every message arrives although sends and receives are mixed, and nothing but
+ * messages wakes us. */
 START_TEST(no_edge_is_lost_between_sends_and_receives)
 {
 	struct bus_sock *r = bus_router_bind(bus, "s", echo, NULL);
@@ -204,7 +205,8 @@ START_TEST(no_edge_is_lost_between_sends_and_receives)
 	while (got_numbers < 20000) {
 		mono_t before = mono_now();
 		loop_once(loop, 2 * MONO_S);
-		ck_assert_msg(got_numbers == 20000 || mono_now() - before < MONO_S, "slept with messages waiting");
+		ck_assert_msg(got_numbers == 20000 || mono_now() - before < MONO_S,
+			      "slept with messages waiting");
 	}
 	ck_assert_uint_eq(bus_counts(r).received, 20000);
 }
@@ -306,7 +308,8 @@ START_TEST(a_path_too_long_for_a_socket_is_refused)
 }
 END_TEST
 
-static const struct bus_curve right = { "0123456789abcdef0123456789abcde" }, wrong = { "another secret" };
+static const struct bus_curve right = { "0123456789abcdef0123456789abcde" },
+			      wrong = { "another secret" };
 
 START_TEST(curve_lets_in_who_has_the_secret_and_nobody_else)
 {
@@ -333,7 +336,7 @@ START_TEST(curve_lets_in_who_has_the_secret_and_nobody_else)
 }
 END_TEST
 
-/* --- commands ------------------------------------------------------------------------------------------ */
+/* --- commands ------------------------------------------------------------------------------ */
 
 static struct answer *kept, *never;
 
@@ -366,7 +369,8 @@ ask(void *arg)
 {
 	struct asker *a = arg;
 
-	a->answered = bus_req_once(dir, a->process, a->words, a->n, a->timeout_ms, &a->ok, &a->text, &a->json);
+	a->answered = bus_req_once(dir, a->process, a->words, a->n, a->timeout_ms, &a->ok, &a->text,
+				   &a->json);
 	__atomic_store_n(&a->done, true, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -399,7 +403,8 @@ forget(struct asker *a)
 
 START_TEST(a_command_is_answered)
 {
-	struct asker a = { .words = { "tunnel", "close" }, .n = 2 }, b = { .words = { "tunnel" }, .n = 1 };
+	struct asker a = { .words = { "tunnel", "close" }, .n = 2 },
+		     b = { .words = { "tunnel" }, .n = 1 };
 
 	ck_assert_ptr_nonnull(bus_rep(bus, "proc", command, NULL));
 	asked(&a);
@@ -427,7 +432,8 @@ END_TEST
 
 START_TEST(nonsense_is_answered_and_hurts_nobody)
 {
-	struct asker a = { .words = { "\xc3(" }, .n = 1 }, b = { .n = 0 }, c = { .words = { "fine", "yes" }, .n = 2 };
+	struct asker a = { .words = { "\xc3(" }, .n = 1 }, b = { .n = 0 },
+		     c = { .words = { "fine", "yes" }, .n = 2 };
 	const struct span junk[] = { text(""), text("\xff\xff\xff") };
 
 	bus_rep(bus, "proc", command, NULL);

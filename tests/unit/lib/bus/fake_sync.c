@@ -35,7 +35,8 @@ fake_sync_say(struct fake_sync *s, int kind, uint64_t position, uint64_t up_to, 
 	h.reason = "test";
 	const struct span frames[] = { span_of(head, sync__header__pack(&h, head)), frame };
 	if (s->client[0])
-		bus_send(s->router, span_of(s->client, strlen(s->client)), frames, frame.len ? 2 : 1);
+		bus_send(s->router, span_of(s->client, strlen(s->client)), frames,
+			 frame.len ? 2 : 1);
 }
 
 static void
@@ -48,8 +49,8 @@ write_frame(struct fake_sync *s, struct span frame)
 	must(records_open(frame, &rs), "a frame that cannot be read");
 	must(store_begin(s->store) == 0, "begin");
 	while (records_next(&rs, &r))
-		must((r.removed ? store_del(s->store, r.table, r.key) :
-				  store_put(s->store, r.table, r.key, r.row)) == 0,
+		must((r.removed ? store_del(s->store, r.table, r.key)
+				: store_put(s->store, r.table, r.key, r.row)) == 0,
 		     "put");
 	store_meta_put(s->store, &meta);
 	must(store_commit(s->store) == 0, "commit");
@@ -94,7 +95,8 @@ on_local(struct fake_sync *s, struct span frame)
 	write_frame(s, frame);
 	s->position--; /* not part of the numbered history */
 	must(store_begin(s->store) == 0, "begin");
-	store_meta_put(s->store, &(struct store_meta){ .position = s->position, .epoch = s->epoch });
+	store_meta_put(s->store,
+		       &(struct store_meta){ .position = s->position, .epoch = s->epoch });
 	must(store_commit(s->store) == 0, "commit");
 }
 
@@ -124,7 +126,8 @@ on_message(void *arg, struct bus_sock *from, struct span identity, const struct 
 
 	must(h && h->frames == n - 1, "a header that cannot be read");
 	if (h->kind == SYNC__KIND__HELLO) {
-		snprintf(s->client, sizeof s->client, "%.*s", (int)identity.len, (const char *)identity.p);
+		snprintf(s->client, sizeof s->client, "%.*s", (int)identity.len,
+			 (const char *)identity.p);
 		s->hellos++;
 		forget_pending(s);
 		fake_sync_say(s, SYNC__KIND__WELCOME, s->position, 0, span_of(NULL, 0));
@@ -162,7 +165,8 @@ fake_sync_stop(struct fake_sync *s)
 }
 
 void
-fake_sync_other(struct fake_sync *s, const char *owner, unsigned table, struct span key, const char *row)
+fake_sync_other(struct fake_sync *s, const char *owner, unsigned table, struct span key,
+		const char *row)
 {
 	struct batch *b = batch_new();
 

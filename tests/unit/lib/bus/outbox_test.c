@@ -29,8 +29,10 @@ teardown(void)
 static bool
 hold(const char *text, bool reveals_nothing)
 {
-	struct effect e = { .kind = EFFECT_CONTROL, .reveals_nothing = reveals_nothing,
-			    .bytes = span_of(text, strlen(text)), .tunnel = 7 };
+	struct effect e = { .kind = EFFECT_CONTROL,
+			    .reveals_nothing = reveals_nothing,
+			    .bytes = span_of(text, strlen(text)),
+			    .tunnel = 7 };
 
 	return outbox_effect(&box, &e);
 }
@@ -163,7 +165,8 @@ END_TEST
 START_TEST(a_monstrous_effect_is_refused)
 {
 	static uint8_t large[(1 << 20) + 1];
-	struct effect e = { .bytes = span_of(large, sizeof large) }, d = { .detail = large, .detail_len = sizeof large };
+	struct effect e = { .bytes = span_of(large, sizeof large) },
+		      d = { .detail = large, .detail_len = sizeof large };
 
 	ck_assert(!outbox_effect(&box, &e));
 	ck_assert(!outbox_effect(&box, &d));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the way from an owner to state-sync and back costs: `figure NAME VALUE UNIT` lines.  Not a test: run by
- * hand.  The owner and the fake state-sync are two processes over ipc, as in life.
+ * What the way from an owner to state-sync and back costs: `figure NAME VALUE UNIT` lines.  Not a
+ * test: run by hand.  The owner and the fake state-sync are two processes over ipc, as in life.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -76,7 +76,8 @@ emit(void)
 {
 	static uint8_t message[80];
 
-	sink_effect(owner_sink(owner), &(struct effect){ .bytes = span_of(message, sizeof message) });
+	sink_effect(owner_sink(owner),
+		    &(struct effect){ .bytes = span_of(message, sizeof message) });
 }
 
 /* Records in rounds of `round`, at most `ahead` rounds on their way. */
@@ -96,7 +97,8 @@ throughput(unsigned rounds, unsigned round, unsigned ahead, const char *name)
 	}
 	while (released < rounds)
 		loop_once(loop, MONO_MS);
-	printf("figure %s %.0f records/s\n", name, rounds * (double)round * MONO_S / (double)(mono_now() - start));
+	printf("figure %s %.0f records/s\n", name,
+	       rounds * (double)round * MONO_S / (double)(mono_now() - start));
 }
 
 static int
@@ -123,8 +125,8 @@ round_trip(void)
 		took[i] = mono_now() - start;
 	}
 	qsort(took, N, sizeof *took, ascending);
-	printf("figure owner.roundtrip.p50 %.1f us\nfigure owner.roundtrip.p99 %.1f us\n", took[N / 2] / 1e3,
-	       took[N * 99 / 100] / 1e3);
+	printf("figure owner.roundtrip.p50 %.1f us\nfigure owner.roundtrip.p99 %.1f us\n",
+	       took[N / 2] / 1e3, took[N * 99 / 100] / 1e3);
 }
 
 static void
@@ -146,7 +148,8 @@ store_puts(unsigned batch)
 		if (i % batch == batch - 1)
 			store_commit(s);
 	}
-	printf("figure store.puts.%u %.0f puts/s\n", batch, rows * (double)MONO_S / (double)(mono_now() - start));
+	printf("figure store.puts.%u %.0f puts/s\n", batch,
+	       rows * (double)MONO_S / (double)(mono_now() - start));
 	store_close(s);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* An owner against a fake state-sync, over real ipc in one loop: state before wire, whatever breaks. */
+/* An owner against a fake state-sync, over real ipc in one loop: state before wire, whatever
+ * breaks. */
 #include "bus/owner.h"
 
 #include <stdarg.h>
@@ -81,7 +82,8 @@ setup(void)
 static void
 teardown(void)
 {
-	static const char *const names[] = { "store/data.mdb", "store/lock.mdb", "store/unsynced", "sync", "role" };
+	static const char *const names[] = { "store/data.mdb", "store/lock.mdb", "store/unsynced",
+					     "sync", "role" };
 	char path[400];
 
 	owner_free(owner);
@@ -97,9 +99,9 @@ teardown(void)
 }
 
 /* Check's timeout ends a test in which it never comes. */
-#define UNTIL(CONDITION) \
-	while (!(CONDITION)) \
-		loop_once(loop, 5 * MONO_MS)
+#define UNTIL(CONDITION)                                                                           \
+	while (!(CONDITION))                                                                       \
+	loop_once(loop, 5 * MONO_MS)
 
 #define HEARD(TEXT) strstr(tape, TEXT)
 
@@ -126,7 +128,8 @@ start(bool active)
 	UNTIL(HEARD("role "));
 }
 
-/* A lease reaches the owner once its subscription has reached the publisher: repeated, as the elector does. */
+/* A lease reaches the owner once its subscription has reached the publisher: repeated, as the
+ * elector does. */
 static void
 lease(uint64_t epoch, mono_t until, bool good)
 {
@@ -163,7 +166,8 @@ emit(const char *text)
 static void
 emit_harmless(const char *text)
 {
-	sink_effect(owner_sink(owner), &(struct effect){ .bytes = span_of(text, strlen(text)), .reveals_nothing = true });
+	sink_effect(owner_sink(owner), &(struct effect){ .bytes = span_of(text, strlen(text)),
+							 .reveals_nothing = true });
 }
 
 START_TEST(it_loads_then_knows_its_role)
@@ -281,7 +285,8 @@ START_TEST(a_standby_hears_the_rows_and_may_not_emit)
 	start(false);
 	struct key k = key_tunnel(9);
 	clear();
-	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k), "x"); /* the active twin's owner */
+	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k),
+			"x"); /* the active twin's owner */
 	fake_sync_other(&fake, "session-mgr", TABLE_LINK, key_span(&k), "y");
 	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k), NULL);
 	UNTIL(HEARD("tunnel 9=-"));
@@ -315,7 +320,8 @@ START_TEST(promotion_opens_the_door_and_demotion_closes_it)
 	UNTIL(HEARD("role standby 7"));
 	ck_assert(!owner_may_send(owner)); /* whatever the last lease said */
 	settle();
-	ck_assert_str_eq(tape, "role standby 7\n"); /* everything was committed: no need to load again */
+	ck_assert_str_eq(tape,
+			 "role standby 7\n"); /* everything was committed: no need to load again */
 	emit("b");
 	settle();
 	ck_assert(!HEARD("send b"));
@@ -422,7 +428,8 @@ START_TEST(a_reset_loads_the_new_store_and_goes_on_above_it)
 	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k), "x");
 	UNTIL(HEARD("role"));
 	settle();
-	/* The view may have been opened after the fourth: then its feed is skipped, and the view has it. */
+	/* The view may have been opened after the fourth: then its feed is skipped, and the view
+	 * has it. */
 	ck_assert(strcmp(tape, "load 3\nrole standby 5\nrow tunnel 9=x\n") == 0 ||
 		  strcmp(tape, "load 4\nrole standby 5\n") == 0);
 	ck_assert_uint_eq(fake.hellos, 1);
@@ -434,7 +441,8 @@ START_TEST(what_the_view_holds_is_not_fed_again)
 	start(false);
 	struct key k = key_tunnel(9);
 	fake_sync_say(&fake, SYNC__KIND__RESET, fake.position, 0, span_of(NULL, 0));
-	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k), "x"); /* before the owner opens its view */
+	fake_sync_other(&fake, "tunnel-ctl", TABLE_TUNNEL, key_span(&k),
+			"x"); /* before the owner opens its view */
 	clear();
 	UNTIL(HEARD("role"));
 	settle();
@@ -467,7 +475,8 @@ START_TEST(what_cannot_be_read_starts_over)
 	for (unsigned i = 2; i <= 3; i++) {
 		clear();
 		if (i == 2)
-			fake_sync_say(&fake, SYNC__KIND__FEED, fake.position + 1, 0, span_of(junk, 3));
+			fake_sync_say(&fake, SYNC__KIND__FEED, fake.position + 1, 0,
+				      span_of(junk, 3));
 		else
 			bus_send(fake.router, span_of(fake.client, strlen(fake.client)),
 				 &(struct span){ junk, 3 }, 1);
@@ -491,14 +500,16 @@ START_TEST(a_commitment_of_the_future_starts_over_and_releases_nothing)
 }
 END_TEST
 
-/* Our last life submitted records that state-sync commits after our new greeting: they are not in our view. */
+/* Our last life submitted records that state-sync commits after our new greeting: they are not in
+ * our view. */
 START_TEST(records_of_an_earlier_life_are_noticed)
 {
 	start_active();
 	struct key k = key_tunnel(9);
 	struct batch *b = batch_new();
 	batch_put_packed(b, TABLE_TUNNEL, key_span(&k), span_of("x", 1), false);
-	fake_sync_say(&fake, SYNC__KIND__FEED, ++fake.position, 0, batch_seal(b, "tunnel-ctl", 1000, 5));
+	fake_sync_say(&fake, SYNC__KIND__FEED, ++fake.position, 0,
+		      batch_seal(b, "tunnel-ctl", 1000, 5));
 	store_begin(fake.store);
 	store_put(fake.store, TABLE_TUNNEL, key_span(&k), span_of("x", 1));
 	store_meta_put(fake.store, &(struct store_meta){ .position = fake.position });
@@ -517,7 +528,8 @@ START_TEST(unknown_tables_of_a_newer_twin_are_skipped)
 	clear();
 	batch_put_packed(b, 31, key_span(&k), span_of("x", 1), false);
 	batch_put_packed(b, TABLE_TUNNEL, key_span(&k), span_of("y", 1), false);
-	fake_sync_say(&fake, SYNC__KIND__FEED, fake.position + 1, 0, batch_seal(b, "tunnel-ctl", 1, 5));
+	fake_sync_say(&fake, SYNC__KIND__FEED, fake.position + 1, 0,
+		      batch_seal(b, "tunnel-ctl", 1, 5));
 	batch_free(b);
 	UNTIL(HEARD("9=y"));
 	ck_assert_str_eq(tape, "row tunnel 9=y\n");
@@ -551,7 +563,8 @@ START_TEST(alarms_stand_in_the_store_and_are_told_again)
 	unlink(path);
 	snprintf(path, sizeof path, "%s/lock.mdb", node.store_dir);
 	unlink(path);
-	fake_sync_start(&fake, bus, node.store_dir, false, 5); /* a new store: the owner opens that one */
+	fake_sync_start(&fake, bus, node.store_dir, false,
+			5); /* a new store: the owner opens that one */
 	UNTIL(has_row(TABLE_ALARM, k));
 	owner_alarm(owner, &alarm_info, false, "pool=%s", "p1");
 	UNTIL(!has_row(TABLE_ALARM, k));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Records frames: what we write protobuf-c reads, what protobuf-c writes we read, and nothing by half. */
+/* Records frames: what we write protobuf-c reads, what protobuf-c writes we read, and nothing by
+ * half. */
 #include "bus/records.h"
 
 #include <stdio.h>
@@ -30,8 +31,8 @@ put(uint16_t tunnel, const char *row)
 {
 	struct key k = key_tunnel(tunnel);
 
-	ck_assert(batch_put_packed(b, TABLE_TUNNEL, key_span(&k), row ? span_of(row, strlen(row)) : span_of(NULL, 0),
-				   !row));
+	ck_assert(batch_put_packed(b, TABLE_TUNNEL, key_span(&k),
+				   row ? span_of(row, strlen(row)) : span_of(NULL, 0), !row));
 }
 
 /* "tunnel=row tunnel=- ..." of a frame. */
@@ -46,8 +47,8 @@ story(struct span frame)
 	out[0] = 0;
 	ck_assert(records_open(frame, &rs));
 	while (records_next(&rs, &r)) {
-		sprintf(out + strlen(out), "%u=%.*s ", get_u16(r.key.p), r.removed ? 1 : (int)r.row.len,
-			r.removed ? "-" : (const char *)r.row.p);
+		sprintf(out + strlen(out), "%u=%.*s ", get_u16(r.key.p),
+			r.removed ? 1 : (int)r.row.len, r.removed ? "-" : (const char *)r.row.p);
 		n++;
 	}
 	ck_assert_uint_eq(n, rs.count);
@@ -72,7 +73,8 @@ START_TEST(protobuf_c_reads_what_we_write)
 	ck_assert_uint_eq(m->records[0]->table, TABLE_TUNNEL_SEQ);
 	ck_assert_mem_eq(m->records[0]->key.data, k.b, 2);
 	ck_assert_int_eq(m->records[0]->change_case, SYNC__RECORD__CHANGE_ROW);
-	Row__TunnelSeq *got = row__tunnel_seq__unpack(NULL, m->records[0]->row.len, m->records[0]->row.data);
+	Row__TunnelSeq *got =
+	    row__tunnel_seq__unpack(NULL, m->records[0]->row.len, m->records[0]->row.data);
 	ck_assert_uint_eq(got->ns, 9);
 	row__tunnel_seq__free_unpacked(got, NULL);
 	ck_assert_int_eq(m->records[1]->change_case, SYNC__RECORD__CHANGE_REMOVED);
@@ -126,7 +128,8 @@ START_TEST(a_row_written_again_leaves_the_later_one_at_its_place)
 	put(1, "e");
 	ck_assert_uint_eq(batch_count(b), 3);
 	ck_assert_str_eq(story(batch_seal(b, "o", 1, 1)), "2=b 3=d 1=e ");
-	ck_assert_str_eq(story(batch_seal(b, "o", 1, 1)), "2=b 3=d 1=e "); /* sealing again is harmless */
+	ck_assert_str_eq(story(batch_seal(b, "o", 1, 1)),
+			 "2=b 3=d 1=e "); /* sealing again is harmless */
 }
 END_TEST
 
@@ -266,23 +269,27 @@ START_TEST(records_without_meaning_are_refused)
 		{ "no change", { 0x1a, 5, 0x08, 1, 0x12, 1, 'k' }, 7 },
 		{ "removed is false", { 0x1a, 7, 0x08, 1, 0x12, 1, 'k', 0x20, 0 }, 9 },
 		{ "table beyond 32 bits",
-		  { 0x1a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x12, 1, 'k', 0x20, 1 }, 13 },
+		  { 0x1a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x12, 1, 'k', 0x20, 1 },
+		  13 },
 		{ "a group", { 0x1b }, 1 },
 		{ "field number 0", { 0x02, 0 }, 2 },
 		{ "owner as a number", { 0x08, 1 }, 2 },
-		{ "endless varint", { 0x10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1 }, 12 },
+		{ "endless varint",
+		  { 0x10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1 },
+		  12 },
 	};
 	struct records rs;
 
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-		ck_assert_msg(!records_open(span_of(bad[i].octets, bad[i].len), &rs), "%s", bad[i].what);
+		ck_assert_msg(!records_open(span_of(bad[i].octets, bad[i].len), &rs), "%s",
+			      bad[i].what);
 }
 END_TEST
 
 START_TEST(fields_of_a_newer_twin_are_skipped)
 {
-	static const uint8_t f[] = { 0x1a, 9, 0x08, 1, 0x12, 1, 'k', 0x20, 1, 0x28, 7, 0x32, 1, 'x', 0x39, 1, 2, 3, 4,
-				     5, 6, 7, 8, 0x45, 1, 2, 3, 4 };
+	static const uint8_t f[] = { 0x1a, 9, 0x08, 1, 0x12, 1, 'k', 0x20, 1, 0x28, 7, 0x32, 1, 'x',
+				     0x39, 1, 2,    3, 4,    5, 6,   7,	   8, 0x45, 1, 2,    3, 4 };
 	struct records rs;
 	struct record r;
 

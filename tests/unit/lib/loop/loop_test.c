@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The loop: deadlines in order and never early, descriptors, signals, what happens before sleeping. */
+/* The loop: deadlines in order and never early, descriptors, signals, what happens before sleeping.
+ */
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -37,7 +37,8 @@ remove_in(const char *name)
 static void
 teardown(void)
 {
-	static const char *const names[] = { "data.mdb", "lock.mdb", "unsynced", "data.mdb.damaged",
+	static const char *const names[] = { "data.mdb",	 "lock.mdb",
+					     "unsynced",	 "data.mdb.damaged",
 					     "lock.mdb.damaged", "unsynced.damaged" };
 
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
@@ -144,7 +145,9 @@ collect(void *arg, struct span key, struct span row)
 
 START_TEST(walks_are_in_key_order_whole_by_prefix_and_from_a_key)
 {
-	static const uint16_t sessions[][2] = { { 256, 1 }, { 1, 2 }, { 1, 1 }, { 2, 300 }, { 2, 5 } };
+	static const uint16_t sessions[][2] = {
+		{ 256, 1 }, { 1, 2 }, { 1, 1 }, { 2, 300 }, { 2, 5 }
+	};
 	struct store *w = writer();
 	char seen[512] = "";
 
@@ -193,10 +196,12 @@ START_TEST(keys_and_tables_out_of_shape_are_refused_and_harm_nothing)
 	uint8_t long_key[KEY_MAX + 1] = { 0 };
 	struct span row;
 
-	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, text("k"), text("r")), -EINVAL); /* no transaction */
+	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, text("k"), text("r")),
+			 -EINVAL); /* no transaction */
 	store_begin(w);
 	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, span_of(NULL, 0), text("r")), -EINVAL);
-	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, span_of(long_key, sizeof long_key), text("r")), -EINVAL);
+	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, span_of(long_key, sizeof long_key), text("r")),
+			 -EINVAL);
 	ck_assert_int_eq(store_put(w, 0, text("k"), text("r")), -EINVAL);
 	ck_assert_int_eq(store_put(w, 4000000000u, text("k"), text("r")), -EINVAL);
 	put(w, 1, "one");
@@ -232,7 +237,7 @@ END_TEST
 START_TEST(meta_reads_back)
 {
 	struct store *w = writer();
-	const struct store_meta m = { 1ull << 60, 7, 3, true, "a" };
+	const struct store_meta m = { 1ull << 60, 7, 3, true, "a", true };
 
 	store_begin(w);
 	ck_assert_int_eq(store_meta_put(w, &m), 0);
@@ -242,7 +247,7 @@ START_TEST(meta_reads_back)
 	ck_assert_uint_eq(got.position, m.position);
 	ck_assert_uint_eq(got.epoch, 7);
 	ck_assert_uint_eq(got.lineage, 3);
-	ck_assert(got.mirrored);
+	ck_assert(got.mirrored && got.half);
 	ck_assert_str_eq(got.node, "a");
 	store_view_end(v);
 	store_close(w);
@@ -261,7 +266,8 @@ START_TEST(a_row_comes_as_its_struct)
 	seq.peer_nr = 9;
 	arena_init(&a, 0);
 	store_begin(w);
-	store_put(w, TABLE_TUNNEL_SEQ, key_span(&k), span_of(octets, row__tunnel_seq__pack(&seq, octets)));
+	store_put(w, TABLE_TUNNEL_SEQ, key_span(&k),
+		  span_of(octets, row__tunnel_seq__pack(&seq, octets)));
 	store_put(w, TABLE_TUNNEL_OUT, key_span(&k), text("\xff\xff"));
 	commit(w);
 	struct store_view *v = store_view_begin(w);
@@ -294,7 +300,8 @@ START_TEST(a_full_map_is_an_answer_and_the_last_commit_stays)
 	}
 	ck_assert_int_eq(rc, -ENOSPC);
 	ck_assert_ptr_nonnull(strstr(store_error(w), "store-octets"));
-	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, text("kk"), text("r")), -ENOSPC); /* lost as a whole */
+	ck_assert_int_eq(store_put(w, TABLE_TUNNEL, text("kk"), text("r")),
+			 -ENOSPC); /* lost as a whole */
 	ck_assert_int_eq(store_commit(w), -ENOSPC);
 	store_begin(w);
 	put(w, 2, "two");
@@ -416,7 +423,8 @@ fill(unsigned rows)
 	store_begin(w);
 	for (unsigned i = 1; i <= rows; i++) {
 		struct key k = key_tunnel((uint16_t)i);
-		ck_assert_int_eq(store_put(w, TABLE_TUNNEL, key_span(&k), span_of(row, sizeof row)), 0);
+		ck_assert_int_eq(store_put(w, TABLE_TUNNEL, key_span(&k), span_of(row, sizeof row)),
+				 0);
 	}
 	commit(w);
 	store_close(w);
