@@ -71,6 +71,7 @@ struct aaa_answer {
 	uint8_t local;		    /* answered by the users file */
 	uint8_t has_proof;
 	uint8_t mschap_proof[20];   /* MS-CHAPv2: the Authenticator Response */
+	char user[AAA_TEXT];	    /* as rows and accounting call it: the peer's name, or the server's User-Name */
 	char message[AAA_TEXT];	    /* Reply-Message, for the peer */
 	struct aaa_grant grant;
 };
@@ -80,6 +81,9 @@ void aaa_grant_read(struct span attrs, uint8_t chap_id, struct aaa_answer *);
 
 /* Is this a reply attribute that means something here?  (enum rad_attr_id) */
 bool aaa_grant_honours(unsigned id);
+
+/* A name as rows may hold it: valid UTF-8 without control characters, '?' for everything else. */
+void aaa_name_clean(struct span name, char out[AAA_TEXT]);
 
 /* A Framed-Route or Framed-IPv6-Route: "192.0.2.0/24 0.0.0.0 1"; only its prefix counts. */
 bool aaa_route_read(struct span text, struct ip_prefix *out);

@@ -174,6 +174,7 @@ access_done(void *arg, const void *cargo, size_t len, enum rclient_end end, cons
 	}
 	/* A challenge asks for a second round, which PAP and CHAP do not have (RFC 2865, 4.4). */
 	a = answer_to(q, p->code == RAD_ACCESS_ACCEPT ? AAA_ACCEPT : AAA_REJECT);
+	aaa_name_clean(span_of(q->name, q->name_len), a.user);
 	aaa_grant_read(p->attrs, q->chap_id, &a);
 	if (a.verdict == AAA_ACCEPT && q->auth == PPP_AUTH_MSCHAPV2 && !a.has_proof)
 		a.verdict = AAA_REJECT; /* the peer would not believe us without it (RFC 2759, 5) */

@@ -60,6 +60,16 @@ class(struct grant_ctx *c, struct span v)
 	return true;
 }
 
+/* RFC 2865, 5.1: a User-Name in the answer is the one to account under. */
+static bool
+user_name(struct grant_ctx *c, struct span v)
+{
+	if (v.len == 0)
+		return false;
+	aaa_name_clean(v, c->a->user);
+	return true;
+}
+
 static bool
 route(struct grant_ctx *c, struct span v)
 {
@@ -161,6 +171,7 @@ static const struct {
 	enum rad_attr_id id;
 	grant_fn *read;
 } rows[] = {
+	{ RAD_USER_NAME, user_name },
 	{ RAD_FRAMED_IP_ADDRESS, framed_ip },
 	{ RAD_FRAMED_IP_NETMASK, netmask },
 	{ RAD_FRAMED_POOL, pool },
@@ -208,6 +219,43 @@ aaa_grant_honours(unsigned id)
 		if (rows[i].id == id)
 			return true;
 	return false;
+}
+
+static bool
+utf8_tail(const uint8_t *p, size_t left, size_t n)
+{
+	if (left < n + 1)
+		return false;
+	for (size_t i = 1; i <= n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+void
+aaa_name_clean(struct span name, char out[AAA_TEXT])
+{
+	size_t n = name.len < AAA_TEXT ? name.len : AAA_TEXT - 1, o = 0;
+
+	for (size_t i = 0; i < n;) {
+		const uint8_t *p = name.p + i;
+		size_t tail = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
+		bool ok = *p >= 0x20 && *p != 0x7f && (*p < 0x80 || (*p >= 0xc2 && *p < 0xf5));
+
+		/* E0 and F0 have overlong forms, ED surrogates, F4 numbers beyond the last. */
+		if (ok && tail >= 2 && i + 1 < n)
+			ok = !((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
+			       (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f));
+		if (!ok || !utf8_tail(p, n - i, tail)) {
+			out[o++] = '?';
+			i++;
+			continue;
+		}
+		memcpy(out + o, p, tail + 1);
+		o += tail + 1;
+		i += tail + 1;
+	}
+	out[o] = 0;
 }
 
 bool

@@ -138,9 +138,9 @@ set_range(struct pool *p, const struct ip_addr *first, const struct ip_addr *las
 	if (z < a)
 		return;
 	/* Whole units only: the last one must end at or before `last`, or be named by it. */
-	n = ((z - a) >> shift) + 1;
+	n = (z - a) >> shift; /* one less than there are: all of IPv6 does not overflow */
 	p->range[p->ranges].first = a;
-	p->range[p->ranges].n = n > UNITS_MAX / CONF_RANGES ? UNITS_MAX / CONF_RANGES : (uint64_t)n;
+	p->range[p->ranges].n = n >= UNITS_MAX / CONF_RANGES ? UNITS_MAX / CONF_RANGES : (uint64_t)n + 1;
 	p->total += p->range[p->ranges++].n;
 }
 
@@ -326,7 +326,7 @@ pools_lease(struct pools *ps, const struct lease_key *k)
 {
 	struct lease *l;
 
-	HASH_FIND(hh, ps->by_addr, k, sizeof *k, l);
+	HASH_FIND(hh, ps->by_addr, k, LEASE_KEY_OCTETS, l);
 	return l;
 }
 
@@ -347,7 +347,7 @@ inside_a_held_one(struct pools *ps, const struct lease_key *k)
 		p.len = (uint8_t)len;
 		outer = lease_key_of(&p);
 		l = pools_lease(ps, &outer);
-		if (l && lease_held(l))
+		if (l && lease_held(l) && l->key.len == len)
 			return true;
 	}
 	return false;
@@ -514,12 +514,13 @@ pools_apply(struct pools *ps, const struct lease_key *k, const char *pool, const
 	}
 	if (fresh) {
 		l->key = *k;
-		HASH_ADD(hh, ps->by_addr, key, sizeof l->key, l);
+		HASH_ADD(hh, ps->by_addr, key, LEASE_KEY_OCTETS, l);
 	} else {
 		unlink_out(ps, l);
 		name_drop(ps->names, l->user);
 		name_drop(ps->names, l->pool_name);
 	}
+	l->key.len = k->len;
 	l->user = n;
 	l->pool_name = pn;
 	l->tunnel = tunnel;

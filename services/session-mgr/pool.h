@@ -25,10 +25,12 @@
 #define POOL_KEEP_MAX 65536	/* free leases kept per pool for their users */
 #define POOL_RESERVED_MAX 64
 
+/* A lease is known by its base address: two prefixes with one base overlap, whatever their lengths. */
 struct lease_key {
 	uint8_t b[16];
 	uint8_t family, len;
 };
+#define LEASE_KEY_OCTETS offsetof(struct lease_key, len)
 
 struct pool;
 

@@ -461,6 +461,7 @@ users_ask(const struct users *us, const struct aaa_request *q, struct aaa_answer
 	*a = (struct aaa_answer){
 		.token = q->token, .tunnel = q->tunnel, .session = q->session, .local = true, .verdict = AAA_REJECT
 	};
+	aaa_name_clean(span_of(q->name, q->name_len), a->user);
 	*known = u != NULL;
 	if (!u)
 		return;
