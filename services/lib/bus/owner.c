@@ -768,9 +768,7 @@ on_second(void *arg)
 		o->counters_sum = sum;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------
- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 struct owner *
 owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, const char *name,

@@ -207,8 +207,7 @@ on_woken(struct ev_loop *ev, ev_check *w, int events)
 	((struct loop *)w->data)->now = mono_now();
 }
 
-/* --- descriptors and signals --------------------------------------------------------------------
- */
+/* --- descriptors and signals --------------------------------------------------------------- */
 
 static void
 on_fd(struct ev_loop *ev, ev_io *w, int events)
@@ -306,8 +305,7 @@ loop_stop_on_signals(struct loop *l)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* --- iterations ----------------------------------------------------------------------------------
- */
+/* --- iterations ---------------------------------------------------------------------------- */
 
 struct loop_each *
 loop_each(struct loop *l, loop_each_fn *fn, void *arg)

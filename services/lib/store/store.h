@@ -52,8 +52,7 @@ bool store_was_damaged(const struct store *);
 /* Moves DIR's files aside, for a writer that met -EUCLEAN.  The store must be closed. */
 int store_discard(const char *dir);
 
-/* --- the writer: one transaction at a time ------------------------------------------------------
- */
+/* --- the writer: one transaction at a time ------------------------------------------------- */
 
 int store_begin(struct store *);
 int store_put(struct store *, unsigned table, struct span key, struct span row);

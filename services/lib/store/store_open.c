@@ -106,8 +106,7 @@ left_unsynced(const char *dir)
 	return strcmp(now, then) != 0;
 }
 
-/* --- checking in a child -------------------------------------------------------------------------
- */
+/* --- checking in a child ------------------------------------------------------------------- */
 
 static bool
 check_row(void *arg, struct span key, struct span row)
