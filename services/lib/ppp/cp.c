@@ -233,8 +233,7 @@ cp_fail(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, struct pp
 		link_end(l, ctx, cause);
 		return;
 	}
-	l->trouble = cause;
-	l->dirty = true;
+	link_trouble(l, cause);
 	cp_event(l, ctx, cp, FSM_CLOSE);
 }
 
@@ -513,8 +512,8 @@ receive_code_reject(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp c
 		echo_stop(l);
 		l->dirty = true;
 	}
-	if (fatal && cp == PPP_CP_LCP && l->cause.code == 0)
-		l->cause = cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0);
+	if (fatal && cp == PPP_CP_LCP)
+		link_cause(l, cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0));
 	cp_event(l, ctx, cp, fatal ? FSM_RXJ_FATAL : FSM_RXJ_MILD);
 }
 
@@ -528,10 +527,10 @@ receive_terminate(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp,
 		step(l, ctx, cp, FSM_RTA, &in);
 		return;
 	}
-	if (f->state == PPP_OPENED && cp == PPP_CP_LCP && l->cause.code == 0)
-		l->cause = cause_of(PPP_CAUSE_NORMAL, 0, 1);
+	if (f->state == PPP_OPENED && cp == PPP_CP_LCP)
+		link_cause(l, cause_of(PPP_CAUSE_NORMAL, 0, 1));
 	if (f->state == PPP_OPENED && cp != PPP_CP_LCP)
-		l->trouble = cause_of(PPP_CAUSE_NO_NCP, cp_ops(cp)->proto, 1);
+		link_trouble(l, cause_of(PPP_CAUSE_NO_NCP, cp_ops(cp)->proto, 1));
 	step(l, ctx, cp, FSM_RTR, &in);
 }
 

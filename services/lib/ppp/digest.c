@@ -82,7 +82,7 @@ void
 mschap_password_hash(struct span password, uint8_t out[16])
 {
 	uint8_t units[2 * PASSWORD_UNITS + 4];
-	struct rd r = rd_of(password.p, password.len);
+	struct rd r = rd_of(password.len ? password.p : units, password.len);
 	struct wr w = wr_of(units, sizeof units);
 	MD4_CTX md;
 

@@ -12,8 +12,11 @@
 bool
 ppp_frame_read(struct span in, struct ppp_frame *out)
 {
-	struct rd r = rd_of(in.p, in.len);
+	struct rd r;
 
+	if (in.len == 0)
+		return false;
+	r = rd_of(in.p, in.len);
 	if (in.len >= 2 && in.p[0] == ADDRESS && in.p[1] == CONTROL)
 		rd_take(&r, 2);
 	out->proto = rd_u8(&r);

@@ -144,7 +144,7 @@ static void
 ipv6cp_finished(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
 	if (l->trouble.code == 0)
-		l->trouble = cause_of(PPP_CAUSE_NCP_TIMEOUT, PPP_IPV6CP, 0);
+		link_trouble(l, cause_of(PPP_CAUSE_NCP_TIMEOUT, PPP_IPV6CP, 0));
 	link_ncp_ended(l, ctx);
 }
 

@@ -321,9 +321,7 @@ lcp_down(struct ppp_link *l, const struct ppp_ctx *ctx)
 static void
 lcp_finished(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
-	if (l->cause.code == 0)
-		l->cause = l->flags & LINK_HEARD ? cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0)
-						 : cause_of(PPP_CAUSE_NO_LCP, PPP_LCP, 0);
+	link_cause(l, cause_of(l->flags & LINK_HEARD ? PPP_CAUSE_LCP_TIMEOUT : PPP_CAUSE_NO_LCP, PPP_LCP, 0));
 	link_finish(l, ctx);
 }
 
@@ -363,12 +361,12 @@ receive_protocol_reject(struct ppp_link *l, const struct ppp_ctx *ctx, struct sp
 	if (l->cp[PPP_CP_LCP].state != PPP_OPENED)
 		return;
 	link_fault(ctx, PPP_FAULT_PROTOCOL_REJECTED);
-	if (proto == PPP_LCP && l->cause.code == 0)
-		l->cause = cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0);
+	if (proto == PPP_LCP)
+		link_cause(l, cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0));
 	for (enum ppp_cp cp = 0; cp < PPP_CPS; cp++)
 		if (cp_ops(cp)->proto == proto) {
 			if (cp != PPP_CP_LCP)
-				l->trouble = cause_of(PPP_CAUSE_NO_NCP, proto, 0);
+				link_trouble(l, cause_of(PPP_CAUSE_NO_NCP, proto, 0));
 			cp_event(l, ctx, cp, FSM_RXJ_FATAL);
 			return;
 		}

@@ -117,8 +117,7 @@ link_end(struct ppp_link *l, const struct ppp_ctx *ctx, struct ppp_cause cause)
 {
 	if (l->phase == PPP_DEAD || l->flags & LINK_FINISHED)
 		return;
-	if (l->cause.code == 0)
-		l->cause = cause;
+	link_cause(l, cause);
 	l->dirty = true;
 	enter(l, PPP_TERMINATE);
 	auth_stop(l);

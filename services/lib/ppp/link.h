@@ -145,6 +145,23 @@ cause_of(uint16_t code, uint16_t proto, uint8_t direction)
 	return (struct ppp_cause){ code, proto, direction };
 }
 
+/* Why the link, or its last NCP, ends.  Of a link the first cause counts, of an NCP the latest. */
+static inline void
+link_cause(struct ppp_link *l, struct ppp_cause cause)
+{
+	if (l->cause.code)
+		return;
+	l->cause = cause;
+	l->dirty = true;
+}
+
+static inline void
+link_trouble(struct ppp_link *l, struct ppp_cause cause)
+{
+	l->trouble = cause;
+	l->dirty = true;
+}
+
 /* ---- authentication */
 
 void auth_start(struct ppp_link *, const struct ppp_ctx *);

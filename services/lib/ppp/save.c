@@ -98,7 +98,8 @@ snap_cause(struct snap *s, struct ppp_cause *c)
 static void
 snap_fsm(struct snap *s, struct ppp_fsm *f)
 {
-	uint8_t head = (uint8_t)(f->state | (f->awaiting ? 0x80 : 0) | (f->acked ? 0x40 : 0));
+	const bool used = f->state != PPP_INITIAL;
+	uint8_t head = (uint8_t)(f->state | (used && f->awaiting ? 0x80 : 0) | (used && f->acked ? 0x40 : 0));
 
 	s8(s, &head);
 	f->state = head & 0x0f;
@@ -359,10 +360,13 @@ arm(struct ppp_link *l, const struct ppp_ctx *ctx, uint32_t h)
 bool
 ppp_link_load(struct ppp_link *l, const struct ppp_ctx *ctx, struct span saved)
 {
-	struct snap s = { .loading = true, .ok = true, .r = rd_of(saved.p, saved.len) };
+	struct snap s = { .loading = true, .ok = true };
 	const uint32_t h = hash(saved);
 
 	ppp_link_init(l);
+	if (saved.len == 0)
+		return false;
+	s.r = rd_of(saved.p, saved.len);
 	snap_link(&s, l, l);
 	if (!s.ok || !s.r.ok || rd_left(&s.r)) {
 		ppp_link_init(l);
