@@ -36,9 +36,9 @@ beat_key(const uint8_t secret[32], uint8_t key[32])
 }
 
 size_t
-beat_write(const struct beat *b, const uint8_t key[32], uint8_t out[BEAT_MAX])
+beat_write(const struct beat *b, const uint8_t key[32], uint8_t *out, size_t room)
 {
-	struct wr w = wr_of(out, BEAT_MAX - BEAT_MAC);
+	struct wr w = wr_of(out, room > BEAT_MAC ? room - BEAT_MAC : 0);
 	uint8_t tag[32];
 	size_t name = strnlen(b->node, BEAT_NAME);
 

@@ -60,8 +60,8 @@ const char *beat_fault_name(enum beat_fault);
 
 /* Key of the heartbeats of a pair, from the pair's secret. */
 void beat_key(const uint8_t secret[32], uint8_t key[32]);
-/* Octets written, at most BEAT_MAX; 0 when the name does not fit. */
-size_t beat_write(const struct beat *, const uint8_t key[32], uint8_t out[BEAT_MAX]);
+/* Octets written, BEAT_MAX at most; 0 when they, or the name, do not fit. */
+size_t beat_write(const struct beat *, const uint8_t key[32], uint8_t *out, size_t room);
 enum beat_fault beat_read(struct span in, const uint8_t key[32], struct beat *out);
 
 #endif

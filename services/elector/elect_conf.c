@@ -1,38 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The election's part of the configuration, and which side of the pair this node is. */
+/* The election's part of the configuration, in the core's units and with its own lower bounds. */
 #include "elect_impl.h"
+#include "pair.h"
 
 #include <stdio.h>
-
-static bool
-concrete(const struct endpoint *e)
-{
-	static const uint8_t zero[16];
-
-	return e->addr.family && memcmp(e->addr.b, zero, sizeof zero) != 0;
-}
-
-/* 0 when neither comes first, because one of them is a wildcard or they are the same. */
-static int
-compare(const struct endpoint *us, const struct endpoint *twin)
-{
-	int c;
-
-	if (!concrete(us) || !concrete(twin))
-		return 0;
-	c = memcmp(&us->addr, &twin->addr, sizeof us->addr);
-	return c ? c : (int)us->port - (int)twin->port;
-}
-
-int
-elect_side(const struct conf_pair *p)
-{
-	int c = compare(&p->mirror_listen, &p->mirror_twin);
-
-	for (unsigned i = 0; c == 0 && i < p->paths && i < CONF_PATHS; i++)
-		c = compare(&p->path[i].local, &p->path[i].twin);
-	return c > 0;
-}
 
 static mono_t
 ms(unsigned v, unsigned otherwise)
@@ -52,7 +23,7 @@ elect_conf_from(const struct conf *c, struct elect_conf *out)
 	const struct conf_pair *p = &c->pair;
 
 	*out = (struct elect_conf){
-		.side = p->enabled ? (uint8_t)elect_side(p) : 0,
+		.side = p->enabled ? (uint8_t)pair_side(p) : 0,
 		.pair = p->enabled,
 		.preferred = p->preferred,
 		.policy = p->policy,

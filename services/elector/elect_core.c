@@ -132,6 +132,7 @@ order_wanted(const struct elect *e)
 	struct elect_order o = { .epoch = e->epoch, .alone = e->alone };
 
 	o.active = e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING;
+	o.fresh = e->role == ELECT_PROMOTING;
 	o.quiesce = o.active && (e->quiescing || e->offering);
 	o.force = o.active && e->force_store;
 	o.stale = e->role == ELECT_STANDBY && elect_twin_active(e) && e->twin.role == ELECT_ACTIVE &&
@@ -143,7 +144,7 @@ void
 elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 {
 	struct elect_order o = order_wanted(e), *was = &e->order;
-	bool same = o.active == was->active && o.quiesce == was->quiesce && o.force == was->force &&
+	bool same = o.active == was->active && o.quiesce == was->quiesce && o.fresh == was->fresh && o.force == was->force &&
 		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone;
 
 	if (same && now - e->order_at < ORDER_EVERY)

@@ -42,8 +42,6 @@ struct elect_conf {
 
 /* From the configuration, with what it leaves open at sane values; also corrects dead <= lease and the like. */
 void elect_conf_from(const struct conf *, struct elect_conf *out);
-/* 0 or 1: which end of the pair we are, from endpoints that both nodes have in their configuration. */
-int elect_side(const struct conf_pair *);
 
 /* What state-sync says about itself (proto/elect.proto, Status). */
 struct elect_status {
@@ -65,6 +63,7 @@ struct elect_order {
 	bool quiesce;
 	bool force;	 /* promote although the store is not whole: what there is, or an empty one */
 	bool stale;	 /* standby: the active has gone on without this node: it does not hold everything any more */
+	bool fresh;	 /* a promotion; else this node was active in `epoch` already, and its store must say so too */
 	uint64_t epoch;
 	uint64_t alone;	 /* number of the last wish to go on alone that is granted */
 };
@@ -204,6 +203,8 @@ void elect_saved_take(const struct elect *, struct elect_saved *out);
 bool elect_holds_lease(const struct elect *, mono_t now);
 /* How long nothing was heard of the twin while we were running. */
 mono_t elect_silence(const struct elect *, mono_t now);
+bool elect_twin_heard(const struct elect *, mono_t now); /* within `dead` */
+bool elect_sync_up(const struct elect *, mono_t now);
 bool elect_may_leave(const struct elect *); /* after ELECT_LEAVE: nothing more to wait for */
 const char *elect_role_name(enum elect_role);
 

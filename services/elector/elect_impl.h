@@ -17,7 +17,6 @@ void elect_addresses(struct elect *, struct elect_out *, bool hold);
 /* elect_twin.c: what is known of the twin */
 void elect_hear(struct elect *, mono_t now, const struct beat *, struct elect_out *);
 void elect_paths_tick(struct elect *, mono_t now, struct elect_out *);
-bool elect_twin_heard(const struct elect *, mono_t now);  /* within `dead` */
 bool elect_twin_active(const struct elect *);		  /* when last heard */
 mono_t elect_sent_at(const struct elect *, uint64_t seq); /* 0: not known any more */
 
@@ -33,7 +32,6 @@ void elect_promote(struct elect *, mono_t now, const char *cause, struct elect_o
 void elect_yield(struct elect *, mono_t now, uint64_t epoch, const char *cause, struct elect_out *);
 void elect_role_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_role_command(struct elect *, mono_t now, const struct elect_event *, struct elect_out *);
-bool elect_sync_up(const struct elect *, mono_t now);
 
 /* elect_switch.c: handing over, and going on alone */
 void elect_switch_command(struct elect *, mono_t now, uint64_t ticket, struct elect_out *);

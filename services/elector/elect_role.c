@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #define PROMOTE_WAIT (2 * MONO_S)  /* state-sync's time to become active while the twin could do it instead */
+#define HOLLOW_WAIT (200 * MONO_MS) /* for state-sync to find its store of our epoch again */
 #define STALE_WAITS 3		   /* a store known to be out of date waits this many start_wait for a better one */
 
 bool
@@ -256,7 +257,7 @@ active_tick(struct elect *e, mono_t now, struct elect_out *out)
 {
 	bool up = elect_sync_up(e, now);
 	bool late = !up && now - e->sync_since > e->conf.sync_dead;
-	bool hollow = up && !e->status.active && !e->status.ready;
+	bool hollow = up && !e->status.active && now - e->sync_since > HOLLOW_WAIT;
 
 	elect_alarm_set(e, out, ELECT_ALARM_SYNC_DOWN, late, NULL);
 	if (!late && !hollow)

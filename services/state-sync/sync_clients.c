@@ -255,14 +255,12 @@ sync_client_submit(struct sync *s, mono_t now, const struct sync_event *ev, stru
 void
 sync_client_local(struct sync *s, const struct sync_event *ev, struct sync_out *out)
 {
-	const struct sync_client *c = find(s, ev->identity);
+	bool known = ev->identity.len == 0 || find(s, ev->identity); /* none: the elector, or ourselves */
 
 	for (unsigned i = 0; i < ev->frames; i++) {
-		int err = c ? 0 : -1;
-		if (!err && sync_check_local(ev->frame[i]) == SYNC_CHECK_OK)
+		int err = -1;
+		if (known && sync_check_local(ev->frame[i]) == SYNC_CHECK_OK)
 			err = out->local(out, ev->frame[i]);
-		else
-			err = -1;
 		s->count[err ? SYNC_C_LOCAL_REFUSED : SYNC_C_LOCAL_ROWS]++;
 	}
 }

@@ -83,7 +83,7 @@ struct sync_status { /* field by field struct elect_status of the elector; see t
 };
 
 struct sync_order { /* field by field struct elect_order */
-	bool active, quiesce, force, stale;
+	bool active, quiesce, force, stale, fresh;
 	uint64_t epoch, alone;
 };
 

@@ -137,7 +137,7 @@ obey_active(struct sync *s, mono_t now, const struct sync_event *ev, struct sync
 
 	if (s->role != SYNC_R_ACTIVE && resumes(s, o))
 		serve(s, now, !s->conf.pair, out);
-	else if (s->role != SYNC_R_ACTIVE || o->epoch != s->meta.epoch)
+	else if ((s->role != SYNC_R_ACTIVE || o->epoch != s->meta.epoch) && (o->fresh || o->force))
 		promote(s, now, ev, out);
 	if (s->role != SYNC_R_ACTIVE || o->epoch != s->meta.epoch)
 		return;

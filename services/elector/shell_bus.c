@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The elector on the bus: state-sync (ipc://RUN/elect), everybody (ipc://RUN/role), operators
+ * (ipc://RUN/cmd.elector).  Counters and alarms become rows through state-sync's connection.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "elect.pb-c.h"
+#include "role.pb-c.h"
+#include "shell.h"
+
+#define ORDER_MAX 128
+
+/* --- state-sync ----------------------------------------------------------------------------------------- */
+
+static void
+hear_status(struct shell *sh, const Elect__Status *s)
+{
+	struct elect_status st = {
+		.active = s->active, .ready = s->ready, .empty = s->empty, .quiesced = s->quiesced,
+		.mirrored = s->mirrored, .epoch = s->epoch, .store_epoch = s->store_epoch,
+		.position = s->position, .lineage = s->lineage, .ask = s->ask, .seen_epoch = s->seen_epoch,
+	};
+
+	shell_step(sh, &(struct elect_event){ .kind = ELECT_STATUS, .status = &st });
+}
+
+static void
+on_sync(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
+{
+	struct shell *sh = arg;
+	Elect__Message *m = elect__message__unpack(NULL, f[0].len, f[0].p);
+
+	if (m && m->what_case == ELECT__MESSAGE__WHAT_STATUS && identity.len <= sizeof sh->sync_id) {
+		memcpy(sh->sync_id, identity.p, identity.len);
+		sh->sync_id_len = identity.len;
+		hear_status(sh, m->status);
+	}
+	if (m)
+		elect__message__free_unpacked(m, NULL);
+}
+
+static void
+on_sync_link(void *arg, struct bus_sock *from, enum bus_link link)
+{
+	struct shell *sh = arg;
+
+	if (link == BUS_UP)
+		return;
+	shell_step(sh, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+}
+
+static void
+say(struct shell *sh, const Elect__Message *m)
+{
+	size_t n = elect__message__get_packed_size(m);
+	uint8_t *buf = malloc(n);
+	struct span frame = span_of(buf, n);
+
+	if (!buf)
+		return;
+	elect__message__pack(m, buf);
+	if (sh->sync && sh->sync_id_len)
+		bus_send(sh->sync, span_of(sh->sync_id, sh->sync_id_len), &frame, 1);
+	free(buf);
+}
+
+void
+bus_shell_order(struct shell *sh, const struct elect_order *o)
+{
+	Elect__Order order = ELECT__ORDER__INIT;
+	Elect__Message m = ELECT__MESSAGE__INIT;
+
+	order.active = o->active;
+	order.quiesce = o->quiesce;
+	order.force = o->force;
+	order.stale = o->stale;
+	order.fresh = o->fresh;
+	order.epoch = o->epoch;
+	order.alone = o->alone;
+	m.what_case = ELECT__MESSAGE__WHAT_ORDER;
+	m.order = &order;
+	say(sh, &m);
+}
+
+/* --- everybody ---------------------------------------------------------------------------------------------- */
+
+void
+bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
+{
+	Role__Lease l = ROLE__LEASE__INIT;
+	uint8_t buf[64];
+	struct span frame;
+
+	l.epoch = epoch;
+	l.active = active;
+	l.until = until;
+	frame = span_of(buf, role__lease__pack(&l, buf));
+	if (sh->role)
+		bus_send(sh->role, span_of(NULL, 0), &frame, 1);
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------ */
+
+static void
+say_rows(struct shell *sh)
+{
+	Elect__Message m = ELECT__MESSAGE__INIT;
+	struct span frame;
+
+	if (batch_count(sh->batch) == 0)
+		return;
+	frame = batch_seal(sh->batch, "elector", 0, 0);
+	m.what_case = ELECT__MESSAGE__WHAT_LOCAL;
+	m.local.data = (uint8_t *)frame.p;
+	m.local.len = frame.len;
+	say(sh, &m);
+	batch_reset(sh->batch);
+}
+
+static void
+put_alarm(struct shell *sh, enum elect_alarm a)
+{
+	const struct alarm_info *info = &elect_alarm_info[a];
+	struct key key = alarm_key("elector", info->name);
+	bool stands = sh->alarm_since[a] != 0;
+	struct span row = stands ? alarm_pack(&sh->arena, "elector", info, sh->alarm_detail[a], sh->alarm_since[a]) :
+				   span_of(NULL, 0);
+
+	batch_put_packed(sh->batch, TABLE_ALARM, key_span(&key), row, !stands);
+}
+
+void
+bus_shell_alarm(struct shell *sh, enum elect_alarm a, bool stands, const char *detail)
+{
+	if (stands == (sh->alarm_since[a] != 0))
+		return;
+	sh->alarm_since[a] = stands ? (uint64_t)time(NULL) : 0;
+	snprintf(sh->alarm_detail[a], sizeof sh->alarm_detail[a], "%s", detail);
+	log_line(stands ? NOTE_ERROR : NOTE_INFO, "alarm %s name=%s detail=\"%s\"", stands ? "raised" : "cleared",
+		 elect_alarm_info[a].name, detail);
+	put_alarm(sh, a);
+	say_rows(sh);
+	arena_reset(&sh->arena);
+}
+
+/* All alarms each time: a state-sync that was away gets them too. */
+void
+bus_shell_second(struct shell *sh)
+{
+	struct counters set = { elect_counter_info, sh->core.count, ELECT_COUNTERS };
+	struct key key = counters_key("elector");
+	uint64_t sum;
+	struct span row = counters_pack(&sh->arena, "elector", &set, 1, (uint64_t)time(NULL), &sum);
+
+	if (row.len && sum != sh->counters_sum)
+		batch_put_packed(sh->batch, TABLE_COUNTERS, key_span(&key), row, false);
+	sh->counters_sum = sum;
+	for (enum elect_alarm a = 0; a < ELECT_ALARMS; a++)
+		put_alarm(sh, a);
+	say_rows(sh);
+	arena_reset(&sh->arena);
+}
+
+/* --- operators ---------------------------------------------------------------------------------------------------- */
+
+void
+bus_shell_answer(struct shell *sh, uint64_t ticket, bool ok, const char *text)
+{
+	struct answer *a = ticket && ticket <= TICKETS ? sh->ticket[ticket - 1] : NULL;
+
+	if (!a)
+		return;
+	sh->ticket[ticket - 1] = NULL;
+	answer_say(a, ok, "%s", text);
+	answer_send(a);
+}
+
+/* 0: no room; the command is answered at once with that. */
+static uint64_t
+ticket_take(struct shell *sh, struct answer *a)
+{
+	for (uint64_t i = 0; i < TICKETS; i++) {
+		if (sh->ticket[i])
+			continue;
+		sh->ticket[i] = answer_defer(a);
+		return sh->ticket[i] ? i + 1 : 0;
+	}
+	return 0;
+}
+
+static void
+command(struct shell *sh, struct elect_event ev, struct answer *a)
+{
+	ev.ticket = ticket_take(sh, a);
+	if (ev.ticket)
+		shell_step(sh, &ev);
+	else
+		answer_say(a, false, "too many commands at once");
+}
+
+static void
+arbiter(struct shell *sh, const char *const *w, unsigned n, struct answer *a)
+{
+	bool grant = n > 1 && strcmp(w[1], "grant") == 0, deny = n > 1 && strcmp(w[1], "deny") == 0;
+	char *end = NULL;
+	long ms = n == 3 ? strtol(w[2], &end, 10) : 0;
+
+	if ((!grant && !deny) || ms <= 0 || ms > 3600000 || *end) {
+		answer_say(a, false, "arbiter grant|deny MILLISECONDS (1 to 3600000)");
+		return;
+	}
+	command(sh, (struct elect_event){ .kind = grant ? ELECT_GRANT : ELECT_DENY, .ttl = ms * MONO_MS }, a);
+}
+
+static void
+on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
+{
+	struct shell *sh = arg;
+	const char *word = n ? w[0] : "";
+	char *json;
+
+	if (strcmp(word, "status") == 0 && n == 1) {
+		json = status_json(sh, mono_now());
+		answer_say(a, true, "%s in epoch %llu", elect_role_name(sh->core.role),
+			   (unsigned long long)sh->core.epoch);
+		if (json)
+			answer_json(a, json);
+		free(json);
+	} else if (strcmp(word, "switchover") == 0 && n == 1) {
+		command(sh, (struct elect_event){ .kind = ELECT_SWITCHOVER }, a);
+	} else if (strcmp(word, "promote") == 0 && n <= 2 && (n == 1 || strcmp(w[1], "--force") == 0)) {
+		command(sh, (struct elect_event){ .kind = ELECT_PROMOTE, .force = n == 2 }, a);
+	} else if (strcmp(word, "arbiter") == 0) {
+		arbiter(sh, w, n, a);
+	} else {
+		answer_say(a, false, "status | switchover | promote [--force] | arbiter grant|deny MILLISECONDS");
+	}
+}
+
+bool
+bus_shell_start(struct shell *sh)
+{
+	sh->batch = batch_new();
+	arena_init(&sh->arena, 0);
+	if (!sh->batch)
+		return false;
+	sh->role = bus_pub_bind(sh->bus, "role");
+	sh->sync = bus_router_bind(sh->bus, "elect", on_sync, sh);
+	sh->cmd = bus_rep(sh->bus, "elector", on_command, sh);
+	return sh->role && sh->sync && sh->cmd && bus_watch(sh->sync, on_sync_link, sh);
+}
