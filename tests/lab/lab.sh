@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # SPDX-License-Identifier: Apache-2.0
 # The lab: a pair of nodes between an access and a core network, in namespaces of their own.  Sourced by
 # scenario and interop tests and by deploy/quickstart; runs as root.

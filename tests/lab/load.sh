@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # SPDX-License-Identifier: Apache-2.0
 # The load generator in the lab: many LACs and PPP peers on the access network.  Sourced after lab.sh.
 #

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # SPDX-License-Identifier: Apache-2.0
 # A User Mode Linux guest on the lab's access network: a LAC with the kernel's own PPP over L2TP.  Sourced after
 # lab.sh and lab_network.

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every shell script of the project is one that shellcheck has nothing to say about.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v shellcheck >/dev/null || { echo "skipped: shellcheck is not installed"; exit 77; }
+mapfile -t scripts < <(git ls-files 2>/dev/null | while read -r f; do
+	[ -f "$f" ] && head -n 1 "$f" | grep -qE '^#!.*[/ ](ba)?sh|^# shellcheck shell=' && echo "$f"
+done)
+[ ${#scripts[@]} -gt 0 ] || { echo "skipped: not a git working copy"; exit 77; }
+# SC2016: quotes meant for another shell; SC2119: lab_begin without an id is the normal case
+shellcheck -x -P SCRIPTDIR -e SC2016,SC2119 "${scripts[@]}"
+echo "${#scripts[@]} scripts"
