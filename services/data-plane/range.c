@@ -37,14 +37,12 @@ kernel_range(const struct ip_addr *first, const struct ip_addr *last, struct ip_
 	while (n < room && at <= end) {
 		unsigned bits = 0;
 		/* The largest block that begins here and ends in time. */
-		while (bits < width && !(at >> bits & 1) && (at | (((u128)2 << bits) - 1)) <= end &&
-		       ((u128)2 << bits) != 0)
+		while (bits < width && !(at >> bits & 1) && (at | (((u128)2 << bits) - 1)) <= end)
 			bits++;
 		out[n++] = (struct ip_prefix){ address(at, first->family), (uint8_t)(width - bits) };
-		u128 next = at + ((u128)1 << bits);
-		if (bits == width || next <= at)
+		if (bits == width || at + ((u128)1 << bits) <= at)
 			break;
-		at = next;
+		at += (u128)1 << bits;
 	}
 	return n;
 }

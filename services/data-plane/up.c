@@ -338,8 +338,10 @@ protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto)
 		*p += 2;
 		*len -= 2;
 	}
-	if (*len == 0)
+	if (*len == 0 || (*len == 1 && (*p)[0] == 0xff))
 		return DP_DROP_PPP_SHORT;
+	if ((*p)[0] == 0xff) /* never a protocol: it would look like an address */
+		return DP_DROP_PPP_PROTOCOL;
 	if ((*p)[0] & 1) {
 		*proto = (*p)[0];
 		*p += 1;
