@@ -130,7 +130,7 @@ enum ppp_event_kind {
 	PPP_EV_LCP_DOWN, /* and with it all that was above */
 	PPP_EV_VERIFY,	 /* .verify: answer with ppp_link_auth_result */
 	PPP_EV_AUTH_OK,	 /* .auth: we were accepted by the peer (of_peer false), or the peer by us (true) */
-	PPP_EV_NETWORK,	 /* network phase: answer with ppp_link_network */
+	PPP_EV_NETWORK,	 /* network phase: answer with ppp_link_network; again after every renegotiation of LCP */
 	PPP_EV_NET_UP,	 /* .net */
 	PPP_EV_NET_DOWN, /* .net.cp; may come without an UP before it */
 	PPP_EV_FINISHED, /* .cause: the call can be cleared; once per ppp_link_up */
