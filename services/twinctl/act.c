@@ -13,19 +13,24 @@
 #include "show.h"
 #include "text.h"
 
+#define LINE_KEYS "TUNNEL/SESSION KEY=N..."
+
 static const struct act acts[] = {
-	{ "switchover", "elector", "", 0, "hand the active role to the twin, without losing a session" },
+	{ "switchover", "elector", "", 0, "hand the active role to the twin, without losing a session", { NULL } },
 	{ "promote", "elector", "[--force]", 1,
-	  "become active without the twin; --force: although this node may not hold everything" },
-	{ "tunnel open", "tunnel-ctl", "GROUP|ADDRESS", 2, "open a tunnel to an LNS group or a peer" },
-	{ "tunnel close", "tunnel-ctl", "TUNNEL", 1, "close it, with its calls" },
-	{ "tunnel drain", "tunnel-ctl", "TUNNEL|all", 2, "take no new call; close when the last one ends" },
-	{ "tunnel undrain", "tunnel-ctl", "TUNNEL|all", 1, "take calls again" },
-	{ "call dial", "tunnel-ctl", "GROUP [CALLED]", 8, "as LAC or client: place a call" },
-	{ "call out", "tunnel-ctl", "TUNNEL CALLED", 8, "as LNS: ask the LAC for an outgoing call (OCRQ)" },
-	{ "call clear", "tunnel-ctl", "TUNNEL/SESSION", 8, "end a call, without asking PPP" },
-	{ "aaa", "session-mgr", "WORDS...", 8, "what session-mgr offers about AAA, e.g. reload" },
-	{ NULL, NULL, NULL, 0, NULL },
+	  "become active without the twin; --force: although this node may not hold everything", { NULL } },
+	{ "tunnel open", "tunnel-ctl", "GROUP", 2, "open a tunnel to an LNS group", { NULL } },
+	{ "tunnel close", "tunnel-ctl", "TUNNEL", 1, "close it, with its calls", { NULL } },
+	{ "tunnel drain", "tunnel-ctl", "TUNNEL|all", 1, "take no new call; close when the last one ends", { NULL } },
+	{ "tunnel undrain", "tunnel-ctl", "TUNNEL|all", 1, "take calls again", { NULL } },
+	{ "call dial", "tunnel-ctl", "GROUP [CALLED] [KEY=V...]", 24, "as LAC or client: place a call", { "group", "called" } },
+	{ "call out", "tunnel-ctl", "TUNNEL CALLED [KEY=V...]", 24, "as LNS: ask the LAC for an outgoing call (OCRQ)",
+	  { "tunnel", "called" } },
+	{ "call clear", "tunnel-ctl", "TUNNEL/SESSION [KEY=V...]", 8, "end a call with CDN, without asking PPP", { NULL } },
+	{ "call drop", "tunnel-ctl", "TUNNEL/SESSION", 1, "as LAC: the bearer was lost", { NULL } },
+	{ "call speed", "tunnel-ctl", LINE_KEYS, 3, "as LAC: the line has another speed (RFC 5515)", { NULL } },
+	{ "call errors", "tunnel-ctl", LINE_KEYS, 7, "as LAC: line errors for the LNS (WEN)", { NULL } },
+	{ NULL, NULL, NULL, 0, NULL, { NULL } },
 };
 
 /* How many of the words the verb takes; 0: another verb. */
@@ -132,6 +137,25 @@ session_clear(struct node *n, const char *const *words, unsigned count)
 	return code;
 }
 
+/* "call out 7 5550100" is "call out tunnel=7 called=5550100". */
+static int
+ask_with_keys(struct node *n, const struct act *a, const char *const *words, unsigned count, unsigned taken)
+{
+	static char keyed[2][512];
+	const char *out[64];
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned k = i - taken;
+		out[i] = words[i];
+		if (i < taken || k > 1 || !a->key[k] || strchr(words[i], '='))
+			continue;
+		if (snprintf(keyed[k], sizeof keyed[k], "%s=%s", a->key[k], words[i]) >= (int)sizeof keyed[k])
+			return usage_error("%s: too long a word", a->verb);
+		out[i] = keyed[k];
+	}
+	return node_ask(n, a->process, out, count);
+}
+
 int
 act_command(struct node *n, const char *const *words, unsigned count)
 {
@@ -145,7 +169,7 @@ act_command(struct node *n, const char *const *words, unsigned count)
 	taken = verb_words(a, words, count);
 	if (count - taken > a->most)
 		return usage_error("%s %s: too many words", a->verb, a->syntax);
-	return node_ask(n, a->process, words, count);
+	return ask_with_keys(n, a, words, count, taken);
 }
 
 void
@@ -155,7 +179,7 @@ act_help(void)
 
 	for (const struct act *a = acts; a->verb; a++) {
 		snprintf(line, sizeof line, "%s %s", a->verb, a->syntax);
-		printf("  %-34s %s\n", line, a->help);
+		printf("  %-42s %s\n", line, a->help);
 	}
-	printf("  %-34s %s\n", "session clear ID|FILTER...", "end sessions in order: PPP first, then the call");
+	printf("  %-42s %s\n", "session clear ID|FILTER...", "end sessions in order: PPP first, then the call");
 }

@@ -7,6 +7,7 @@ struct act {
 	const char *verb, *process, *syntax;
 	unsigned most; /* words after the verb at most */
 	const char *help;
+	const char *key[2]; /* a first and second word without '=' mean these: "call out 7 5550100" */
 };
 
 /* NULL: no such verb. */

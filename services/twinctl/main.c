@@ -60,16 +60,16 @@ help(void)
 	puts("twinctl [OPTIONS] COMMAND\n\nLook:");
 	for (const struct command *c = shows; c->name; c++) {
 		snprintf(line, sizeof line, "show %s %s", c->name, c->syntax);
-		printf("  %-34s %s\n", line, c->help);
+		printf("  %-42s %s\n", line, c->help);
 	}
 	puts("\nAct:");
 	act_help();
 	puts("\nFor scripts:\n"
-	     "  wait CONDITION [SECONDS]           up, active, standby, mirrored, sessions N, tunnels N\n"
-	     "  config check [FILE]                is this configuration valid?\n"
-	     "  config get NAME... | config schema single values; the YANG module\n"
-	     "  raw PROCESS WORDS...               any words to tunnel-ctl, session-mgr, state-sync, elector, worker.N\n"
-	     "  meanings counters|alarms           every counter or alarm with its sentence\n"
+	     "  wait CONDITION [SECONDS]                   up, active, standby, mirrored, sessions N, tunnels N\n"
+	     "  config check [FILE]                        is this configuration valid?\n"
+	     "  config get NAME... | config schema         single values; the YANG module\n"
+	     "  raw PROCESS WORDS...                       any words to tunnel-ctl, session-mgr, state-sync, elector, worker.N\n"
+	     "  meanings counters|alarms                   every counter or alarm with its sentence\n"
 	     "\nFilters of sessions:  user PATTERN   address PREFIX   tunnel ID   state STATE   up   limit ROWS\n"
 	     "\nOptions:\n"
 	     "  --config FILE   the node's configuration (TWINLNS_CONFIG, else " DEFAULT_CONFIG ")\n"
@@ -93,8 +93,6 @@ show(struct node *n, const char *const *words, unsigned count)
 		if (strcmp(c->name, words[0]) == 0)
 			return c->run(n, words + 1, count - 1);
 	}
-	if (count && strcmp(words[0], "dials") == 0)
-		return node_ask(n, "tunnel-ctl", words - 1, count + 1);
 	return usage_error(count ? "nothing to show by the name '%s'" : "show what%s", count ? words[0] : "?");
 }
 

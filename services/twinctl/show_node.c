@@ -89,6 +89,30 @@ alarm_row(void *arg, struct span key, struct span row)
 	return true;
 }
 
+/* The elector opens no store: it tells its own alarms when asked. */
+static void
+elector_alarms(struct node *n, json_t *list)
+{
+	const char *words[] = { "status" };
+	json_t *status = node_ask_json(n, "elector", words, 1), *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "alarms"), i, name) {
+		const char *text = json_string_value(name);
+		const struct alarm_info *info = text ? meaning_of_alarm(text) : NULL;
+		json_t *o = json_object();
+		out_set_text(o, "alarm", text);
+		out_set_text(o, "process", "elector");
+		if (info) {
+			out_set_text(o, "happened", info->happened);
+			out_set_text(o, "means", info->means);
+			out_set_text(o, "to-do", info->todo);
+		}
+		json_array_append_new(list, o);
+	}
+	json_decref(status);
+}
+
 int
 show_alarms(struct node *n, const char *const *words, unsigned count)
 {
@@ -100,6 +124,7 @@ show_alarms(struct node *n, const char *const *words, unsigned count)
 	arena_init(&w.arena, 0);
 	store_each(node_view(n), TABLE_ALARM, alarm_row, &w);
 	arena_fini(&w.arena);
+	elector_alarms(n, w.list);
 	if (json_array_size(w.list) == 0 && !out_json)
 		puts("no alarm stands");
 	json_object_set_new(all, "alarms", w.list);
