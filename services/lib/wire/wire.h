@@ -45,7 +45,7 @@ span_eq(struct span a, struct span b)
 static inline struct rd
 rd_of(const void *p, size_t len)
 {
-	return (struct rd){ p, (const uint8_t *)p + len, true };
+	return (struct rd){ p, len ? (const uint8_t *)p + len : p, true };
 }
 
 static inline size_t
