@@ -66,6 +66,13 @@ number(const char *text, uint64_t max, uint64_t *out)
 	return true;
 }
 
+/* Word i, if it is there and no KEY=VALUE; else NULL. */
+static const char *
+plain(struct request *r, unsigned i)
+{
+	return i < r->n && !strchr(r->words[i], '=') ? word(r, i) : NULL;
+}
+
 /* A number by key; absent leaves *out; false: it is no number. */
 static bool
 key_number(struct request *r, const char *key, uint32_t *out)
@@ -272,12 +279,12 @@ static void
 call_dial(struct tc *tc, struct request *r)
 {
 	static const char *const why[] = {
-		[DIAL_NO_GROUP] = "no such lns-group in the configuration (group=NAME)",
+		[DIAL_NO_GROUP] = "no such lns-group in the configuration",
 		[DIAL_NO_MEMBER] = "no member of the group can be tried now (all held off, or a limit is reached)",
 		[DIAL_FULL] = "the limit of sessions is reached",
 	};
 	Row__CallInfo info = ROW__CALL_INFO__INIT;
-	const char *group = value(r, "group"), *ref = value(r, "ref");
+	const char *group = plain(r, 2), *number = group ? plain(r, 3) : NULL, *ref = value(r, "ref");
 	char short_ref[CONF_NAME];
 	struct call_order o = { .role = TC_LAC, .info = &info, .user_ref = short_ref };
 	enum dial_result result;
@@ -285,6 +292,9 @@ call_dial(struct tc *tc, struct request *r)
 
 	snprintf(short_ref, sizeof short_ref, "%s", ref ? ref : "");
 	o.seq_required = key_yes(r, "seq");
+	info.called = (char *)(uintptr_t)(number ? number : "");
+	if (!group)
+		group = value(r, "group");
 	if (!read_call(tc, r, &info) || !complete(r))
 		return;
 	result = lac_dial(tc, group ? group : "", &o, &c);
@@ -301,18 +311,19 @@ call_out(struct tc *tc, struct request *r)
 	const char *ref = value(r, "ref");
 	char short_ref[CONF_NAME];
 	struct call_order o = { .role = TC_LNS, .info = &info, .user_ref = short_ref };
-	struct tunnel *t = named_tunnel(tc, r, value(r, "tunnel"));
+	const char *which = plain(r, 2), *called = which ? plain(r, 3) : NULL;
+	struct tunnel *t = named_tunnel(tc, r, which ? which : value(r, "tunnel"));
 	struct call *c;
 
 	snprintf(short_ref, sizeof short_ref, "%s", ref ? ref : "");
-	info.min_bps = 0;
+	info.called = (char *)(uintptr_t)(called ? called : "");
 	info.max_bps = 100000000;
 	info.framing = 3;
 	info.bearer = 3;
 	if (!t || !read_call(tc, r, &info) || !complete(r))
 		return;
 	if (!info.called[0]) {
-		say(r, false, "called=NUMBER is missing");
+		say(r, false, "the number to be called is missing");
 		return;
 	}
 	if (t->state != CC_ESTABLISHED || !(t->prof->roles & ROLE_LNS) || !(t->peer_bearer & info.bearer)) {
@@ -402,6 +413,25 @@ call_errors(struct tc *tc, struct request *r)
 	say(r, true, "told the LNS");
 }
 
+/* ---- dials ---- */
+
+static void
+show_dials(struct tc *tc, struct request *r)
+{
+	size_t used = 0, cap = sizeof r->answer->text;
+	char *text = r->answer->text;
+
+	r->answer->ok = true;
+	snprintf(text, cap, "no dials in the configuration");
+	for (unsigned i = 0; i < tc->conf->dials && used < cap; i++) {
+		const struct dial_state *d = &tc->dial[i];
+		int n = snprintf(text + used, cap - used, "%s%s: %s, call %u/%u, failures %u", i ? "\n" : "",
+		    tc->conf->dial[i].name, d->up ? "up" : d->session ? "dialling" : "waiting", d->tunnel, d->session,
+		    d->failures);
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
 /* ---- the words ---------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -412,11 +442,12 @@ static const struct {
 	{ "tunnel", "close", "tunnel close ID", tunnel_close },
 	{ "tunnel", "drain", "tunnel drain ID|all", tunnel_drain },
 	{ "tunnel", "undrain", "tunnel undrain ID|all", tunnel_undrain },
-	{ "call", "dial", "call dial group=G [called= calling= sub= ref= tx= rx= seq=yes speed-updates=yes proxy-type= ...]", call_dial },
-	{ "call", "out", "call out tunnel=ID called=N [min= max= bearer= framing= sub= ref=]", call_out },
+	{ "call", "dial", "call dial GROUP [CALLED] [calling= sub= ref= tx= rx= seq=yes speed-updates=yes proxy-type= ...]", call_dial },
+	{ "call", "out", "call out TUNNEL CALLED [min= max= bearer= framing= sub= ref=]", call_out },
 	{ "call", "clear", "call clear TUNNEL/SESSION [result= error= q931= cause= text=]", call_clear },
 	{ "call", "drop", "call drop TUNNEL/SESSION", call_drop },
 	{ "call", "speed", "call speed TUNNEL/SESSION tx= rx=", call_speed },
+	{ "show", "dials", "show dials", show_dials },
 	{ "call", "errors", "call errors TUNNEL/SESSION crc= framing= hardware= buffer= timeouts= alignment=", call_errors },
 };
 

@@ -69,7 +69,7 @@ struct tc_datagram {
 
 struct tc_answer {
 	bool ok;
-	char text[768];
+	char text[4096];
 };
 
 struct tc_event {
