@@ -19,6 +19,7 @@
 #define PUNT_OCTETS (8u << 20)	  /* waiting for one owner */
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
+#define LEASE_WAIT (1 * MONO_S)
 #define HELD_FOR (2 * MONO_S)
 
 /* ---- verdicts carried out --------------------------------------------------------------------------- */
@@ -454,10 +455,27 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	struct worker *w = arg;
 
 	dp_ns_role(w->dp, active, epoch);
-	if (!w->ready_said)
+	if (w->ready == 0)
 		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu", dp_sessions(w->dp),
 			 dp_tunnels(w->dp), active ? "active" : "standby", (unsigned long long)epoch);
-	w->ready_said = true;
+	w->ready = w->ready ? w->ready : loop_now(w->loop);
+}
+
+/*
+ * What came while this worker was not there waits in its sockets.  It is read only when it can be
+ * forwarded: tables loaded, and the lease heard of (the standby reads too, and throws away).
+ */
+static void
+reading_begin(struct worker *w)
+{
+	if (w->reading || w->ready == 0 ||
+	    (owner_active(w->owner) && !owner_may_send(w->owner) && loop_now(w->loop) < w->ready + LEASE_WAIT))
+		return;
+	w->reading = true;
+	if (!udp_watch(w) || !tun_watch(w) || !hand_watch(w)) {
+		log_line(NOTE_ERROR, "cannot watch sockets");
+		loop_stop(w->loop);
+	}
 }
 
 static bool
@@ -465,6 +483,7 @@ on_leases(void *arg)
 {
 	struct worker *w = arg;
 
+	reading_begin(w);
 	leases_ask(w);
 	if (w->held)
 		held_retry(w);

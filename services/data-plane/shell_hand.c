@@ -88,7 +88,7 @@ on_hand(void *arg, int fd, unsigned events)
 }
 
 bool
-hand_start(struct worker *w)
+hand_watch(struct worker *w)
 {
 	return loop_fd_add(w->loop, w->fds.hand_in[w->id], LOOP_READ, on_hand, w) != NULL;
 }

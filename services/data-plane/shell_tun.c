@@ -147,10 +147,14 @@ tun_start(struct worker *w)
 	struct tun_io *io = calloc(1, sizeof *io);
 
 	w->tun = io;
-	if (!io || !(io->in = malloc(TUN_ARENA)) || !(io->cut = malloc(TUN_ARENA)))
-		return false;
-	io->watch = loop_fd_add(w->loop, w->fds.tun[w->id], LOOP_READ, on_tun, w);
-	return io->watch != NULL;
+	return io && (io->in = malloc(TUN_ARENA)) && (io->cut = malloc(TUN_ARENA));
+}
+
+bool
+tun_watch(struct worker *w)
+{
+	w->tun->watch = loop_fd_add(w->loop, w->fds.tun[w->id], LOOP_READ, on_tun, w);
+	return w->tun->watch != NULL;
 }
 
 void

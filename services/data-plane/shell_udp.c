@@ -450,9 +450,15 @@ udp_start(struct worker *w)
 		io->rx[i].msg_hdr = (struct msghdr){ .msg_name = &io->from[i], .msg_iov = &io->rx_iov[i],
 						     .msg_iovlen = 1, .msg_control = &io->rx_control[i] };
 	}
+	return true;
+}
+
+bool
+udp_watch(struct worker *w)
+{
 	for (unsigned l = 0; l < w->fds.listens; l++) {
-		io->watch[l] = loop_fd_add(w->loop, w->fds.udp[l][w->id], LOOP_READ, on_udp, w);
-		if (!io->watch[l])
+		w->udp->watch[l] = loop_fd_add(w->loop, w->fds.udp[l][w->id], LOOP_READ, on_udp, w);
+		if (!w->udp->watch[l])
 			return false;
 	}
 	return true;

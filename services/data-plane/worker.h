@@ -56,10 +56,11 @@ struct worker {
 	struct puntq *to_ctl, *to_mgr;
 	struct bus_sock *ctl, *mgr, *cmd;
 	struct arena arena;
-	struct loop_timer tick, second;
+	struct loop_timer tick;
 	struct held *held, **held_end;
 	unsigned helds;
-	bool ready_said;
+	mono_t ready; /* since when the tables are loaded; 0: not yet */
+	bool reading; /* sockets and TUN */
 	struct counters sets[2];
 };
 
@@ -72,6 +73,7 @@ worker_drop(struct worker *w, enum dp_drop why, uint64_t n)
 }
 
 bool udp_start(struct worker *);
+bool udp_watch(struct worker *); /* reads from now on */
 void udp_stop(struct worker *);
 /* Sends in the order given, except that runs for one peer are put together. */
 void udp_send(struct worker *, struct tx *, unsigned n);
@@ -79,13 +81,14 @@ void udp_send(struct worker *, struct tx *, unsigned n);
 void udp_send_frames(struct worker *);
 
 bool tun_start(struct worker *);
+bool tun_watch(struct worker *);
 void tun_stop(struct worker *);
 /* ROOM octets before `p` may be written. */
 void tun_write(struct worker *, uint8_t *p, uint32_t len);
 /* The packets of the last dp_up or dp_down. */
 void tun_write_made(struct worker *);
 
-bool hand_start(struct worker *);
+bool hand_watch(struct worker *);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };
 void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session, uint8_t tos,
 	       const struct dp_ends *, struct span octets);
