@@ -32,6 +32,7 @@ static const struct command shows[] = {
 	{ "tunnels", "", show_tunnels, "control connections" },
 	{ "sessions", "[FILTER...]", show_sessions, "calls and their subscribers" },
 	{ "session", "TUNNEL/SESSION", show_session, "everything about one: call, access line, PPP, echoes, traffic" },
+	{ "dials", "", show_dials, "as client: the calls to be kept up" },
 	{ "pools", "", show_pools, "address pools and how full they are" },
 	{ "alarms", "", show_alarms, "what stands, what it means, what to do" },
 	{ "counters", "[PROCESS [TEXT]] [all]", show_counters, "numbers that moved, with their meaning" },

@@ -8,6 +8,7 @@
 int show_tunnels(struct node *, const char *const *words, unsigned n);
 int show_sessions(struct node *, const char *const *words, unsigned n);
 int show_session(struct node *, const char *const *words, unsigned n);
+int show_dials(struct node *, const char *const *words, unsigned n);
 int show_pools(struct node *, const char *const *words, unsigned n);
 int show_cluster(struct node *, const char *const *words, unsigned n);
 int show_alarms(struct node *, const char *const *words, unsigned n);

@@ -256,3 +256,74 @@ show_pools(struct node *n, const char *const *words, unsigned count)
 	free(u);
 	return DONE;
 }
+
+/* ---- calls kept up ---- */
+
+struct dial_walk {
+	struct store_view *view;
+	struct arena arena;
+	const struct conf_dial *dial;
+	struct out_table *out;
+	uint64_t now;
+	bool found;
+};
+
+static const struct out_col dial_cols[] = {
+	{ "DIAL", OUT_TEXT, false },  { "GROUP", OUT_TEXT, false },   { "SESSION", OUT_TEXT, false },
+	{ "STATE", OUT_TEXT, false }, { "ADDRESS", OUT_TEXT, false }, { "UP", OUT_NUMBER, false },
+	{ "NOTE", OUT_TEXT, true },
+};
+
+static void
+dial_cells(struct dial_walk *w, const Row__Call *c, const Row__Subscriber *s)
+{
+	char t[TEXT];
+
+	out_row(w->out);
+	out_text(w->out, w->dial->name);
+	out_text(w->out, w->dial->lns_group);
+	snprintf(t, sizeof t, "%u/%u", c ? c->tunnel : 0, c ? c->id : 0);
+	out_text(w->out, c ? t : "");
+	out_text(w->out, !c ? "down" : s && s->forwarding ? "up" : text_call_state(c->state, t));
+	out_text(w->out, s ? text_address(s->ipv4.data, s->ipv4.len, t) : "");
+	out_number(w->out, s && s->since ? w->now - s->since : 0, s ? text_age(s->since, w->now, t) : "");
+	out_text(w->out, c ? c->message : "");
+}
+
+static bool
+dial_call(void *arg, struct span key, struct span row)
+{
+	struct dial_walk *w = arg;
+	const Row__Call *c = row_unpack(&w->arena, TABLE_CALL, row);
+
+	if (c && c->role == 3 && strcmp(c->user_ref, w->dial->name) == 0) {
+		dial_cells(w, c, store_row(w->view, TABLE_SUBSCRIBER, key, &w->arena));
+		w->found = true;
+	}
+	arena_reset(&w->arena);
+	return true;
+}
+
+int
+show_dials(struct node *n, const char *const *words, unsigned count)
+{
+	struct dial_walk w = { .view = NULL };
+	const struct conf *c = node_conf(n);
+
+	if (count)
+		return usage_error("show dials takes no further word: '%s'", words[0]);
+	w.view = node_view(n);
+	w.now = (uint64_t)time(NULL);
+	arena_init(&w.arena, 0);
+	w.out = out_table_new("dials", dial_cols, sizeof dial_cols / sizeof dial_cols[0]);
+	for (unsigned i = 0; i < c->dials; i++) {
+		w.dial = &c->dial[i];
+		w.found = false;
+		store_each(w.view, TABLE_CALL, dial_call, &w);
+		if (!w.found)
+			dial_cells(&w, NULL, NULL);
+	}
+	out_table_end(w.out, "no dials are configured");
+	arena_fini(&w.arena);
+	return DONE;
+}
