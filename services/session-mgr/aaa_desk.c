@@ -247,7 +247,7 @@ aaa_desk_free(struct aaa_desk *d)
 }
 
 void
-aaa_desk_configure(struct aaa_desk *d, const struct conf_aaa_set *conf, struct users *users, mono_t now)
+aaa_desk_configure(struct aaa_desk *d, const struct conf_aaa_set *conf, mono_t now)
 {
 	struct rclient_conf c = {
 		.servers = conf->servers,
@@ -257,7 +257,6 @@ aaa_desk_configure(struct aaa_desk *d, const struct conf_aaa_set *conf, struct u
 	};
 
 	d->conf = *conf;
-	aaa_desk_users(d, users);
 	for (unsigned i = 0; i < conf->servers && i < CONF_SERVERS; i++)
 		memcpy(c.secret[i], conf->server[i].secret, sizeof c.secret[i]);
 	rclient_configure(d->client[DESK_AUTH], &c, now);

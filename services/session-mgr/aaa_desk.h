@@ -28,9 +28,9 @@ struct aaa_desk_ops {
 struct aaa_desk *aaa_desk_new(const struct aaa_desk_ops *, void *arg);
 void aaa_desk_free(struct aaa_desk *);
 
-/* The configuration is copied; `users` is taken (NULL: no file). */
-void aaa_desk_configure(struct aaa_desk *, const struct conf_aaa_set *, struct users *users, mono_t now);
-/* Another users file; the old one is freed. */
+/* The configuration is copied; the users stay. */
+void aaa_desk_configure(struct aaa_desk *, const struct conf_aaa_set *, mono_t now);
+/* Takes another users file (NULL: none); the old one is freed. */
 void aaa_desk_users(struct aaa_desk *, struct users *);
 
 void aaa_desk_ask(struct aaa_desk *, const struct aaa_request *, mono_t now);

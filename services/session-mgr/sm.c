@@ -419,3 +419,27 @@ sm_totals(const struct sm *sm)
 	}
 	return t;
 }
+
+bool
+sm_live(struct sm *sm, uint16_t tunnel, uint16_t session, struct sm_live *out)
+{
+	const struct sess *s = sess_find(sm, tunnel, session);
+
+	*out = (struct sm_live){ 0 };
+	if (!s || !s->link)
+		return false;
+	out->phase = s->phase;
+	out->forwarding = s->forwarding;
+	out->waits_for_aaa = s->ask_token != 0;
+	if (s->ppp) {
+		out->phase = (uint8_t)ppp_link_phase(s->ppp);
+		out->echo_sent = s->ppp->echo.sent;
+		out->echo_lost = s->ppp->echo.lost;
+		out->echoes = ppp_link_echo_history(s->ppp, out->echo_ms);
+	}
+	if (s->usage) {
+		memcpy(out->usage, s->usage->v, sizeof out->usage);
+		out->last_active = s->usage->last_active;
+	}
+	return true;
+}

@@ -125,6 +125,18 @@ struct sm_totals {
 };
 struct sm_totals sm_totals(const struct sm *);
 
+/* What is not worth a row: the moment's view of one session.  False: no such link here. */
+struct sm_live {
+	uint8_t phase; /* enum ppp_phase */
+	bool forwarding, waits_for_aaa;
+	uint32_t echo_sent, echo_lost;
+	unsigned echoes;
+	uint16_t echo_ms[PPP_ECHO_RING]; /* latest first; PPP_ECHO_LOST */
+	uint64_t usage[5];		 /* in octets, out octets, in packets, out packets, drops */
+	uint64_t last_active;		 /* seconds since 1970; 0: never */
+};
+bool sm_live(struct sm *, uint16_t tunnel, uint16_t session, struct sm_live *);
+
 /* All replicated state as sorted text: two cores with the same rows give the same text.  free() it. */
 char *sm_dump(struct sm *);
 

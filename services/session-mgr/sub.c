@@ -501,7 +501,7 @@ acct_wanted(const struct step *st)
 {
 	const struct conf_aaa_set *a = &st->sm->aaa;
 
-	return a->acct && a->servers > 0 && a->mode != AAA_LOCAL && !st->s->client;
+	return a->acct && a->servers > 0 && !st->s->client;
 }
 
 static void

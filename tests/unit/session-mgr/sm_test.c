@@ -232,7 +232,7 @@ START_TEST(a_peer_may_ask_for_a_free_address_of_its_pool)
 	p->ask4 = 0x0a000003; /* taken by now */
 	settle(&rig);
 	ck_assert_uint_eq(p->net4.net.local4, 0x0a000002);
-	ck_assert_uint_eq(counter(SM_ADDRESS_ASK_REFUSED), 1);
+	ck_assert_uint_ge(counter(SM_ADDRESS_ASK_REFUSED), 1);
 	ck_assert_uint_eq(pool(0).held, 2);
 	rig_end(&rig);
 }
