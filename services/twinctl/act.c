@@ -30,6 +30,8 @@ static const struct act acts[] = {
 	{ "call drop", "tunnel-ctl", "TUNNEL/SESSION", 1, "as LAC: the bearer was lost", { NULL } },
 	{ "call speed", "tunnel-ctl", LINE_KEYS, 3, "as LAC: the line has another speed (RFC 5515)", { NULL } },
 	{ "call errors", "tunnel-ctl", LINE_KEYS, 7, "as LAC: line errors for the LNS (WEN)", { NULL } },
+	{ "aaa test", "session-mgr", "USER PASSWORD", 2, "ask AAA as a subscriber would, with PAP", { NULL } },
+	{ "aaa reload", "session-mgr", "", 0, "read the users file again", { NULL } },
 	{ NULL, NULL, NULL, 0, NULL, { NULL } },
 };
 

@@ -24,11 +24,12 @@ static const struct counter_info worker_drops[] = {
 static const struct counter_info conversation[] = {
 #include "../lib/bus/owner_counters.def"
 };
-#if __has_include("../session-mgr/counters.def")
 static const struct counter_info session_mgr[] = {
 #include "../session-mgr/counters.def"
 };
-#endif
+static const struct counter_info session_shell[] = {
+#include "../session-mgr/shell_counters.def"
+};
 #undef X
 #define X(NAME, RESULT, ERROR, SENTENCE) { #NAME, SENTENCE },
 static const struct counter_info tunnel_faults[] = {
@@ -51,11 +52,9 @@ static const struct alarm_info elector_alarms[] = {
 static const struct alarm_info sync_alarms[] = {
 #include "../state-sync/alarms.def"
 };
-#if __has_include("../session-mgr/alarms.def")
 static const struct alarm_info session_alarms[] = {
 #include "../session-mgr/alarms.def"
 };
-#endif
 #if __has_include("../data-plane/alarms.def")
 static const struct alarm_info worker_alarms[] = {
 #include "../data-plane/alarms.def"
@@ -67,9 +66,8 @@ static const struct alarm_info worker_alarms[] = {
 static const struct meaning_set sets[] = {
 	SET("tunnel-ctl", "what happened", tunnel_ctl),
 	SET("tunnel-ctl", "refusals and faults", tunnel_faults),
-#if __has_include("../session-mgr/counters.def")
 	SET("session-mgr", "what happened", session_mgr),
-#endif
+	SET("session-mgr", "messages", session_shell),
 	SET("session-mgr", "faults of PPP peers", ppp_faults),
 	SET("worker", "what happened", worker),
 	SET("worker", "drops", worker_drops),
@@ -84,9 +82,7 @@ static const struct alarm_set alarms[] = {
 	ALARMS("elector", elector_alarms),
 	ALARMS("state-sync", sync_alarms),
 	ALARMS("tunnel-ctl", tunnel_alarms),
-#if __has_include("../session-mgr/alarms.def")
 	ALARMS("session-mgr", session_alarms),
-#endif
 #if __has_include("../data-plane/alarms.def")
 	ALARMS("data-plane", worker_alarms),
 #endif

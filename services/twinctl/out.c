@@ -156,7 +156,7 @@ dressed(const char *key, json_int_t v, char out[TEXT])
 		as = text_moment((uint64_t)v, t);
 	if (as)
 		snprintf(out, TEXT, "%s", as);
-	else if (ends_in(key, "-ms"))
+	else if (ends_in(key, "-ms") || ends_in(key, "-milliseconds"))
 		snprintf(out, TEXT, "%" JSON_INTEGER_FORMAT " ms", v);
 	else
 		snprintf(out, TEXT, "%" JSON_INTEGER_FORMAT, v);
@@ -166,12 +166,14 @@ dressed(const char *key, json_int_t v, char out[TEXT])
 static void
 print_key(const char *key, unsigned indent)
 {
-	static const char *const units[] = { "-octets", "-bps", "-seconds", "-ms", NULL };
+	static const char *const units[] = { "-octets", "-bps", "-milliseconds", "-seconds", "-ms", NULL };
 	int n = (int)strlen(key);
 
 	for (unsigned i = 0; units[i]; i++) {
-		if (ends_in(key, units[i]))
-			n -= (int)strlen(units[i]);
+		if (!ends_in(key, units[i]))
+			continue;
+		n -= (int)strlen(units[i]);
+		break;
 	}
 	printf("%*s%-*.*s", (int)indent, "", 34 - (int)indent, n, key);
 }
@@ -195,7 +197,7 @@ print_array(const char *key, json_t *v, unsigned indent)
 		if (json_is_integer(e))
 			dressed(key, json_integer_value(e), t);
 		else
-			snprintf(t, sizeof t, "%s", json_is_string(e) ? text_safe(json_string_value(e), safe, sizeof safe) : "-");
+			snprintf(t, sizeof t, "%s", json_is_string(e) ? text_safe(json_string_value(e), safe, sizeof safe) : "lost");
 		printf("%s%s", i ? ", " : "", t);
 	}
 	putchar('\n');
@@ -230,7 +232,7 @@ print_value(const char *key, json_t *v, unsigned indent)
 		dressed(key, json_integer_value(v), t);
 		puts(t);
 	} else if (json_is_real(v)) {
-		printf("%g\n", json_real_value(v));
+		printf("%.1f%s\n", json_real_value(v), ends_in(key, "-ms") ? " ms" : "");
 	} else if (json_is_boolean(v)) {
 		puts(json_is_true(v) ? "yes" : "no");
 	} else {
