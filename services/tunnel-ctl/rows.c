@@ -532,18 +532,35 @@ each_call(const struct tunnel *t, tc_row_fn *fn, void *arg)
 	}
 }
 
+static void
+each_of_tunnel(const struct tunnel *t, tc_row_fn *fn, void *arg)
+{
+	Row__Tunnel r = tunnel_row(t);
+	Row__TunnelSeq s = seq_row(&t->chan.held);
+
+	say_row(fn, arg, TABLE_TUNNEL, key_tunnel(t->id), &r.base);
+	say_row(fn, arg, TABLE_TUNNEL_SEQ, key_tunnel(t->id), &s.base);
+	each_out(t, fn, arg);
+	each_call(t, fn, arg);
+}
+
+static int
+by_tunnel_id(const void *a, const void *b)
+{
+	return (int)(*(struct tunnel *const *)a)->id - (int)(*(struct tunnel *const *)b)->id;
+}
+
 void
 tc_each_row(const struct tc *tc, tc_row_fn *fn, void *arg)
 {
-	for (unsigned id = 1; id < 65536; id++) {
-		const struct tunnel *t = tc->tunnel[id];
-		if (!t)
-			continue;
-		Row__Tunnel r = tunnel_row(t);
-		Row__TunnelSeq s = seq_row(&t->chan.held);
-		say_row(fn, arg, TABLE_TUNNEL, key_tunnel(t->id), &r.base);
-		say_row(fn, arg, TABLE_TUNNEL_SEQ, key_tunnel(t->id), &s.base);
-		each_out(t, fn, arg);
-		each_call(t, fn, arg);
-	}
+	struct tunnel **sorted = calloc(tc->tunnels + 1, sizeof(*sorted));
+	unsigned n = 0;
+
+	for (struct tunnel *t = tc->all; sorted && t; t = t->next)
+		sorted[n++] = t;
+	if (n)
+		qsort(sorted, n, sizeof(*sorted), by_tunnel_id);
+	for (unsigned i = 0; i < n; i++)
+		each_of_tunnel(sorted[i], fn, arg);
+	free(sorted);
 }
