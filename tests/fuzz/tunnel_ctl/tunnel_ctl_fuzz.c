@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A core with an established tunnel and call hears whatever the input says, as a sequence of
+ *
+ *     op (1 octet)  length (1 octet)  octets
+ *
+ *     op & 7:  0 a raw datagram from the peer     1 AVPs behind a header that fits, session of the call
+ *              2 the same, session 0              3 an SCCRQ header (tunnel 0) and AVPs
+ *              4 time passes (length x 100 ms)    5 a link row
+ *              6 the active dies, the shadow goes on    7 a raw datagram from a stranger
+ *
+ * After every step core, shadow and store must agree; the population stays bounded; at the end, an hour of
+ * silence leaves nothing behind.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LAB_FAIL(...)                                 \
+	do {                                          \
+		fprintf(stderr, __VA_ARGS__);         \
+		fprintf(stderr, "\n");                \
+		abort();                              \
+	} while (0)
+#include "lab.h"
+#include "tunnels.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static uint16_t session;
+
+/* `octets` as the body of a message that is the next in order. */
+static void
+fitting(struct peer *p, uint16_t tunnel, uint16_t to, struct span octets)
+{
+	struct wr w = wr_of(p->octets, sizeof p->octets);
+	struct tunnel *t = tunnel_find(p->l->tc, tunnel);
+
+	wr_u16(&w, 0xc802);
+	wr_u16(&w, (uint16_t)(12 + octets.len));
+	wr_u16(&w, tunnel);
+	wr_u16(&w, to);
+	wr_u16(&w, t ? t->chan.seq.nr : 0);
+	wr_u16(&w, t ? t->chan.sent_below : 0);
+	wr_bytes(&w, octets.p, octets.len);
+	lab_take(p->l, p->at, p->to, wr_span(&w));
+}
+
+static void
+link_row(struct peer *p, struct span octets)
+{
+	struct key k = key_session(p->tunnel, session);
+	struct tc_event ev = { .kind = TC_ROW };
+
+	ev.row.table = TABLE_LINK;
+	ev.row.key = key_span(&k);
+	ev.row.row = octets;
+	tc_step(p->l->shadow, p->l->now, &ev, NULL);
+	p->l->bad_links = lab_bad_rows(p->l->shadow);
+	lab_step(p->l, &ev);
+}
+
+static void
+play(struct peer *p, uint8_t op, struct span octets)
+{
+	struct peer stranger = peer_new(p->l, 66, 1);
+
+	switch (op & 7) {
+	case 0:
+		lab_take(p->l, p->at, p->to, octets);
+		break;
+	case 1:
+		fitting(p, p->tunnel, session, octets);
+		break;
+	case 2:
+		fitting(p, p->tunnel, 0, octets);
+		break;
+	case 3:
+		fitting(p, 0, 0, octets);
+		break;
+	case 4:
+		lab_wait(p->l, (mono_t)octets.len * 100 * MONO_MS);
+		break;
+	case 5:
+		link_row(p, octets);
+		break;
+	case 6:
+		lab_promote(p->l);
+		break;
+	default:
+		lab_take(p->l, stranger.at, stranger.to, octets);
+	}
+	lab_quiet(p->l);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct rd in = rd_of(data, len);
+	struct lab *l = lab_new();
+	struct peer p = peer_new(l, 7, 10);
+
+	l->conf.profile[0].roles = ROLE_LNS | ROLE_LAC;
+	snprintf(l->conf.profile[0].secret, CONF_TEXT, "secret");
+	lab_start(l, 1);
+	peer_up(&p);
+	session = peer_call(&p, 100);
+	for (unsigned i = 0; i < 200 && rd_left(&in); i++) {
+		uint8_t op = rd_u8(&in), n = rd_u8(&in);
+		struct span octets = rd_span(&in, n < rd_left(&in) ? n : rd_left(&in));
+		play(&p, op, octets);
+		if (tc_population(l->tc).tunnels > 200 || tc_population(l->tc).calls > 201)
+			LAB_FAIL("%u tunnels", tc_population(l->tc).tunnels);
+	}
+	for (unsigned i = 0; i < 60; i++) {
+		lab_wait(l, 60 * MONO_S);
+		lab_quiet(l);
+	}
+	if (tc_population(l->tc).tunnels)
+		LAB_FAIL("%u tunnels are left after an hour of silence", tc_population(l->tc).tunnels);
+	lab_free(l);
+	return 0;
+}
