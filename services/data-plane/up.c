@@ -397,6 +397,26 @@ sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_ve
 	return seq_take(dp, s, h->ns) ? DP_OK : DP_DROP_SEQ_LATE;
 }
 
+/*
+ * A call that is being set up: the peer may speak PPP right behind its ICCN, before that is recorded.  Its
+ * control frames go to session-mgr, which holds them; data has nowhere to go.
+ */
+static void
+early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
+{
+	uint8_t *p = d->p + h->off;
+	uint32_t len = h->end - h->off;
+	uint16_t proto = 0;
+	enum dp_drop why = protocol_read(&p, &len, &proto);
+
+	if (!why && (proto == PPP_IPV4 || proto == PPP_IPV6))
+		why = DP_DROP_NOT_UP;
+	if (why)
+		drop(dp, h->s, v, why);
+	else
+		punt_link(dp, now, d, h->s, proto, p, len, v);
+}
+
 static void __attribute__((noinline))
 refuse(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
 {
@@ -411,7 +431,7 @@ refuse(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head
 	else if (!dp_addr_eq(&dp->tunnel[h->key >> 16]->ends.peer, &d->ends->peer))
 		drop(dp, NULL, v, DP_DROP_PEER);
 	else
-		drop(dp, h->s, v, DP_DROP_NOT_UP);
+		early(dp, now, d, h, v);
 }
 
 static inline void
