@@ -20,7 +20,7 @@ sess_find(struct sm *sm, uint16_t tunnel, uint16_t session)
 	return s;
 }
 
-static struct sess *
+struct sess *
 sess_make(struct sm *sm, uint16_t tunnel, uint16_t session)
 {
 	struct sess *s = sess_find(sm, tunnel, session);
@@ -40,6 +40,7 @@ sess_make(struct sm *sm, uint16_t tunnel, uint16_t session)
 static void
 sess_free(struct sm *sm, struct sess *s)
 {
+	early_drop(sm, s);
 	struct lease *l;
 
 	while ((l = s->held)) {
@@ -60,7 +61,7 @@ sess_free(struct sm *sm, struct sess *s)
 void
 sess_drop_if_empty(struct sm *sm, struct sess *s)
 {
-	if (!s->call && !s->link && !s->sub && !s->held && !s->usage && !s->info && !s->dirty && !s->in_step)
+	if (!s->call && !s->link && !s->sub && !s->held && !s->usage && !s->info && !s->early && !s->dirty && !s->in_step)
 		sess_free(sm, s);
 }
 

@@ -194,6 +194,30 @@ sm_activate(struct sm *sm, struct sm_time t, struct sink *sink)
 /* ---- Steps. */
 
 static void
+one_frame(struct sm *sm, struct sess *s, struct sm_time t, struct span frame, struct sink *sink)
+{
+	struct step st;
+
+	step_begin(&st, sm, s, t, sink);
+	link_frame(&st, frame);
+	step_end(&st);
+}
+
+/* Reconciling may start the link that early frames wait for, or end the session. */
+static void
+reconcile(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
+{
+	const uint16_t tunnel = (uint16_t)(s->key >> 16), session = (uint16_t)s->key;
+	struct early *e;
+
+	sess_reconcile(sm, s, t, sink);
+	while ((s = sess_find(sm, tunnel, session)) && s->ppp && (e = early_take(sm, s))) {
+		one_frame(sm, s, t, span_of(e->octets, e->len), sink);
+		free(e);
+	}
+}
+
+static void
 run_dirty(struct sm *sm, struct sm_time t, struct sink *sink)
 {
 	for (int i = 0; i < BATCH && sm->dirty; i++) {
@@ -203,7 +227,7 @@ run_dirty(struct sm *sm, struct sm_time t, struct sink *sink)
 		if (!sm->dirty)
 			sm->dirty_tail = &sm->dirty;
 		s->dirty = false;
-		sess_reconcile(sm, s, t, sink);
+		reconcile(sm, s, t, sink);
 	}
 }
 
@@ -249,6 +273,7 @@ every_second(struct sm *sm, mono_t now)
 {
 	if (now < sm->second_at)
 		return;
+	early_expire(sm, now);
 	sm->second_at = now + MONO_S;
 	watch_pools(sm, now);
 	if (sm->acct.list[ACCT_WAITING] || sm->acct.n > BACKLOG_MANY)
@@ -261,19 +286,24 @@ static void
 on_frame(struct sm *sm, struct sm_time t, const struct sm_event *ev, struct sink *sink)
 {
 	struct sess *s = sess_find(sm, ev->frame.tunnel, ev->frame.session);
-	struct step st;
 
 	sm_count(sm, SM_FRAMES_IN);
 	if (s && s->dirty)
-		sess_reconcile(sm, s, t, sink); /* the frame overtook the row */
+		reconcile(sm, s, t, sink); /* the frame overtook the row */
 	s = sess_find(sm, ev->frame.tunnel, ev->frame.session);
-	if (!s || !s->ppp) {
-		sm_count(sm, SM_FRAMES_UNKNOWN);
+	if (s && s->ppp) {
+		one_frame(sm, s, t, ev->frame.octets, sink);
 		return;
 	}
-	step_begin(&st, sm, s, t, sink);
-	link_frame(&st, ev->frame.octets);
-	step_end(&st);
+	if (!s)
+		s = sess_make(sm, ev->frame.tunnel, ev->frame.session);
+	if (s && !s->call_up && !s->link && early_hold(sm, s, t.now, ev->frame.octets)) {
+		sm_count(sm, SM_FRAMES_EARLY);
+		return;
+	}
+	sm_count(sm, SM_FRAMES_UNKNOWN);
+	if (s)
+		sess_drop_if_empty(sm, s);
 }
 
 static void

@@ -4,6 +4,7 @@
  *
  *	sm.c	the doors: configure, apply, activate, step, tick
  *	rows.c	apply: the one way in for replicated state; put: record + apply
+ *	early.c	frames that came before their link could be started
  *	link.c	a PPP link: start, frames, answers, end; what lib/ppp reports
  *	sub.c	a subscriber: grant to addresses, what workers forward by, end
  *	usage.c	counters of workers; checkpoints
@@ -86,6 +87,7 @@ struct sess {
 	struct usage *usage;
 
 	/* Of the moment, never recorded. */
+	struct early *early; /* frames that came before the link */
 	uint64_t ask_token;
 	uint16_t ask_serial;
 	uint8_t ask_auth;
@@ -94,6 +96,21 @@ struct sess {
 	uint64_t interim_at; /* wall */
 	struct sess *dirty_next;
 };
+
+/* early.c: frames that overtook the record of their call's establishment. */
+struct early {
+	struct early *next;		/* of this session, oldest first */
+	struct early *prev_all, *next_all; /* of all, oldest first */
+	uint32_t key;
+	mono_t since;
+	uint16_t len;
+	uint8_t octets[];
+};
+
+bool early_hold(struct sm *, struct sess *, mono_t now, struct span frame);
+struct early *early_take(struct sm *, struct sess *); /* the oldest; the caller frees it.  NULL: none */
+void early_drop(struct sm *, struct sess *);
+void early_expire(struct sm *, mono_t now);
 
 enum acct_state { ACCT_READY, ACCT_OUT, ACCT_WAITING };
 
@@ -137,6 +154,8 @@ struct sm {
 	struct pools pools;
 	struct tun *tuns;
 	struct sess *all;
+	struct early *early_first, *early_last; /* of all sessions */
+	size_t early_octets;
 	struct acct_queue acct;
 	/* of the moment */
 	struct due_heap due;
@@ -207,6 +226,7 @@ sm_count(struct sm *sm, enum sm_counter c)
 
 /* rows.c */
 struct sess *sess_find(struct sm *, uint16_t tunnel, uint16_t session);
+struct sess *sess_make(struct sm *, uint16_t tunnel, uint16_t session); /* finds or makes; NULL: no memory */
 struct tun *tun_find(struct sm *, uint16_t id);
 void sess_mark(struct sm *, struct sess *); /* to be compared with its call; gone at once if empty and not active */
 void sess_drop_if_empty(struct sm *, struct sess *);

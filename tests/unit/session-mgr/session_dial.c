@@ -5,6 +5,8 @@
  *
  *	session_dial SESSION-MGR CONFIG DIR [--kill] USER:PASSWORD:AUTH:EXPECTED ...
  *
+ * linger/USER stays up for longer than a minute, so that an interim update falls into it.
+ *
  * AUTH is pap, chap or mschapv2; EXPECTED an address, "up" for any, or "refused".  CONFIG is a template in which
  * @DIR@ becomes DIR.  --kill: session-mgr is killed and started again in the middle of each setup.  Exits with 0 if
  * everybody got what was expected.
@@ -229,9 +231,13 @@ on_inject(void *arg, struct bus_sock *from, struct span identity, const struct s
 static void
 turn(void)
 {
+	static mono_t leased;
 	mono_t due = ppp_link_next_due(&w.link);
 
-	fake_sync_lease(&w.sync, w.sync.epoch, true, mono_now() + MONO_S);
+	if (mono_now() - leased > 50 * MONO_MS) {
+		leased = mono_now();
+		fake_sync_lease(&w.sync, w.sync.epoch, true, leased + MONO_S);
+	}
 	loop_once(w.loop, 5 * MONO_MS);
 	if (due != MONO_NEVER && due <= mono_now()) {
 		struct ppp_ctx c = ctx();
@@ -292,8 +298,11 @@ one(char *spec)
 		   *expected = strtok(NULL, ":");
 	mono_t until = mono_now() + 20 * MONO_S;
 	struct ip_addr ip = { .family = 4 };
+	bool linger = user && strncmp(user, "linger/", 7) == 0;
 	char text[ADDR_TEXT];
 
+	if (linger)
+		user += 7;
 	if (!expected)
 		fail("USER:PASSWORD:AUTH:EXPECTED wanted", spec);
 	dial(user, password, auth);
@@ -307,7 +316,7 @@ one(char *spec)
 	if (strcmp(text, expected) != 0)
 		fail("not as expected:", user);
 	if (w.up4) {
-		until = mono_now() + 300 * MONO_MS;
+		until = mono_now() + (linger ? 62 * MONO_S : 300 * MONO_MS);
 		report_usage(123400);
 		while (mono_now() < until)
 			turn();
