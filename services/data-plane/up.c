@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Up: from a tunnel to the core.  Three stages over a batch, so that the memory misses of its packets
- * overlap: read the L2TP headers, find the sessions, judge.
+ * Up: from a tunnel to the core.  Three stages over a batch, so that the memory misses of its
+ * packets overlap: read the L2TP headers, find the sessions, judge.
  */
 #include "dp_int.h"
 
@@ -12,7 +12,7 @@
 struct head {
 	uint32_t key, end; /* our ids; where the payload ends */
 	uint16_t off, ns;
-	uint8_t fault;	   /* enum dp_drop */
+	uint8_t fault; /* enum dp_drop */
 	bool control, has_seq;
 	struct dp_session *s;
 };
@@ -41,7 +41,8 @@ head_read_long(const uint8_t *p, uint32_t len, uint32_t bits, struct head *h)
 			return DP_DROP_OFFSET;
 	}
 	h->off = (uint16_t)off;
-	if (h->control && (bits & (L2TP_BIT_L | L2TP_BIT_S | L2TP_BIT_O)) != (L2TP_BIT_L | L2TP_BIT_S))
+	if (h->control &&
+	    (bits & (L2TP_BIT_L | L2TP_BIT_S | L2TP_BIT_O)) != (L2TP_BIT_L | L2TP_BIT_S))
 		return DP_DROP_CONTROL;
 	return DP_OK;
 }
@@ -66,7 +67,7 @@ head_read(const uint8_t *p, uint32_t len, struct head *h)
 	return DP_OK;
 }
 
-/* ---- verdicts ----------------------------------------------------------------------------------- */
+/* ---- verdicts ---------------------------------------------------------------------------- */
 
 static void
 drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop why)
@@ -77,7 +78,8 @@ drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop why
 }
 
 static void
-punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
+punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h,
+	     struct dp_verdict *v)
 {
 	struct dp_tunnel *t = dp->tunnel[h->key >> 16];
 	enum dp_drop why;
@@ -98,10 +100,10 @@ punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, const struc
 
 /* `p` is behind the protocol field; the two octets before it are ours to write it in full. */
 static void
-punt_link(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint16_t proto, uint8_t *p,
-	  uint32_t len, struct dp_verdict *v)
+punt_link(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s,
+	  struct dp_tunnel *t, uint16_t proto, uint8_t *p, uint32_t len, struct dp_verdict *v)
 {
-	enum dp_drop why = punt_limit(dp, now, s, dp->tunnel[s->key >> 16], &d->ends->peer);
+	enum dp_drop why = punt_limit(dp, now, s, t, &d->ends->peer);
 
 	if (why) {
 		drop(dp, s, v, why);
@@ -127,9 +129,10 @@ forward(struct dp *dp, struct dp_session *s, uint8_t *p, uint32_t len, struct dp
 	v->len = len;
 }
 
-/* ---- IP ----------------------------------------------------------------------------------------- */
+/* ---- IP ---------------------------------------------------------------------------------- */
 
-/* First octet of an IPv4 address → what may be said of it.  RFC 6890 as far as it concerns a router. */
+/* First octet of an IPv4 address → what may be said of it.  RFC 6890 as far as it concerns a
+ * router. */
 static inline enum dp_drop
 class4(uint8_t first)
 {
@@ -143,7 +146,8 @@ source4(const struct dp *dp, const struct dp_session *s, const uint8_t *ip)
 {
 	if (class4(ip[12]))
 		return DP_DROP_MARTIAN;
-	if ((s->flags & S_CHECK) && fib_find(&dp->v4, (uint64_t)get_u32(ip + 12) << 32, 0) != s->index)
+	if ((s->flags & S_CHECK) &&
+	    fib_find(&dp->v4, (uint64_t)get_u32(ip + 12) << 32, 0) != s->index)
 		return DP_DROP_SPOOFED;
 	return DP_OK;
 }
@@ -165,15 +169,16 @@ header4(const uint8_t *ip, uint32_t *len)
 	if (total < ihl || total > *len)
 		return DP_DROP_IP_LENGTH;
 	*len = total;
-	sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8) + load32(ip + 12) + load32(ip + 16);
+	sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8) + load32(ip + 12) +
+	      load32(ip + 16);
 	if (ihl > 20)
 		sum = sum_add(sum, ip + 20, ihl - 20);
 	return sum_fold(sum) == 0xffff ? DP_OK : DP_DROP_IP_CHECKSUM;
 }
 
 /*
- * RFC 6040 for ECN.  DSCP (RFC 2983): where the outer one says something, it is the network's later word;
- * 0 outside says only that the peer does not copy.
+ * RFC 6040 for ECN.  DSCP (RFC 2983): where the outer one says something, it is the network's later
+ * word; 0 outside says only that the peer does not copy.
  */
 static inline uint8_t
 tos_up(const struct dp *dp, uint8_t inner, uint8_t outer)
@@ -191,8 +196,8 @@ ecn_refused(uint8_t inner, uint8_t outer)
 }
 
 static inline void
-up4(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *ip, uint32_t len,
-    struct dp_verdict *v)
+up4(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *ip,
+    uint32_t len, struct dp_verdict *v)
 {
 	enum dp_drop why = header4(ip, &len);
 
@@ -282,9 +287,16 @@ header6(const uint8_t *ip, uint32_t *len)
 	return DP_OK;
 }
 
+/* The first words after IPV6CP may be here before the row that opens the session is. */
+static bool
+solicits(const uint8_t *ip, uint32_t len)
+{
+	return !header6(ip, &len) && class6(ip + 24) && neighbours_talk(ip, len);
+}
+
 static void
-up6(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *ip, uint32_t len,
-    struct dp_verdict *v)
+up6(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *ip,
+    uint32_t len, struct dp_verdict *v)
 {
 	enum dp_drop why = header6(ip, &len), dst;
 	uint64_t src;
@@ -295,7 +307,7 @@ up6(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s
 	}
 	dst = class6(ip + 24);
 	if ((dst || link_local(ip + 8)) && neighbours_talk(ip, len)) {
-		punt_link(dp, now, d, s, PPP_IPV6, ip, len, v);
+		punt_link(dp, now, d, s, dp->tunnel[s->key >> 16], PPP_IPV6, ip, len, v);
 		return;
 	}
 	src = load64(ip + 8);
@@ -320,16 +332,17 @@ up6(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s
 	uint8_t tos = tos_up(dp, ip6_tos(ip), d->tos);
 	if (tos != ip6_tos(ip))
 		ip6_set_tos(ip, tos);
-	if (ip[6] == IP_TCP && dp->mss_clamp && tcp_clamp(ip + 40, len - 40, s->mtu > 60 ? s->mtu - 60 : 0))
+	if (ip[6] == IP_TCP && dp->mss_clamp &&
+	    tcp_clamp(ip + 40, len - 40, s->mtu > 60 ? s->mtu - 60 : 0))
 		dp->count[DP_COUNT_MSS_CLAMPED]++;
 	forward(dp, s, ip, len, v);
 }
 
-/* ---- PPP ---------------------------------------------------------------------------------------- */
+/* ---- PPP --------------------------------------------------------------------------------- */
 
 /*
- * Reads the protocol field with or without FF 03, in one octet or two (RFC 1661, 6.5 and 6.6): whatever was
- * negotiated, both forms are understood.  `p` and `len` move behind it.
+ * Reads the protocol field with or without FF 03, in one octet or two (RFC 1661, 6.5 and 6.6):
+ * whatever was negotiated, both forms are understood.  `p` and `len` move behind it.
  */
 static enum dp_drop
 protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto)
@@ -357,8 +370,8 @@ protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto)
 }
 
 static void
-up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *p, uint32_t len,
-       struct dp_verdict *v)
+up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *p,
+       uint32_t len, struct dp_verdict *v)
 {
 	uint16_t proto = 0;
 	enum dp_drop why = protocol_read(&p, &len, &proto);
@@ -368,17 +381,19 @@ up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session
 		if ((s->flags & need) != need)
 			why = DP_DROP_NOT_FORWARDING;
 	}
-	if (why)
+	if (why == DP_DROP_NOT_FORWARDING && proto == PPP_IPV6 && solicits(p, len))
+		punt_link(dp, now, d, s, dp->tunnel[s->key >> 16], proto, p, len, v);
+	else if (why)
 		drop(dp, s, v, why);
 	else if (proto == PPP_IPV4)
 		up4(dp, now, d, s, p, len, v);
 	else if (proto == PPP_IPV6)
 		up6(dp, now, d, s, p, len, v);
 	else
-		punt_link(dp, now, d, s, proto, p, len, v);
+		punt_link(dp, now, d, s, dp->tunnel[s->key >> 16], proto, p, len, v);
 }
 
-/* ---- the session's own checks -------------------------------------------------------------------- */
+/* ---- the session's own checks ------------------------------------------------------------ */
 
 static enum dp_drop __attribute__((noinline))
 sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_verdict *v)
@@ -387,7 +402,8 @@ sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_ve
 		return DP_DROP_SEQ_MISSING;
 	if ((s->flags & (S_SEQ_FOLLOW | S_SEQ_MUST)) == S_SEQ_FOLLOW && (s->flags & S_MINE))
 		seq_follow(dp, s, h->has_seq);
-	if (!(s->flags & S_MINE) && (s->flags & (S_SEQ_TX | S_SEQ_FOLLOW)) && (h->has_seq || s->flags & S_SEQ_FOLLOW)) {
+	if (!(s->flags & S_MINE) && (s->flags & (S_SEQ_TX | S_SEQ_FOLLOW)) &&
+	    (h->has_seq || s->flags & S_SEQ_FOLLOW)) {
 		v->act = DP_HAND;
 		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
 		return DP_OK;
@@ -398,11 +414,13 @@ sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_ve
 }
 
 /*
- * A call that is being set up: the peer may speak PPP right behind its ICCN, before that is recorded.  Its
- * control frames go to session-mgr, which holds them; data has nowhere to go.
+ * From a tunnel's peer, for a call that we do not know to be up: the peer may speak PPP right
+ * behind its ICCN, before the call's record has reached us.  Its control frames go to session-mgr,
+ * which holds them for a moment; data has nowhere to go.
  */
 static void
-early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
+early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h,
+      enum dp_drop data, struct dp_verdict *v)
 {
 	uint8_t *p = d->p + h->off;
 	uint32_t len = h->end - h->off;
@@ -410,32 +428,31 @@ early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head 
 	enum dp_drop why = protocol_read(&p, &len, &proto);
 
 	if (!why && (proto == PPP_IPV4 || proto == PPP_IPV6))
-		why = DP_DROP_NOT_UP;
+		why = data;
 	if (why)
 		drop(dp, h->s, v, why);
 	else
-		punt_link(dp, now, d, h->s, proto, p, len, v);
+		punt_link(dp, now, d, h->s, dp->tunnel[h->key >> 16], proto, p, len, v);
 }
 
-static void __attribute__((noinline))
-refuse(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
+static void __attribute__((noinline)) refuse(struct dp *dp, mono_t now, const struct dp_datagram *d,
+					     const struct head *h, struct dp_verdict *v)
 {
 	if (h->fault)
 		drop(dp, NULL, v, h->fault);
 	else if (h->control)
 		punt_control(dp, now, d, h, v);
-	else if (!h->s)
-		drop(dp, NULL, v, dp->tunnel[h->key >> 16] ? DP_DROP_NO_SESSION : DP_DROP_NO_TUNNEL);
 	else if (!dp->tunnel[h->key >> 16])
 		drop(dp, h->s, v, DP_DROP_NO_TUNNEL);
 	else if (!dp_addr_eq(&dp->tunnel[h->key >> 16]->ends.peer, &d->ends->peer))
 		drop(dp, NULL, v, DP_DROP_PEER);
 	else
-		early(dp, now, d, h, v);
+		early(dp, now, d, h, h->s ? DP_DROP_NOT_UP : DP_DROP_NO_SESSION, v);
 }
 
 static inline void
-judge(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h, struct dp_verdict *v)
+judge(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h,
+      struct dp_verdict *v)
 {
 	const uint16_t plain = S_UP | S_FORWARDING | S_V4;
 	struct dp_session *s = h->s;
@@ -466,7 +483,8 @@ judge(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head 
 }
 
 void
-dp_up(struct dp *dp, mono_t now, const struct dp_datagram *in, unsigned n, struct dp_verdict *verdict)
+dp_up(struct dp *dp, mono_t now, const struct dp_datagram *in, unsigned n,
+      struct dp_verdict *verdict)
 {
 	struct head head[DP_BATCH];
 
