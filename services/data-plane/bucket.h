@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rate limits in eight octets (the "generic cell rate algorithm"): a bucket is the moment at which it
- * would be full again.  Zeroed is ready.
+ * Rate limits in eight octets (the "generic cell rate algorithm"): a bucket is the moment at which
+ * it would be full again.  Zeroed is ready.
  */
 #ifndef TWIN_BUCKET_H
 #define TWIN_BUCKET_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Down: from the core to a subscriber's tunnel.  The frame's head is written into the room before the
- * packet, so that the packet itself is never copied.  Also what else leaves in a tunnel: frames of
- * session-mgr (dp_inject).
+ * Down: from the core to a subscriber's tunnel.  The frame's head is written into the room before
+ * the packet, so that the packet itself is never copied.  Also what else leaves in a tunnel: frames
+ * of session-mgr (dp_inject).
  */
 #include "dp_int.h"
 
@@ -17,7 +17,7 @@
 #define IP4_DF 0x4000
 #define IP6_MTU_MIN 1280
 
-/* ---- frames --------------------------------------------------------------------------------------- */
+/* ---- frames ------------------------------------------------------------------------------ */
 
 uint8_t *
 arena_room(struct dp *dp, uint32_t octets)
@@ -47,7 +47,8 @@ ns_next(struct dp *dp, struct dp_session *s, uint16_t *ns)
 
 /* Nr is reserved in data messages: 0 (RFC 2661, 3.1). */
 static void
-sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s, uint16_t ns, uint16_t bits)
+sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s, uint16_t ns,
+	       uint16_t bits)
 {
 	put_u16(b, (uint16_t)(L2TP_BIT_S | bits | 2));
 	put_u16(b + 2, t->peer_id);
@@ -59,19 +60,21 @@ sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s
 static uint8_t
 tos_down(const struct dp *dp, const struct dp_tunnel *t, uint8_t inner)
 {
-	/* RFC 6040, 4.1: normal mode where the peer knows it (RFC 9601), else compatibility mode. */
+	/* RFC 6040, 4.1: normal mode where the peer knows it (RFC 9601), else compatibility mode.
+	 */
 	return (uint8_t)((dp->dscp_copy ? inner & 0xfc : 0) | (t->ecn ? inner & 3 : 0));
 }
 
 static inline void
 frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
 {
-	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
+	dp->out.frame[dp->out.frames++] =
+	    (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
 }
 
 static enum dp_drop __attribute__((noinline))
-frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
-		uint8_t proto, uint8_t tos)
+frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
+		uint32_t len, uint8_t proto, uint8_t tos)
 {
 	uint32_t ppp = s->head_len - 6u; /* octets of address, control and protocol */
 	uint16_t ns;
@@ -86,7 +89,8 @@ frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, 
 }
 
 enum dp_drop
-frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len, uint8_t proto)
+frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
+	 uint8_t proto)
 {
 	uint8_t tos = tos_down(dp, t, proto == PPP_IPV4 ? ip[1] : ip6_tos(ip));
 
@@ -109,7 +113,7 @@ frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t
 	return DP_OK;
 }
 
-/* ---- packets -------------------------------------------------------------------------------------- */
+/* ---- packets ----------------------------------------------------------------------------- */
 
 static inline uint32_t
 route(const struct dp *dp, const struct dp_packet *k)
@@ -134,8 +138,8 @@ route_hint(const struct dp *dp, const struct dp_packet *k)
 }
 
 static enum dp_drop __attribute__((noinline))
-too_big4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
-	 unsigned limit)
+too_big4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
+	 uint32_t len, unsigned limit)
 {
 	if (!(get_u16(ip + 6) & IP4_DF))
 		return fragment4(dp, s, t, ip, len, limit);
@@ -145,11 +149,12 @@ too_big4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel
 }
 
 /*
- * The kernel checked the header already, and took one off the TTL as a router.  So do we: the TUN is a
- * link between two routers, except for a client's own packets.
+ * The kernel checked the header already, and took one off the TTL as a router.  So do we: the TUN
+ * is a link between two routers, except for a client's own packets.
  */
 static inline enum dp_drop
-down4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len)
+down4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
+      uint32_t len)
 {
 	uint32_t ihl = (ip[0] & 15u) * 4, total = get_u16(ip + 2);
 	unsigned limit = s->mtu < t->room ? s->mtu : t->room;
@@ -173,7 +178,8 @@ down4(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t
 }
 
 static enum dp_drop
-down6(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len)
+down6(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
+      uint32_t len)
 {
 	uint32_t total = 40u + get_u16(ip + 4);
 	unsigned limit = s->mtu < t->room ? s->mtu : t->room;
@@ -188,7 +194,8 @@ down6(struct dp *dp, mono_t now, struct dp_session *s, const struct dp_tunnel *t
 		icmp_time_exceeded(dp, now, s, ip, total, true);
 		return DP_DROP_TTL;
 	}
-	if (ip[6] == IP_TCP && dp->mss_clamp && tcp_clamp(ip + 40, total - 40, (uint16_t)(limit - 60)))
+	if (ip[6] == IP_TCP && dp->mss_clamp &&
+	    tcp_clamp(ip + 40, total - 40, (uint16_t)(limit - 60)))
 		dp->count[DP_COUNT_MSS_CLAMPED]++;
 	if (total > limit) {
 		if (dp->icmp_too_big)
@@ -232,13 +239,15 @@ judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct 
 		why = DP_DROP_NO_TUNNEL;
 	else if ((s->flags & need) != need)
 		why = DP_DROP_NOT_FORWARDING;
-	else if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX || (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
+	else if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX ||
+		 (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
 		v->act = DP_HAND;
 		v->reason = DP_OK;
 		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
 		return;
 	} else {
-		why = k->p[0] >> 4 == 4 ? down4(dp, now, s, t, k->p, k->len) : down6(dp, now, s, t, k->p, k->len);
+		why = k->p[0] >> 4 == 4 ? down4(dp, now, s, t, k->p, k->len)
+					: down6(dp, now, s, t, k->p, k->len);
 	}
 	v->act = why ? DP_DROP : DP_FORWARD;
 	v->reason = (uint8_t)why;
@@ -247,7 +256,8 @@ judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct 
 }
 
 void
-dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n, struct dp_verdict *verdict)
+dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n,
+	struct dp_verdict *verdict)
 {
 	uint32_t to[DP_BATCH];
 
@@ -267,7 +277,7 @@ dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n, struc
 		judge(dp, now, &in[i], to[i], &verdict[i]);
 }
 
-/* ---- frames of session-mgr ---------------------------------------------------------------------- */
+/* ---- frames of session-mgr --------------------------------------------------------------- */
 
 static struct dp_verdict
 refused(struct dp *dp, struct dp_verdict v, enum dp_drop why)
@@ -294,7 +304,8 @@ dp_out_reset(struct dp *dp)
 	out_reset(dp);
 }
 
-/* Address and control always, protocol in two octets: what LCP needs before and after (RFC 1661, 6.5, 6.6). */
+/* Address and control always, protocol in two octets: what LCP needs before and after (RFC
+ * 1661, 6.5, 6.6). */
 struct dp_verdict
 dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 {
@@ -308,7 +319,8 @@ dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 	if (!s || !t || !cold_of(dp, s)->has_call || s->peer_session == 0 || frame.len < 2 ||
 	    frame.len > DP_PACKET_MAX - 64)
 		return refused(dp, v, DP_DROP_INJECT_BAD);
-	if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX || (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
+	if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX ||
+	    (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
 		v.act = DP_HAND;
 		v.worker = (uint16_t)(session % dp->workers);
 		return v;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The packet path of one worker, pure: datagrams and IP packets in, verdicts and frames out.  No socket,
- * no clock, no allocation per packet.
+ * The packet path of one worker, pure: datagrams and IP packets in, verdicts and frames out.  No
+ * socket, no clock, no allocation per packet.
  *
  *      row of the feed ── dp_apply() ──► tunnels, sessions, routes
  *      UDP datagrams ──── dp_up() ────► FORWARD an IP packet | PUNT | HAND to a sibling | DROP, why
@@ -9,12 +9,12 @@
  *      owner's frame ──── dp_inject() ► a frame for a tunnel
  *
  * Packets are changed in place (TTL, checksum, MSS, ECN, the frame's head in the room before the
- * packet), so nothing is copied.  What the path itself makes (ICMP, fragments) lies in dp_out() and is
- * lent until the next dp_up, dp_down or dp_inject.
+ * packet), so nothing is copied.  What the path itself makes (ICMP, fragments) lies in dp_out() and
+ * is lent until the next dp_up, dp_down or dp_inject.
  *
- * Lines of memory a packet touches: a slot of the session index (or of the routes), the two lines of
- * struct dp_session, and its tunnel's, which all of the tunnel's sessions share.  A batch is looked up in
- * stages, so that these misses overlap.
+ * Lines of memory a packet touches: a slot of the session index (or of the routes), the two lines
+ * of struct dp_session, and its tunnel's, which all of the tunnel's sessions share.  A batch is
+ * looked up in stages, so that these misses overlap.
  */
 #ifndef TWIN_DP_H
 #define TWIN_DP_H
@@ -27,11 +27,12 @@
 
 struct dp;
 
-#define DP_BATCH 64	 /* datagrams or packets a call takes at most */
-#define DP_HEADROOM 16	 /* octets before a packet given to dp_down that may be written */
-#define DP_FRAMES 512	 /* frames one call gives at most */
+#define DP_BATCH 64    /* datagrams or packets a call takes at most */
+#define DP_HEADROOM 16 /* octets before a packet given to dp_down that may be written */
+#define DP_FRAMES 512  /* frames one call gives at most */
 #define DP_PACKET_MAX 65535
-#define DP_NS_LEASE 8192 /* data sequence numbers leased at a time; well under half of their space */
+#define DP_NS_LEASE                                                                                \
+	8192 /* data sequence numbers leased at a time; well under half of their space */
 
 /* Why a packet went no further: drops.def. */
 enum dp_drop {
@@ -81,7 +82,7 @@ enum dp_act {
 	DP_FORWARD,	/* up: p, len is an IP packet for the TUN.  down: frames were made */
 	DP_PUNT_TUNNEL, /* to tunnel-ctl: the whole UDP payload */
 	DP_PUNT_LINK,	/* to session-mgr: p, len is a PPP frame from its protocol field on */
-	DP_HAND,	/* to the sibling `worker`, untouched: it alone knows this session's sequence */
+	DP_HAND, /* to the sibling `worker`, untouched: it alone knows this session's sequence */
 };
 
 struct dp_verdict {
@@ -123,28 +124,31 @@ struct dp *dp_new(const struct conf *conf, unsigned worker, uint64_t seed);
 void dp_free(struct dp *); /* NULL is allowed */
 
 /*
- * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS; others are ignored.  row NULL:
- * removed.  A row that makes no sense (wrong key, lengths) is counted and ignored.
+ * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS; others are ignored.  row
+ * NULL: removed.  A row that makes no sense (wrong key, lengths) is counted and ignored.
  */
 void dp_apply(struct dp *, enum table table, struct span key, const ProtobufCMessage *row);
 /*
- * A whole load: begin, dp_apply for every row there is, end.  What was not named in between is removed;
- * what stays keeps its counters and sequence numbers, and is forwarded meanwhile.
+ * A whole load: begin, dp_apply for every row there is, end.  What was not named in between is
+ * removed; what stays keeps its counters and sequence numbers, and is forwarded meanwhile.
  */
 void dp_load_begin(struct dp *);
 void dp_load_end(struct dp *);
 
 /* n <= DP_BATCH; verdict[i] answers in[i]. */
-void dp_up(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n, struct dp_verdict *verdict);
-void dp_down(struct dp *, mono_t now, const struct dp_packet *in, unsigned n, struct dp_verdict *verdict);
+void dp_up(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n,
+	   struct dp_verdict *verdict);
+void dp_down(struct dp *, mono_t now, const struct dp_packet *in, unsigned n,
+	     struct dp_verdict *verdict);
 const struct dp_out *dp_out(const struct dp *);
 
 /* Forgets what dp_out() lends: before a row of dp_inject calls, whose frames add up. */
 void dp_out_reset(struct dp *);
 /*
  * A PPP frame from its protocol field on, for a session that has a call, forwarding or not.
- * DP_FORWARD: dp_out() has one frame more.  Reason NO_ROOM: send those first, dp_out_reset(), try again.  DP_HAND: the sibling `worker` has to.  DP_DROP with reason NS_LEASE: try
- * again after the next dp_ns_committed().
+ * DP_FORWARD: dp_out() has one frame more.  Reason NO_ROOM: send those first, dp_out_reset(), try
+ * again.  DP_HAND: the sibling `worker` has to.  DP_DROP with reason NS_LEASE: try again after the
+ * next dp_ns_committed().
  */
 struct dp_verdict dp_inject(struct dp *, uint16_t tunnel, uint16_t session, struct span frame);
 
@@ -154,14 +158,15 @@ const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);
 void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
 
 /*
- * Data sequence numbers are used only below a committed lease (design, 3).  While this node is active the
- * shell takes each wish, records it (below 0: removes the row), and tells when it is committed.
+ * Data sequence numbers are used only below a committed lease (design, 3).  While this node is
+ * active the shell takes each wish, records it (below 0: removes the row), and tells when it is
+ * committed.
  */
 bool dp_ns_wanted(struct dp *, uint16_t *tunnel, uint16_t *session, uint32_t *below);
 void dp_ns_committed(struct dp *, uint16_t tunnel, uint16_t session, uint32_t below);
 /*
- * After every load and change of role.  What was pending is asked for again; under a new epoch what was
- * leased and not used is void.
+ * After every load and change of role.  What was pending is asked for again; under a new epoch what
+ * was leased and not used is void.
  */
 void dp_ns_role(struct dp *, bool active, uint64_t epoch);
 
@@ -171,13 +176,14 @@ struct dp_usage {
 };
 
 /*
- * Sessions that moved since they were last told, of the next `look` in the table (and those that ended).
- * Returns how many it wrote, at most `room`.
+ * Sessions that moved since they were last told, of the next `look` in the table (and those that
+ * ended). Returns how many it wrote, at most `room`.
  */
 unsigned dp_usage_next(struct dp *, unsigned look, struct dp_usage *out, unsigned room);
 unsigned dp_sessions(const struct dp *);
 unsigned dp_tunnels(const struct dp *);
-unsigned dp_session_slots(const struct dp *); /* how far dp_usage_next has to look for all of them */
+unsigned
+dp_session_slots(const struct dp *); /* how far dp_usage_next has to look for all of them */
 
 uint64_t *dp_drops(struct dp *);  /* DP_DROPS values */
 uint64_t *dp_counts(struct dp *); /* DP_COUNTS values */
@@ -185,7 +191,8 @@ uint64_t *dp_counts(struct dp *); /* DP_COUNTS values */
 bool dp_session_text(const struct dp *, uint16_t tunnel, uint16_t session, char *out, size_t cap);
 
 /*
- * What the kernel has to know besides the pools: framed routes outside of them, and a client's own addresses
+ * What the kernel has to know besides the pools: framed routes outside of them, and a client's own
+ * addresses
  * (`own`).  The version moves when any of it did.
  */
 typedef void dp_kernel_fn(void *arg, const struct ip_prefix *prefix, bool own);
@@ -195,7 +202,7 @@ uint64_t dp_kernel_version(const struct dp *);
 /* Which worker's sockets get a datagram: what the classic BPF program in steer.c computes. */
 unsigned dp_steer(const uint8_t *p, size_t len, unsigned workers);
 
-/* ---- punts wait here for their owner, and no peer can make another's wait -------------------- */
+/* ---- punts wait here for their owner, and no peer can make another's wait ---------------- */
 
 struct puntq;
 
@@ -210,8 +217,8 @@ struct punt {
 struct puntq *puntq_new(uint64_t seed, size_t max_octets);
 void puntq_free(struct puntq *);
 /* `known`: from a tunnel's peer.  False: this peer's share, or the whole, is full. */
-bool puntq_put(struct puntq *, bool known, const struct dp_ends *, uint16_t tunnel, uint16_t session,
-	       struct span octets);
+bool puntq_put(struct puntq *, bool known, const struct dp_ends *, uint16_t tunnel,
+	       uint16_t session, struct span octets);
 /* The next one in turn, one of each peer; the caller frees it.  NULL: empty. */
 struct punt *puntq_take(struct puntq *);
 void puntq_put_back(struct puntq *, struct punt *); /* to be the next one taken */

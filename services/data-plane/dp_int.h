@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Inside the packet path: the tables and the small functions its files share.  Nobody else includes this.
+ * Inside the packet path: the tables and the small functions its files share.  Nobody else includes
+ * this.
  */
 #ifndef TWIN_DP_INT_H
 #define TWIN_DP_INT_H
@@ -9,16 +10,17 @@
 #include "dp.h"
 #include "fib.h"
 
-/* What a session may do, and knows.  The first line of both directions asks for some of these at once. */
+/* What a session may do, and knows.  The first line of both directions asks for some of these at
+ * once. */
 enum {
 	S_UP = 1,	  /* call established */
 	S_FORWARDING = 2, /* subscriber row says so */
 	S_V4 = 4,
 	S_V6 = 8,
-	S_CHECK = 16,	  /* source check */
-	S_CLIENT = 32,	  /* the PPP client end: a host, not a router */
-	S_SEQ_TX = 64,	  /* we send Ns */
-	S_SEQ_MUST = 128, /* Sequencing Required: the peer has to as well */
+	S_CHECK = 16,	    /* source check */
+	S_CLIENT = 32,	    /* the PPP client end: a host, not a router */
+	S_SEQ_TX = 64,	    /* we send Ns */
+	S_SEQ_MUST = 128,   /* Sequencing Required: the peer has to as well */
 	S_SEQ_FOLLOW = 256, /* as LAC: do as the LNS does (RFC 2661, 5.4) */
 	S_NR_KNOWN = 512,
 	S_MINE = 1024,	  /* this worker owns its sequence numbers */
@@ -32,11 +34,11 @@ struct dp_session {
 	uint16_t flags;
 	uint16_t mtu;
 	uint16_t peer_session;
-	uint8_t head_len;     /* octets of head[] used, at its end */
+	uint8_t head_len; /* octets of head[] used, at its end */
 	uint8_t reserved;
 	uint64_t v6, v6_mask; /* first halves of the prefixes, as they stand in the packet */
 	uint64_t pd, pd_mask;
-	uint8_t head[16];     /* L2TP and PPP header of an unsequenced frame, IPv4's protocol number */
+	uint8_t head[16]; /* L2TP and PPP header of an unsequenced frame, IPv4's protocol number */
 
 	uint64_t in_packets, in_octets, out_packets, out_octets, drops;
 	uint32_t ns_next, ns_lease; /* next Ns to send; those below ns_lease may be */
@@ -65,8 +67,8 @@ struct dp_cold {
 	uint64_t local_iid;
 	struct dp_claim *claim;
 	unsigned claims;
-	struct ip_addr own; /* client: our address */
-	bool beyond;	    /* claims something outside of the pools */
+	struct ip_addr own[2]; /* client: our addresses */
+	bool beyond;	       /* claims something outside of the pools */
 };
 
 struct dp_tunnel {
@@ -122,7 +124,7 @@ struct dp {
 	struct dp_tunnel *tunnel[65536];
 	uint32_t tunnels;
 
-	bool active;		 /* leases may be asked for */
+	bool active; /* leases may be asked for */
 	uint64_t epoch;
 	uint32_t *wish, *orphan; /* keys: whose lease runs low; whose lease has no call any more */
 	uint32_t wishes, wish_cap, orphans, orphan_cap;
@@ -200,16 +202,19 @@ out_reset(struct dp *dp)
 /* Octets of this batch's own, with DP_HEADROOM before them; NULL: none left. */
 uint8_t *arena_room(struct dp *, uint32_t octets);
 /*
- * The frame around an IP packet (`proto` 0x21 or 0x57) that has room before it; counts what left.  0, or why not.
+ * The frame around an IP packet (`proto` 0x21 or 0x57) that has room before it; counts what left.
+ * 0, or why not.
  */
-enum dp_drop frame_ip(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *ip, uint32_t len,
-		      uint8_t proto);
+enum dp_drop frame_ip(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *ip,
+		      uint32_t len, uint8_t proto);
 
 /* ICMP to the subscriber (up) or to the core (down).  `p` is the packet as it came. */
-void icmp_time_exceeded(struct dp *, mono_t now, struct dp_session *, const uint8_t *p, uint32_t len, bool to_core);
-void icmp_too_big(struct dp *, mono_t now, struct dp_session *, const uint8_t *p, uint32_t len, unsigned mtu);
-enum dp_drop fragment4(struct dp *, struct dp_session *, const struct dp_tunnel *, const uint8_t *p, uint32_t len,
-		       unsigned mtu);
+void icmp_time_exceeded(struct dp *, mono_t now, struct dp_session *, const uint8_t *p,
+			uint32_t len, bool to_core);
+void icmp_too_big(struct dp *, mono_t now, struct dp_session *, const uint8_t *p, uint32_t len,
+		  unsigned mtu);
+enum dp_drop fragment4(struct dp *, struct dp_session *, const struct dp_tunnel *, const uint8_t *p,
+		       uint32_t len, unsigned mtu);
 
 /* RFC 2661, 5.4: judges a received Ns.  false: drop it. */
 bool seq_take(struct dp *, struct dp_session *, uint16_t ns);
@@ -221,6 +226,7 @@ void ns_wish(struct dp *, struct dp_session *);
 void ns_orphan(struct dp *, uint32_t key);
 
 /* May one more control frame pass?  0, or which limit it met. */
-enum dp_drop punt_limit(struct dp *, mono_t now, struct dp_session *, struct dp_tunnel *, const struct dp_addr *peer);
+enum dp_drop punt_limit(struct dp *, mono_t now, struct dp_session *, struct dp_tunnel *,
+			const struct dp_addr *peer);
 
 #endif

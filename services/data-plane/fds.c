@@ -2,8 +2,8 @@
 /*
  * Descriptors are made once and handed on.  See fds.h.
  *
- * The order of bind is the index in the kernel's SO_REUSEPORT group, which is what the steering program
- * answers; so one worker binds them all, in order, under the lock.
+ * The order of bind is the index in the kernel's SO_REUSEPORT group, which is what the steering
+ * program answers; so one worker binds them all, in order, under the lock.
  */
 #include "fds.h"
 
@@ -74,12 +74,13 @@ flat(struct fds *f, int **out)
 	return n;
 }
 
-/* ---- making ------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------ */
 
 static void
 set(int fd, int level, int option, int value)
 {
-	setsockopt(fd, level, option, &value, sizeof value); /* what is refused is missed, not needed */
+	setsockopt(fd, level, option, &value,
+		   sizeof value); /* what is refused is missed, not needed */
 }
 
 static void
@@ -97,14 +98,16 @@ udp_options(int fd, const struct conf_data *d, bool v4)
 		set(fd, IPPROTO_IP, IP_RECVTOS, 1);
 		set(fd, IPPROTO_IP, IP_FREEBIND, 1);
 		set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
-		set(fd, IPPROTO_IP, IP_MTU_DISCOVER, d->outer_df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+		set(fd, IPPROTO_IP, IP_MTU_DISCOVER,
+		    d->outer_df ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
 	} else {
 		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 		set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 		set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 		set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
-		set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, d->outer_df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
+		set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+		    d->outer_df ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_DONT);
 	}
 }
 
@@ -122,7 +125,8 @@ udp_open(const struct conf_data *d, const struct endpoint *at, char *error)
 		    bind(fd, (struct sockaddr *)&sa, len) == 0)
 			return fd;
 	}
-	snprintf(error, FDS_ERROR, "cannot listen on udp %s: %s", endpoint_text(at, text), strerror(errno));
+	snprintf(error, FDS_ERROR, "cannot listen on udp %s: %s", endpoint_text(at, text),
+		 strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -197,17 +201,18 @@ make(struct fds *f, const struct conf *conf, char *error)
 	return true;
 }
 
-/* ---- handing on --------------------------------------------------------------------------------- */
+/* ---- handing on -------------------------------------------------------------------------- */
 
 static bool
 sibling_path(const struct conf *conf, unsigned worker, struct sockaddr_un *out)
 {
 	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	return (size_t)snprintf(out->sun_path, sizeof out->sun_path, "%s/worker.%u.fds", conf->node.run_dir,
-				worker) < sizeof out->sun_path;
+	return (size_t)snprintf(out->sun_path, sizeof out->sun_path, "%s/worker.%u.fds",
+				conf->node.run_dir, worker) < sizeof out->sun_path;
 }
 
-/* 1: taken; 0: nobody there; -1: somebody is there who does not answer, or means another configuration. */
+/* 1: taken; 0: nobody there; -1: somebody is there who does not answer, or means another
+ * configuration. */
 static int
 take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 {
@@ -218,13 +223,17 @@ take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { &theirs, sizeof theirs };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof control };
 	struct sockaddr_un sa;
 	int *place[5 * FDS_WORKERS], got = 0, *fds = NULL;
 	unsigned want = flat(f, place);
 	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	if (s < 0 || !sibling_path(conf, from, &sa) || connect(s, (struct sockaddr *)&sa, sizeof sa) < 0) {
+	if (s < 0 || !sibling_path(conf, from, &sa) ||
+	    connect(s, (struct sockaddr *)&sa, sizeof sa) < 0) {
 		if (s >= 0)
 			close(s);
 		return 0;
@@ -238,7 +247,8 @@ take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 			got = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		}
 	}
-	if (n == sizeof theirs && memcmp(&ours, &theirs, sizeof ours) == 0 && (unsigned)got == want) {
+	if (n == sizeof theirs && memcmp(&ours, &theirs, sizeof ours) == 0 &&
+	    (unsigned)got == want) {
 		for (unsigned i = 0; i < want; i++)
 			*place[i] = fds[i];
 		return 1;
@@ -246,10 +256,13 @@ take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 	for (int i = 0; i < got; i++)
 		close(fds[i]);
 	if (n < 0)
-		snprintf(error, FDS_ERROR, "worker %u is there but does not hand over its sockets", from);
+		snprintf(error, FDS_ERROR, "worker %u is there but does not hand over its sockets",
+			 from);
 	else
 		snprintf(error, FDS_ERROR,
-			 "worker %u runs with other sockets than the configuration names: stop all workers first", from);
+			 "worker %u runs with other sockets than the configuration names: stop all "
+			 "workers first",
+			 from);
 	return -1;
 }
 
@@ -276,10 +289,12 @@ listen_for_siblings(struct fds *f, const struct conf *conf, unsigned worker, cha
 	f->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (f->listener >= 0 && sibling_path(conf, worker, &sa)) {
 		unlink(sa.sun_path);
-		if (bind(f->listener, (struct sockaddr *)&sa, sizeof sa) == 0 && listen(f->listener, 64) == 0)
+		if (bind(f->listener, (struct sockaddr *)&sa, sizeof sa) == 0 &&
+		    listen(f->listener, 64) == 0)
 			return true;
 	}
-	snprintf(error, FDS_ERROR, "cannot listen for sibling workers in %s: %s", conf->node.run_dir, strerror(errno));
+	snprintf(error, FDS_ERROR, "cannot listen for sibling workers in %s: %s",
+		 conf->node.run_dir, strerror(errno));
 	return false;
 }
 
@@ -296,7 +311,9 @@ fds_serve(struct fds *f, const struct conf *conf)
 
 	while ((s = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		struct iovec iov = { &g, sizeof g };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &control,
 				    .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 		memset(&control, 0, sizeof control);
@@ -334,14 +351,16 @@ fds_open(struct fds *f, const struct conf *conf, unsigned worker, char error[FDS
 	f->listens = conf->data.listens;
 	f->listener = f->lock = -1;
 	if (f->workers == 0 || f->workers > FDS_WORKERS || worker >= f->workers || f->listens > 2) {
-		snprintf(error, FDS_ERROR, "worker %u of %u: there may be 1 to %u", worker, f->workers, FDS_WORKERS);
+		snprintf(error, FDS_ERROR, "worker %u of %u: there may be 1 to %u", worker,
+			 f->workers, FDS_WORKERS);
 		return false;
 	}
 	for (unsigned i = 0, n = flat(f, place); i < n; i++)
 		*place[i] = -1;
 	if (!lock_take(f, conf, error))
 		return false;
-	/* One that lives and is silent may be starved for a moment; making a second set would split the group. */
+	/* One that lives and is silent may be starved for a moment; making a second set would split
+	 * the group. */
 	for (unsigned i = 0; i < TRIES && (r = take_from_any(f, conf, worker, error)) < 0; i++)
 		usleep(50000);
 	ok = r > 0 || (r == 0 && make(f, conf, error));

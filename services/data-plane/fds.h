@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The sockets and TUN queues of all workers, held by every worker (docs/decisions/0005-shared-sockets.md).
+ * The sockets and TUN queues of all workers, held by every worker
+ * (docs/decisions/0005-shared-sockets.md).
  *
- * Every worker holds all descriptors and reads only its own, so that a worker's death closes nothing: its
- * packets wait in its socket, and nobody else's steering changes.  A worker that starts asks its
- * siblings at RUN/worker.K.fds; where none lives it makes them all.  RUN/workers.lock keeps two from doing
- * so at once.
+ * Every worker holds all descriptors and reads only its own, so that a worker's death closes
+ * nothing: its packets wait in its socket, and nobody else's steering changes.  A worker that
+ * starts asks its siblings at RUN/worker.K.fds; where none lives it makes them all.
+ * RUN/workers.lock keeps two from doing so at once.
  */
 #ifndef TWIN_FDS_H
 #define TWIN_FDS_H

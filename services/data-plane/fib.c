@@ -60,7 +60,9 @@ static struct fib_len
 mask_of(unsigned len)
 {
 	return (struct fib_len){
-		.hi = len == 0 ? 0 : len >= 64 ? ~0ull : ~0ull << (64 - len),
+		.hi = len == 0	  ? 0
+		      : len >= 64 ? ~0ull
+				  : ~0ull << (64 - len),
 		.lo = len <= 64 ? 0 : ~0ull << (128 - len),
 		.len = (uint8_t)len,
 	};

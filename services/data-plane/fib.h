@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Longest prefix match, prefix → number.  One open-addressing table per family, keyed by prefix and length,
- * and the list of lengths in use, longest first: subscribers' routes are nearly all of one or two
- * lengths, so a lookup is one or two probes.
+ * Longest prefix match, prefix → number.  One open-addressing table per family, keyed by prefix and
+ * length, and the list of lengths in use, longest first: subscribers' routes are nearly all of one
+ * or two lengths, so a lookup is one or two probes.
  *
  * An address is two words in host order; IPv4 has its 32 bits on top of `hi`.
  *
- * A prefix may be claimed by more than one: the last claimant has it.  When the one that has it gives it
- * up, fib_drop() says so, and the caller names the next.
+ * A prefix may be claimed by more than one: the last claimant has it.  When the one that has it
+ * gives it up, fib_drop() says so, and the caller names the next.
  */
 #ifndef TWIN_FIB_H
 #define TWIN_FIB_H

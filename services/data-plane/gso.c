@@ -36,7 +36,8 @@ open_large(struct gso *g, const struct virtio_net_hdr *h)
 	if (!(h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || h->gso_size == 0 || h->csum_start < 20 ||
 	    h->csum_start >= g->len)
 		return false;
-	if ((g->p[0] >> 4 == 4 && h->csum_start != (g->p[0] & 15u) * 4) || (g->p[0] >> 4 == 6 && h->csum_start < 40))
+	if ((g->p[0] >> 4 == 4 && h->csum_start != (g->p[0] & 15u) * 4) ||
+	    (g->p[0] >> 4 == 6 && h->csum_start < 40))
 		return false;
 	left = g->len - h->csum_start;
 	g->transport = h->csum_start;
@@ -44,7 +45,8 @@ open_large(struct gso *g, const struct virtio_net_hdr *h)
 	if (g->kind == GSO_UDP)
 		g->head_len = g->transport + 8u;
 	else
-		g->head_len = left < 20 ? 0 : g->transport + (uint32_t)(g->p[g->transport + 12] >> 4) * 4;
+		g->head_len =
+		    left < 20 ? 0 : g->transport + (uint32_t)(g->p[g->transport + 12] >> 4) * 4;
 	if (g->head_len < g->transport + (g->kind == GSO_UDP ? 8u : 20u) || g->head_len >= g->len)
 		return false;
 	if (g->head_len + g->size > 65535)
@@ -69,7 +71,8 @@ gso_open(struct gso *g, const struct virtio_net_hdr *h, uint8_t *p, uint32_t len
 		return len >= 40 && p[0] >> 4 == 6 && open_large(g, h);
 	case VIRTIO_NET_HDR_GSO_UDP_L4:
 		g->kind = GSO_UDP;
-		return len >= 20 && (p[0] >> 4 == 4 || (p[0] >> 4 == 6 && len >= 40)) && open_large(g, h);
+		return len >= 20 && (p[0] >> 4 == 4 || (p[0] >> 4 == 6 && len >= 40)) &&
+		       open_large(g, h);
 	}
 	return false;
 }
@@ -85,7 +88,8 @@ part_len(const struct gso *g)
 uint32_t
 gso_next_len(const struct gso *g)
 {
-	return g->kind == GSO_WHOLE || g->at >= g->len - g->head_len ? 0 : g->head_len + part_len(g);
+	return g->kind == GSO_WHOLE || g->at >= g->len - g->head_len ? 0
+								     : g->head_len + part_len(g);
 }
 
 /* Sum of addresses, length and protocol (RFC 9293, 3.1; RFC 8200, 8.1). */
@@ -128,12 +132,13 @@ gso_next(struct gso *g, uint8_t *o)
 	} else {
 		put_u32(t + 4, get_u32(t + 4) + g->at);
 		if (!last)
-			t[13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
+			t[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 		if (g->part)
 			t[13] &= (uint8_t)~TCP_CWR;
 	}
 	store16(t + check, 0);
-	sum = (uint16_t)~sum_fold(sum_add(pseudo(o, g->kind == GSO_TCP ? IP_TCP : IP_UDP, segment), t, segment));
+	sum = (uint16_t)~sum_fold(
+	    sum_add(pseudo(o, g->kind == GSO_TCP ? IP_TCP : IP_UDP, segment), t, segment));
 	store16(t + check, sum == 0 && g->kind == GSO_UDP ? 0xffff : sum);
 	g->at += n;
 	g->part++;

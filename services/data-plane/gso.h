@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the kernel leaves to the device behind a TUN with IFF_VNET_HDR: checksums, and cutting a large TCP
- * or UDP packet into those that travel (virtio 1.2, 5.1.6).  Pure; the description is not trusted.
+ * What the kernel leaves to the device behind a TUN with IFF_VNET_HDR: checksums, and cutting a
+ * large TCP or UDP packet into those that travel (virtio 1.2, 5.1.6).  Pure; the description is not
+ * trusted.
  */
 #ifndef TWIN_GSO_H
 #define TWIN_GSO_H
@@ -22,8 +23,8 @@ struct gso {
 enum { GSO_WHOLE, GSO_TCP, GSO_UDP };
 
 /*
- * Opens the packet p[0..len) that came with `h`.  GSO_WHOLE packets have their checksum filled in, in
- * place, and are ready.  False: the description does not fit the packet.
+ * Opens the packet p[0..len) that came with `h`.  GSO_WHOLE packets have their checksum filled in,
+ * in place, and are ready.  False: the description does not fit the packet.
  */
 bool gso_open(struct gso *, const struct virtio_net_hdr *h, uint8_t *p, uint32_t len);
 /* Octets of the next part of a GSO_TCP or GSO_UDP packet; 0: no more. */

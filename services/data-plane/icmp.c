@@ -3,8 +3,9 @@
  * What a router says about packets that it cannot forward (RFC 792, RFC 1812 4.3, RFC 4443), and
  * fragmentation (RFC 791, 3.2), all in this batch's own octets.
  *
- * The speaker is our end of the subscriber's link: the IPv4 address that IPCP told the subscriber, or our
- * interface identifier in the subscriber's prefix (without one, fe80::/64, which only the subscriber hears).
+ * The speaker is our end of the subscriber's link: the IPv4 address that IPCP told the subscriber,
+ * or our interface identifier in the subscriber's prefix (without one, fe80::/64, which only the
+ * subscriber hears).
  */
 #include "dp_int.h"
 
@@ -16,9 +17,16 @@
 #define ICMP6_MAX 1280 /* RFC 4443, 2.4 (c) */
 #define OPTION_COPIED 0x80
 
-enum { UNREACHABLE4 = 3, NEEDS_FRAGMENT4 = 4, TIME_EXCEEDED4 = 11, TOO_BIG6 = 2, TIME_EXCEEDED6 = 3 };
+enum {
+	UNREACHABLE4 = 3,
+	NEEDS_FRAGMENT4 = 4,
+	TIME_EXCEEDED4 = 11,
+	TOO_BIG6 = 2,
+	TIME_EXCEEDED6 = 3
+};
 
-/* RFC 1812, 4.3.2.7: never about an ICMP error, a fragment but the first, or to nobody in particular. */
+/* RFC 1812, 4.3.2.7: never about an ICMP error, a fragment but the first, or to nobody in
+ * particular. */
 static bool
 may_answer4(const uint8_t *p, uint32_t len)
 {
@@ -31,7 +39,11 @@ may_answer4(const uint8_t *p, uint32_t len)
 	if (len <= ihl)
 		return false;
 	switch (p[ihl]) {
-	case 3: case 4: case 5: case 11: case 12:
+	case 3:
+	case 4:
+	case 5:
+	case 11:
+	case 12:
 		return false;
 	}
 	return true;
@@ -64,8 +76,8 @@ deliver(struct dp *dp, struct dp_session *s, uint8_t *p, uint32_t len, bool to_c
 }
 
 static bool
-build4(struct dp *dp, struct dp_session *s, uint8_t type, uint8_t code, uint16_t mtu, const uint8_t *p, uint32_t len,
-       bool to_core)
+build4(struct dp *dp, struct dp_session *s, uint8_t type, uint8_t code, uint16_t mtu,
+       const uint8_t *p, uint32_t len, bool to_core)
 {
 	uint32_t local = cold_of(dp, s)->local4;
 	uint32_t quoted = len < ICMP4_MAX - 28 ? len : ICMP4_MAX - 28;
@@ -111,7 +123,8 @@ speaker6(const struct dp *dp, const struct dp_session *s, uint8_t out[16])
 }
 
 static bool
-build6(struct dp *dp, struct dp_session *s, uint8_t type, uint32_t mtu, const uint8_t *p, uint32_t len, bool to_core)
+build6(struct dp *dp, struct dp_session *s, uint8_t type, uint32_t mtu, const uint8_t *p,
+       uint32_t len, bool to_core)
 {
 	uint32_t quoted = len < ICMP6_MAX - 48 ? len : ICMP6_MAX - 48;
 	uint8_t *o;
@@ -155,7 +168,8 @@ may_speak(struct dp *dp, mono_t now, struct dp_session *s)
 }
 
 void
-icmp_time_exceeded(struct dp *dp, mono_t now, struct dp_session *s, const uint8_t *p, uint32_t len, bool to_core)
+icmp_time_exceeded(struct dp *dp, mono_t now, struct dp_session *s, const uint8_t *p, uint32_t len,
+		   bool to_core)
 {
 	bool said;
 
@@ -169,7 +183,8 @@ icmp_time_exceeded(struct dp *dp, mono_t now, struct dp_session *s, const uint8_
 }
 
 void
-icmp_too_big(struct dp *dp, mono_t now, struct dp_session *s, const uint8_t *p, uint32_t len, unsigned mtu)
+icmp_too_big(struct dp *dp, mono_t now, struct dp_session *s, const uint8_t *p, uint32_t len,
+	     unsigned mtu)
 {
 	bool said;
 
@@ -182,9 +197,10 @@ icmp_too_big(struct dp *dp, mono_t now, struct dp_session *s, const uint8_t *p, 
 	dp->count[DP_COUNT_ICMP_TOO_BIG] += said;
 }
 
-/* ---- fragments ------------------------------------------------------------------------------------ */
+/* ---- fragments --------------------------------------------------------------------------- */
 
-/* The options that every fragment carries (RFC 791, 3.1: copied flag), padded to words.  Returns octets. */
+/* The options that every fragment carries (RFC 791, 3.1: copied flag), padded to words.  Returns
+ * octets. */
 static uint32_t
 options_copied(const uint8_t *opt, uint32_t len, uint8_t *out)
 {
@@ -206,7 +222,8 @@ options_copied(const uint8_t *opt, uint32_t len, uint8_t *out)
 }
 
 enum dp_drop
-fragment4(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, const uint8_t *p, uint32_t len, unsigned mtu)
+fragment4(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, const uint8_t *p,
+	  uint32_t len, unsigned mtu)
 {
 	uint32_t ihl = (p[0] & 15u) * 4, at = ihl, offset = get_u16(p + 6) & 0x1fff;
 	bool more = get_u16(p + 6) & 0x2000;
@@ -225,7 +242,8 @@ fragment4(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, const 
 		memcpy(o + head_len, p + at, n);
 		o[0] = (uint8_t)(0x40 | head_len / 4);
 		put_u16(o + 2, (uint16_t)(head_len + n));
-		put_u16(o + 6, (uint16_t)(offset + (at - ihl) / 8) | (more || at + n < len ? 0x2000 : 0));
+		put_u16(o + 6,
+			(uint16_t)(offset + (at - ihl) / 8) | (more || at + n < len ? 0x2000 : 0));
 		store16(o + 10, 0);
 		store16(o + 10, (uint16_t)~sum_fold(sum_add(0, o, head_len)));
 		enum dp_drop why = frame_ip(dp, s, t, o, head_len + n, PPP_IPV4);

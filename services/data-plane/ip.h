@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * IP arithmetic that both directions share: checksums (RFC 1071, incremental RFC 1624), TTL, ECN (RFC
- * 6040), the MSS of TCP SYNs.  All of it on octets as they stand in the packet.
+ * IP arithmetic that both directions share: checksums (RFC 1071, incremental RFC 1624), TTL, ECN
+ * (RFC 6040), the MSS of TCP SYNs.  All of it on octets as they stand in the packet.
  */
 #ifndef TWIN_IP_H
 #define TWIN_IP_H
@@ -86,10 +86,12 @@ sum_add(uint64_t sum, const uint8_t *p, size_t len)
 static inline void
 sum_patch(uint8_t *check, uint16_t was, uint16_t is)
 {
-	store16(check, (uint16_t)~sum_fold((uint64_t)(uint16_t)~load16(check) + (uint16_t)~was + is));
+	store16(check,
+		(uint16_t)~sum_fold((uint64_t)(uint16_t)~load16(check) + (uint16_t)~was + is));
 }
 
-/* TTL is the first octet of its word, so one less is 0x0100 more in the checksum, in network order. */
+/* TTL is the first octet of its word, so one less is 0x0100 more in the checksum, in network order.
+ */
 static inline void
 ip4_ttl_down(uint8_t *ip)
 {
@@ -123,6 +125,7 @@ ip6_set_tos(uint8_t *ip, uint8_t tos)
 
 /* RFC 6040, figure 4: rows inner, columns outer; ECN_DROP where the packet has to go. */
 #define ECN_DROP 4
+/* clang-format off */
 static const uint8_t ecn_out[4][4] = {
 	/* inner \ outer  Not-ECT  ECT(1)   ECT(0)   CE */
 	[ECN_NONE] = { ECN_NONE, ECN_NONE, ECN_NONE, ECN_DROP },
@@ -130,6 +133,7 @@ static const uint8_t ecn_out[4][4] = {
 	[ECN_0] =    { ECN_0,    ECN_1,    ECN_0,    ECN_CE },
 	[ECN_CE] =   { ECN_CE,   ECN_CE,   ECN_CE,   ECN_CE },
 };
+/* clang-format on */
 
 /*
  * Lowers the MSS option of a SYN to `mss`, adjusting the TCP checksum.  `tcp` has `len` octets in

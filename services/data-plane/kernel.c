@@ -39,7 +39,7 @@ struct kernel {
 	struct log_limit limit;
 };
 
-/* ---- sets ------------------------------------------------------------------------------------------- */
+/* ---- sets -------------------------------------------------------------------------------- */
 
 static void
 set_add(struct set *s, const struct ip_prefix *p, bool own)
@@ -80,7 +80,7 @@ set_sort(struct set *s)
 	s->n = n;
 }
 
-/* ---- netlink ------------------------------------------------------------------------------------------ */
+/* ---- netlink ----------------------------------------------------------------------------- */
 
 /* Sends and waits for the kernel's word; 0 or -errno. */
 static int
@@ -167,13 +167,14 @@ change(struct kernel *k, const struct entry *e, bool add)
 	if (r < 0 && !(r == -EEXIST && add) && !((r == -ESRCH || r == -EADDRNOTAVAIL) && !add)) {
 		struct timespec t;
 		clock_gettime(CLOCK_BOOTTIME, &t);
-		log_limited(&k->limit, t.tv_sec * MONO_S + t.tv_nsec, NOTE_WARN, "kernel refused %s %s prefix=%s error=%s",
-			    add ? "to add" : "to remove", e->own ? "an address" : "a route",
-			    ip_prefix_text(&e->prefix, text), strerror(-r));
+		log_limited(&k->limit, t.tv_sec * MONO_S + t.tv_nsec, NOTE_WARN,
+			    "kernel refused %s %s prefix=%s error=%s", add ? "to add" : "to remove",
+			    e->own ? "an address" : "a route", ip_prefix_text(&e->prefix, text),
+			    strerror(-r));
 	}
 }
 
-/* ---- what a predecessor left ---------------------------------------------------------------------------- */
+/* ---- what a predecessor left ------------------------------------------------------------- */
 
 static int
 on_route(const struct nlmsghdr *h, void *arg)
@@ -186,10 +187,12 @@ on_route(const struct nlmsghdr *h, void *arg)
 
 	if (r->rtm_protocol != ROUTE_PROTOCOL || r->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(a, h, sizeof *r) {
+	mnl_attr_for_each(a, h, sizeof *r)
+	{
 		if (mnl_attr_get_type(a) == RTA_OIF && mnl_attr_get_payload_len(a) == 4)
 			oif = mnl_attr_get_u32(a);
-		else if (mnl_attr_get_type(a) == RTA_DST && mnl_attr_get_payload_len(a) == ip_addr_len(&p.addr))
+		else if (mnl_attr_get_type(a) == RTA_DST &&
+			 mnl_attr_get_payload_len(a) == ip_addr_len(&p.addr))
 			memcpy(p.addr.b, mnl_attr_get_payload(a), ip_addr_len(&p.addr));
 	}
 	if ((int)oif == k->link)
@@ -218,7 +221,7 @@ dump(struct kernel *k, uint8_t family)
 	}
 }
 
-/* ---- the doors ------------------------------------------------------------------------------------------ */
+/* ---- the doors --------------------------------------------------------------------------- */
 
 /* A range of prefixes ends where its last prefix ends. */
 static struct ip_addr
@@ -263,7 +266,8 @@ kernel_new(const struct conf *conf, char *error, size_t error_len)
 	k->link = (int)if_nametoindex(k->tun);
 	k->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!k->link || !k->nl || mnl_socket_bind(k->nl, 0, MNL_SOCKET_AUTOPID) < 0) {
-		snprintf(error, error_len, "cannot talk to the kernel about %s: %s", k->tun, strerror(errno));
+		snprintf(error, error_len, "cannot talk to the kernel about %s: %s", k->tun,
+			 strerror(errno));
 		kernel_free(k);
 		return NULL;
 	}

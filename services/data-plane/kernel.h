@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the kernel has to know so that packets for subscribers find the TUN: the interface up with its MTU,
- * routes to the pools' ranges, to framed routes outside of them, and a client's own addresses.  Worker 0
- * does this; all it needs is CAP_NET_ADMIN.
+ * What the kernel has to know so that packets for subscribers find the TUN: the interface up with
+ * its MTU, routes to the pools' ranges, to framed routes outside of them, and a client's own
+ * addresses.  Worker 0 does this; all it needs is CAP_NET_ADMIN.
  *
- * Routes carry a protocol number of our own (ROUTE_PROTOCOL), so that a worker 0 that starts again finds
- * those of its predecessor and removes what nobody wants any more.
+ * Routes carry a protocol number of our own (ROUTE_PROTOCOL), so that a worker 0 that starts again
+ * finds those of its predecessor and removes what nobody wants any more.
  */
 #ifndef TWIN_KERNEL_H
 #define TWIN_KERNEL_H
@@ -26,7 +26,9 @@ void kernel_wanted(struct kernel *, const struct dp *);
 /* The same if anything changed, ten times a second at most. */
 void kernel_tick(struct kernel *, const struct dp *, mono_t now);
 
-/* A range as prefixes, the fewest; pure.  `last` is the last address of the range.  Returns how many, at most `room`. */
-unsigned kernel_range(const struct ip_addr *first, const struct ip_addr *last, struct ip_prefix *out, unsigned room);
+/* A range as prefixes, the fewest; pure.  `last` is the last address of the range.  Returns how
+ * many, at most `room`. */
+unsigned kernel_range(const struct ip_addr *first, const struct ip_addr *last,
+		      struct ip_prefix *out, unsigned room);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * data-plane --config FILE --worker N: one packet worker.
  *
- * May use: udp/1701, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN (TUN,
- * transparent sockets, steering), CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed to start and dropped
- * then; worker 0 keeps CAP_NET_ADMIN for routes.
+ * May use: udp/1701, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN
+ * (TUN, transparent sockets, steering), CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed to start
+ * and dropped then; worker 0 keeps CAP_NET_ADMIN for routes.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -101,7 +101,8 @@ start(struct worker *w)
 	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w))
 		give_up(errno ? strerror(errno) : error);
 	loop_stop_on_signals(w->loop);
-	log_line(NOTE_INFO, "started worker=%u of=%u sockets=%s", w->id, w->fds.workers, w->fds.made ? "made" : "taken");
+	log_line(NOTE_INFO, "started worker=%u of=%u sockets=%s", w->id, w->fds.workers,
+		 w->fds.made ? "made" : "taken");
 }
 
 static void

@@ -2,12 +2,13 @@
 /*
  * Control frames on their way to the owners: how many may pass, and who is next.
  *
- * Limits: per session, per tunnel, per peer address.  The peers' table has a fixed size; who is not in it
- * takes the place of whoever was silent longest in his set, so that made-up addresses cost nothing but each other.
+ * Limits: per session, per tunnel, per peer address.  The peers' table has a fixed size; who is not
+ * in it takes the place of whoever was silent longest in his set, so that made-up addresses cost
+ * nothing but each other.
  *
- * Queues: one per hash of the peer's address, taken from in turn, so that the one who sends most waits
- * longest.  Peers of a tunnel and strangers hash into different queues: no stranger can stand in a
- * peer's way.
+ * Queues: one per hash of the peer's address, taken from in turn, so that the one who sends most
+ * waits longest.  Peers of a tunnel and strangers hash into different queues: no stranger can stand
+ * in a peer's way.
  */
 #include "dp_int.h"
 
@@ -52,7 +53,8 @@ peer_find(struct dp *dp, mono_t now, const struct dp_addr *addr)
 }
 
 enum dp_drop
-punt_limit(struct dp *dp, mono_t now, struct dp_session *s, struct dp_tunnel *t, const struct dp_addr *peer)
+punt_limit(struct dp *dp, mono_t now, struct dp_session *s, struct dp_tunnel *t,
+	   const struct dp_addr *peer)
 {
 	struct bucket *mine = s ? &cold_of(dp, s)->punt : NULL;
 	struct dp_peer *p;
@@ -72,7 +74,7 @@ punt_limit(struct dp *dp, mono_t now, struct dp_session *s, struct dp_tunnel *t,
 	return DP_OK;
 }
 
-/* ---- queues --------------------------------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------------------------ */
 
 struct queue {
 	struct punt *first, **end;
@@ -84,8 +86,9 @@ struct puntq {
 	uint64_t seed;
 	size_t octets, max, share;
 	unsigned count;
-	struct queue *turn, *last; /* the ring as a line: taken from the front, put back at the end */
-	struct punt *again;	   /* given back: first of all */
+	struct queue *turn,
+	    *last;	    /* the ring as a line: taken from the front, put back at the end */
+	struct punt *again; /* given back: first of all */
 	struct queue q[QUEUES];
 };
 
@@ -126,8 +129,8 @@ line_up(struct puntq *q, struct queue *one)
 }
 
 bool
-puntq_put(struct puntq *q, bool known, const struct dp_ends *ends, uint16_t tunnel, uint16_t session,
-	  struct span octets)
+puntq_put(struct puntq *q, bool known, const struct dp_ends *ends, uint16_t tunnel,
+	  uint16_t session, struct span octets)
 {
 	uint64_t h = addr_hash(q->seed, &ends->peer);
 	struct queue *one = &q->q[known ? h % QUEUES_KNOWN : QUEUES_KNOWN + h % QUEUES_STRANGE];

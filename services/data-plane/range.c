@@ -27,7 +27,8 @@ address(u128 v, uint8_t family)
 }
 
 unsigned
-kernel_range(const struct ip_addr *first, const struct ip_addr *last, struct ip_prefix *out, unsigned room)
+kernel_range(const struct ip_addr *first, const struct ip_addr *last, struct ip_prefix *out,
+	     unsigned room)
 {
 	unsigned width = 8 * (unsigned)ip_addr_len(first), n = 0;
 	u128 at = number(first), end = number(last);
@@ -39,7 +40,8 @@ kernel_range(const struct ip_addr *first, const struct ip_addr *last, struct ip_
 		/* The largest block that begins here and ends in time. */
 		while (bits < width && !(at >> bits & 1) && (at | (((u128)2 << bits) - 1)) <= end)
 			bits++;
-		out[n++] = (struct ip_prefix){ address(at, first->family), (uint8_t)(width - bits) };
+		out[n++] =
+		    (struct ip_prefix){ address(at, first->family), (uint8_t)(width - bits) };
 		if (bits == width || at + ((u128)1 << bits) <= at)
 			break;
 		at += (u128)1 << bits;

@@ -2,13 +2,13 @@
 /*
  * Data sequence numbers (RFC 2661, 5.4), both ways.
  *
- * Received: no packet is held back.  What is ahead is taken, and the gap counted; what is behind (late,
- * or twice) is dropped, since PPP promises order and a late packet would break it.  A peer that started
- * anew (RFC 4951: at 0) is behind for ever: after RESYNC packets in a row that are in order among themselves
- * its sequence is taken up where it is (RFC 3931, appendix C).
+ * Received: no packet is held back.  What is ahead is taken, and the gap counted; what is behind
+ * (late, or twice) is dropped, since PPP promises order and a late packet would break it.  A peer
+ * that started anew (RFC 4951: at 0) is behind for ever: after RESYNC packets in a row that are in
+ * order among themselves its sequence is taken up where it is (RFC 3931, appendix C).
  *
- * Sent: numbers below a committed lease only.  A worker or node that takes over starts where the lease
- * ends: a jump ahead is legal, a repeat never is.
+ * Sent: numbers below a committed lease only.  A worker or node that takes over starts where the
+ * lease ends: a jump ahead is legal, a repeat never is.
  */
 #include <stdlib.h>
 
@@ -52,14 +52,15 @@ seq_follow(struct dp *dp, struct dp_session *s, bool has_seq)
 	ns_wish(dp, s);
 }
 
-/* ---- the lease ---------------------------------------------------------------------------------- */
+/* ---- the lease --------------------------------------------------------------------------- */
 
 static bool
 key_push(uint32_t **list, uint32_t *n, uint32_t *cap, uint32_t key)
 {
 	if (*n == *cap) {
 		uint32_t more = *cap ? 2 * *cap : 256;
-		uint32_t *grown = more > PAGES * PAGE_SESSIONS ? NULL : realloc(*list, more * sizeof **list);
+		uint32_t *grown =
+		    more > PAGES * PAGE_SESSIONS ? NULL : realloc(*list, more * sizeof **list);
 		if (!grown)
 			return false;
 		*list = grown;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A worker's conversations: rows from state-sync (and leases of sequence numbers to it), control frames to
- * and from tunnel-ctl and session-mgr, usage reports, commands.
+ * A worker's conversations: rows from state-sync (and leases of sequence numbers to it), control
+ * frames to and from tunnel-ctl and session-mgr, usage reports, commands.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +13,16 @@
 #include "worker.h"
 
 #define TICK (10 * MONO_MS)
-#define PUNT_FRAMES 64		  /* in one message */
-#define PUNT_MESSAGES 8		  /* to one owner, before packets have their turn */
-#define PUNT_HWM 256		  /* messages: an owner that is away gets no old frames when it is back */
-#define PUNT_OCTETS (8u << 20)	  /* waiting for one owner */
+#define PUNT_FRAMES 64	/* in one message */
+#define PUNT_MESSAGES 8 /* to one owner, before packets have their turn */
+#define PUNT_HWM 256	/* messages: an owner that is away gets no old frames when it is back */
+#define PUNT_OCTETS (8u << 20) /* waiting for one owner */
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
 #define LEASE_WAIT (1 * MONO_S)
 #define HELD_FOR (2 * MONO_S)
 
-/* ---- verdicts carried out --------------------------------------------------------------------------- */
+/* ---- verdicts carried out ---------------------------------------------------------------- */
 
 bool
 worker_may_send(struct worker *w, mono_t *now)
@@ -59,8 +59,8 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 			punt(w, w->to_mgr, &v[i], d[i].ends);
 			break;
 		case DP_HAND:
-			hand_over(w, v[i].worker, HAND_UP, v[i].tunnel, v[i].session, d[i].tos, d[i].ends,
-				  span_of(d[i].p, d[i].len));
+			hand_over(w, v[i].worker, HAND_UP, v[i].tunnel, v[i].session, d[i].tos,
+				  d[i].ends, span_of(d[i].p, d[i].len));
 			break;
 		}
 	}
@@ -82,7 +82,7 @@ worker_down(struct worker *w, mono_t now, const struct dp_packet *in, unsigned n
 	tun_write_made(w);
 }
 
-/* ---- injections -------------------------------------------------------------------------------------- */
+/* ---- injections -------------------------------------------------------------------------- */
 
 static void
 hold(struct worker *w, uint16_t tunnel, uint16_t session, struct span frame)
@@ -93,7 +93,10 @@ hold(struct worker *w, uint16_t tunnel, uint16_t session, struct span frame)
 		worker_drop(w, DP_DROP_INJECT_HELD, 1);
 		return;
 	}
-	*h = (struct held){ .tunnel = tunnel, .session = session, .since = loop_now(w->loop), .len = (uint32_t)frame.len };
+	*h = (struct held){ .tunnel = tunnel,
+			    .session = session,
+			    .since = loop_now(w->loop),
+			    .len = (uint32_t)frame.len };
 	memcpy(h->octets, frame.p, frame.len);
 	*w->held_end = h;
 	w->held_end = &h->next;
@@ -171,10 +174,12 @@ frame_ends(const Punt__Frame *f, struct dp_ends *out)
 {
 	struct ip_addr peer, local;
 
-	if (!ip_addr_from(f->peer_addr.data, f->peer_addr.len, &peer) || f->peer_port == 0 || f->peer_port > 65535)
+	if (!ip_addr_from(f->peer_addr.data, f->peer_addr.len, &peer) || f->peer_port == 0 ||
+	    f->peer_port > 65535)
 		return false;
 	ip_addr_from(f->local_addr.data, f->local_addr.len, &local);
-	*out = (struct dp_ends){ dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)f->local_port, (uint16_t)f->peer_port };
+	*out = (struct dp_ends){ dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)f->local_port,
+				 (uint16_t)f->peer_port };
 	return true;
 }
 
@@ -184,7 +189,9 @@ to_worker(struct worker *w, const struct span *f, unsigned n)
 	const Punt__ToWorker *m;
 
 	arena_reset(&w->arena);
-	m = n == 1 ? (const Punt__ToWorker *)arena_unpack(&w->arena, &punt__to_worker__descriptor, f[0]) : NULL;
+	m = n == 1 ? (const Punt__ToWorker *)arena_unpack(&w->arena, &punt__to_worker__descriptor,
+							  f[0])
+		   : NULL;
 	if (!m) {
 		worker_drop(w, DP_DROP_INJECT_BAD, 1);
 		return NULL;
@@ -211,12 +218,16 @@ on_ctl(void *arg, struct bus_sock *from, struct span identity, const struct span
 
 	for (size_t i = 0; m && i < m->n_frames; i++) {
 		const Punt__Frame *r = m->frames[i];
-		if (!frame_ends(r, &ends[k]) || r->octets.len == 0 || r->octets.len > DP_PACKET_MAX - 64) {
+		if (!frame_ends(r, &ends[k]) || r->octets.len == 0 ||
+		    r->octets.len > DP_PACKET_MAX - 64) {
 			worker_drop(w, DP_DROP_INJECT_BAD, 1);
 			continue;
 		}
-		/* The same peer as the one before: the same place, so that a run goes as one message. */
-		const struct dp_ends *e = k && memcmp(&ends[k], t[k - 1].ends, sizeof ends[k]) == 0 ? t[k - 1].ends : &ends[k];
+		/* The same peer as the one before: the same place, so that a run goes as one
+		 * message. */
+		const struct dp_ends *e = k && memcmp(&ends[k], t[k - 1].ends, sizeof ends[k]) == 0
+					      ? t[k - 1].ends
+					      : &ends[k];
 		t[k] = (struct tx){ r->octets.data, (uint32_t)r->octets.len, 0, e };
 		if (++k == TX_MAX) {
 			udp_send(w, t, k);
@@ -249,7 +260,7 @@ on_mgr(void *arg, struct bus_sock *from, struct span identity, const struct span
 	udp_send_frames(w);
 }
 
-/* ---- punts ------------------------------------------------------------------------------------------- */
+/* ---- punts ------------------------------------------------------------------------------- */
 
 static bool
 send_to_owner(struct worker *w, struct bus_sock *s, Punt__ToOwner *m)
@@ -332,7 +343,7 @@ on_link(void *arg, struct bus_sock *s, enum bus_link link)
 		send_to_owner(arg, s, &m);
 }
 
-/* ---- usage ------------------------------------------------------------------------------------------- */
+/* ---- usage ------------------------------------------------------------------------------- */
 
 /* A hundredth of the table each tick, so that a second goes over all of it. */
 static void
@@ -364,7 +375,7 @@ usage_report(struct worker *w)
 	} while (look);
 }
 
-/* ---- the feed ------------------------------------------------------------------------------------------ */
+/* ---- the feed ---------------------------------------------------------------------------- */
 
 struct loading {
 	struct worker *w;
@@ -388,7 +399,8 @@ load_row(void *arg, struct span key, struct span row)
 static void
 on_load(void *arg, struct store_view *view)
 {
-	static const enum table order[] = { TABLE_TUNNEL, TABLE_CALL, TABLE_SUBSCRIBER, TABLE_DATA_NS };
+	static const enum table order[] = { TABLE_TUNNEL, TABLE_CALL, TABLE_SUBSCRIBER,
+					    TABLE_DATA_NS };
 	struct worker *w = arg;
 
 	dp_load_begin(w->dp);
@@ -404,7 +416,8 @@ on_row(void *arg, enum table table, struct span key, struct span row, bool remov
 {
 	struct worker *w = arg;
 
-	if (table != TABLE_TUNNEL && table != TABLE_CALL && table != TABLE_SUBSCRIBER && table != TABLE_DATA_NS)
+	if (table != TABLE_TUNNEL && table != TABLE_CALL && table != TABLE_SUBSCRIBER &&
+	    table != TABLE_DATA_NS)
 		return;
 	if (removed)
 		dp_apply(w->dp, table, key, NULL);
@@ -427,10 +440,13 @@ leases_ask(struct worker *w)
 		Row__DataNs row = ROW__DATA_NS__INIT;
 		struct key key = key_session(d.tunnel, d.session);
 		row.below = d.below;
-		sink_record(owner_sink(w->owner), TABLE_DATA_NS, key_span(&key), d.below ? &row.base : NULL);
+		sink_record(owner_sink(w->owner), TABLE_DATA_NS, key_span(&key),
+			    d.below ? &row.base : NULL);
 		if (d.below)
-			sink_effect(owner_sink(w->owner), &(struct effect){ .kind = EFFECT_OTHER, .detail = &d,
-									     .detail_len = sizeof d });
+			sink_effect(owner_sink(w->owner),
+				    &(struct effect){ .kind = EFFECT_OTHER,
+						      .detail = &d,
+						      .detail_len = sizeof d });
 		any = true;
 	}
 	if (any)
@@ -456,8 +472,9 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 
 	dp_ns_role(w->dp, active, epoch);
 	if (w->ready == 0)
-		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu", dp_sessions(w->dp),
-			 dp_tunnels(w->dp), active ? "active" : "standby", (unsigned long long)epoch);
+		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu",
+			 dp_sessions(w->dp), dp_tunnels(w->dp), active ? "active" : "standby",
+			 (unsigned long long)epoch);
 	w->ready = w->ready ? w->ready : loop_now(w->loop);
 }
 
@@ -469,7 +486,8 @@ static void
 reading_begin(struct worker *w)
 {
 	if (w->reading || w->ready == 0 ||
-	    (owner_active(w->owner) && !owner_may_send(w->owner) && loop_now(w->loop) < w->ready + LEASE_WAIT))
+	    (owner_active(w->owner) && !owner_may_send(w->owner) &&
+	     loop_now(w->loop) < w->ready + LEASE_WAIT))
 		return;
 	w->reading = true;
 	if (!udp_watch(w) || !tun_watch(w) || !hand_watch(w)) {
@@ -490,10 +508,11 @@ on_leases(void *arg)
 	return false;
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------ */
+/* ---- commands ---------------------------------------------------------------------------- */
 
 static void
-say_values(struct answer *a, const struct counter_info *info, const uint64_t *v, unsigned n, bool all)
+say_values(struct answer *a, const struct counter_info *info, const uint64_t *v, unsigned n,
+	   bool all)
 {
 	char text[16384], json[16384];
 	size_t t = 0, j = 0;
@@ -502,9 +521,10 @@ say_values(struct answer *a, const struct counter_info *info, const uint64_t *v,
 	for (unsigned i = 0; i < n; i++) {
 		if (!all && v[i] == 0)
 			continue;
-		t += (size_t)snprintf(text + t, sizeof text - t, "%12llu  %s\n", (unsigned long long)v[i], info[i].sentence);
-		j += (size_t)snprintf(json + j, sizeof json - j, "%s\"%s\":%llu", j > 1 ? "," : "", info[i].name,
-				      (unsigned long long)v[i]);
+		t += (size_t)snprintf(text + t, sizeof text - t, "%12llu  %s\n",
+				      (unsigned long long)v[i], info[i].sentence);
+		j += (size_t)snprintf(json + j, sizeof json - j, "%s\"%s\":%llu", j > 1 ? "," : "",
+				      info[i].name, (unsigned long long)v[i]);
 		if (t >= sizeof text - 256 || j >= sizeof json - 256)
 			break;
 	}
@@ -525,21 +545,25 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 		say_values(a, dp_count_info, dp_counts(w->dp), DP_COUNTS, true);
 	else if (n == 1 && strcmp(words[0], "drops") == 0)
 		say_values(a, dp_drop_info, dp_drops(w->dp), DP_DROPS, false);
-	else if (n == 2 && strcmp(words[0], "session") == 0 && sscanf(words[1], "%u/%u", &tunnel, &session) == 2 &&
-		 tunnel < 65536 && session < 65536) {
+	else if (n == 2 && strcmp(words[0], "session") == 0 &&
+		 sscanf(words[1], "%u/%u", &tunnel, &session) == 2 && tunnel < 65536 &&
+		 session < 65536) {
 		if (dp_session_text(w->dp, (uint16_t)tunnel, (uint16_t)session, text, sizeof text))
 			answer_say(a, true, "%s", text);
 		else
 			answer_say(a, false, "no session %u/%u here", tunnel, session);
 	} else if (n == 1 && strcmp(words[0], "status") == 0)
-		answer_say(a, true, "worker %u of %u: %s, sessions=%u tunnels=%u, sockets %s", w->id, w->fds.workers,
-			   owner_may_send(w->owner) ? "sending" : "not sending (no lease)", dp_sessions(w->dp),
-			   dp_tunnels(w->dp), w->fds.made ? "made here" : "from a sibling");
+		answer_say(a, true, "worker %u of %u: %s, sessions=%u tunnels=%u, sockets %s",
+			   w->id, w->fds.workers,
+			   owner_may_send(w->owner) ? "sending" : "not sending (no lease)",
+			   dp_sessions(w->dp), dp_tunnels(w->dp),
+			   w->fds.made ? "made here" : "from a sibling");
 	else
-		answer_say(a, false, "a worker knows: counters | drops | session TUNNEL/SESSION | status");
+		answer_say(a, false,
+			   "a worker knows: counters | drops | session TUNNEL/SESSION | status");
 }
 
-/* ---- timers, start, stop -------------------------------------------------------------------------------- */
+/* ---- timers, start, stop ----------------------------------------------------------------- */
 
 static void
 on_tick(void *arg)
@@ -555,7 +579,9 @@ on_tick(void *arg)
 bool
 shell_bus_start(struct worker *w)
 {
-	static const struct owner_ops ops = { .load = on_load, .row = on_row, .role = on_role, .release = on_release };
+	static const struct owner_ops ops = {
+		.load = on_load, .row = on_row, .role = on_role, .release = on_release
+	};
 	uint64_t seed = w->instance * 0x9e3779b97f4a7c15u;
 	char cmd[64];
 
@@ -577,7 +603,8 @@ shell_bus_start(struct worker *w)
 	bus_watch(w->ctl, on_link, w);
 	bus_watch(w->mgr, on_link, w);
 	w->sets[0] = (struct counters){ dp_count_info, dp_counts(w->dp), DP_COUNTS };
-	w->sets[1] = (struct counters){ dp_drop_info + 1, dp_drops(w->dp) + 1, DP_DROPS - 1 }; /* 0 is no drop */
+	w->sets[1] = (struct counters){ dp_drop_info + 1, dp_drops(w->dp) + 1,
+					DP_DROPS - 1 }; /* 0 is no drop */
 	owner_counters(w->owner, w->sets, 2);
 	loop_timer_init(&w->tick, on_tick, w);
 	loop_timer_set(w->loop, &w->tick, mono_now() + TICK);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Packets handed from worker to worker: those of sequenced sessions that came in at another than the one
- * that owns their numbers.  A socket pair a worker, which all workers hold: what is in it survives the
- * reader's death.  Both ends are this same program, so the head is a plain struct.
+ * Packets handed from worker to worker: those of sequenced sessions that came in at another than
+ * the one that owns their numbers.  A socket pair a worker, which all workers hold: what is in it
+ * survives the reader's death.  Both ends are this same program, so the head is a plain struct.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@ struct hand_head {
 };
 
 void
-hand_over(struct worker *w, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session, uint8_t tos,
-	  const struct dp_ends *ends, struct span octets)
+hand_over(struct worker *w, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session,
+	  uint8_t tos, const struct dp_ends *ends, struct span octets)
 {
 	struct hand_head h;
 	struct iovec iov[2] = { { &h, sizeof h }, { (void *)(uintptr_t)octets.p, octets.len } };

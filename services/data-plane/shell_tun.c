@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * IP packets of the core side.  The kernel's header (struct virtio_net_hdr) stands right before a packet
- * in both directions, so that a packet is one read and one write.
+ * IP packets of the core side.  The kernel's header (struct virtio_net_hdr) stands right before a
+ * packet in both directions, so that a packet is one read and one write.
  *
- * Read: large packets that the kernel did not cut (TSO, USO) are cut here: one read then brings forty
- * packets, which all go out as one UDP_SEGMENT message.
+ * Read: large packets that the kernel did not cut (TSO, USO) are cut here: one read then brings
+ * forty packets, which all go out as one UDP_SEGMENT message.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -128,7 +128,8 @@ void
 tun_write(struct worker *w, uint8_t *p, uint32_t len)
 {
 	memset(p - HEADER, 0, HEADER);
-	/* Not write(): with threads about (ZeroMQ's), libc makes it a cancellation point, twice 20 ns a packet. */
+	/* Not write(): with threads about (ZeroMQ's), libc makes it a cancellation point, twice 20
+	 * ns a packet. */
 	if (syscall(SYS_write, w->fds.tun[w->id], p - HEADER, HEADER + len) < 0)
 		worker_drop(w, DP_DROP_TUN_WRITE, 1);
 }

@@ -4,8 +4,9 @@
  * (UDP_GRO); sent in batches, runs of equal size for one peer as one message that the kernel or the
  * network card cuts (UDP_SEGMENT).
  *
- * The kernel joins by addresses and ports, and all sessions of a tunnel have the same: so what we get may
- * hold other workers' sessions.  That is harmless for all but sequenced ones, which are handed over.
+ * The kernel joins by addresses and ports, and all sessions of a tunnel have the same: so what we
+ * get may hold other workers' sessions.  That is harmless for all but sequenced ones, which are
+ * handed over.
  */
 #include <errno.h>
 #include <netinet/udp.h>
@@ -24,8 +25,8 @@
 
 #define RX 64
 #define RX_OCTETS 65536u
-#define ROUNDS 4	    /* batches before others have their turn */
-#define SEGMENTS_MAX 64	    /* the kernel's bound on a message cut by it */
+#define ROUNDS 4	/* batches before others have their turn */
+#define SEGMENTS_MAX 64 /* the kernel's bound on a message cut by it */
 #define SEGMENTS_OCTETS 65000u
 
 union rx_control {
@@ -34,7 +35,8 @@ union rx_control {
 };
 
 union tx_control {
-	char b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
+	char b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) +
+	       CMSG_SPACE(sizeof(uint16_t))];
 	struct cmsghdr align;
 };
 
@@ -57,7 +59,7 @@ struct udp_io {
 	mono_t segment_retry;
 };
 
-/* ---- in ------------------------------------------------------------------------------------------- */
+/* ---- in ---------------------------------------------------------------------------------- */
 
 static void
 mapped(struct dp_addr *out, const void *v4)
@@ -86,9 +88,11 @@ control_read(struct msghdr *m, uint16_t port, struct dp_ends *ends, uint8_t *tos
 		memcpy(ends->peer.b, &sa->sin6_addr, 16);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
-			mapped(&ends->local, &((struct in_pktinfo *)(void *)CMSG_DATA(c))->ipi_addr);
+			mapped(&ends->local,
+			       &((struct in_pktinfo *)(void *)CMSG_DATA(c))->ipi_addr);
 		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
-			memcpy(ends->local.b, &((struct in6_pktinfo *)(void *)CMSG_DATA(c))->ipi6_addr, 16);
+			memcpy(ends->local.b,
+			       &((struct in6_pktinfo *)(void *)CMSG_DATA(c))->ipi6_addr, 16);
 		else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
 			*tos = *CMSG_DATA(c);
 		else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
@@ -108,8 +112,8 @@ struct gather {
 };
 
 static void
-gather(struct worker *w, mono_t now, bool may, struct gather *g, uint8_t *p, uint32_t len, uint8_t tos,
-       const struct dp_ends *ends)
+gather(struct worker *w, mono_t now, bool may, struct gather *g, uint8_t *p, uint32_t len,
+       uint8_t tos, const struct dp_ends *ends)
 {
 	if (!may) {
 		g->refused++;
@@ -123,8 +127,8 @@ gather(struct worker *w, mono_t now, bool may, struct gather *g, uint8_t *p, uin
 }
 
 /*
- * The first octets of a datagram inside a joined buffer are preceded by the one before it: judged and
- * written to the TUN in order, so that its head room is free by then.
+ * The first octets of a datagram inside a joined buffer are preceded by the one before it: judged
+ * and written to the TUN in order, so that its head room is free by then.
  */
 static unsigned
 receive(struct worker *w, int fd, uint16_t port)
@@ -174,7 +178,7 @@ on_udp(void *arg, int fd, unsigned events)
 	}
 }
 
-/* ---- out ------------------------------------------------------------------------------------------ */
+/* ---- out --------------------------------------------------------------------------------- */
 
 static bool
 is_v4(const struct dp_addr *a)
@@ -203,7 +207,8 @@ address_write(struct msghdr *m, struct sockaddr_in6 *to, size_t *used, const str
 	if (is_v4(&t->ends->peer)) {
 		struct sockaddr_in *in = (struct sockaddr_in *)(void *)to;
 		struct in_pktinfo info = { 0 };
-		*in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(t->ends->peer_port) };
+		*in = (struct sockaddr_in){ .sin_family = AF_INET,
+					    .sin_port = htons(t->ends->peer_port) };
 		memcpy(&in->sin_addr, t->ends->peer.b + 12, 4);
 		memcpy(&info.ipi_spec_dst, t->ends->local.b + 12, 4);
 		m->msg_namelen = sizeof *in;
@@ -212,7 +217,8 @@ address_write(struct msghdr *m, struct sockaddr_in6 *to, size_t *used, const str
 		return;
 	}
 	struct in6_pktinfo info = { 0 };
-	*to = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(t->ends->peer_port) };
+	*to = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+				     .sin6_port = htons(t->ends->peer_port) };
 	memcpy(&to->sin6_addr, t->ends->peer.b, 16);
 	memcpy(&info.ipi6_addr, t->ends->local.b, 16);
 	m->msg_namelen = sizeof *to;
@@ -228,7 +234,9 @@ message_write(struct udp_io *io, unsigned at, struct tx *t, unsigned count, stru
 	size_t used = 0;
 	int tos = t->tos;
 
-	*m = (struct msghdr){ .msg_name = &io->to[at], .msg_iov = iov, .msg_iovlen = count,
+	*m = (struct msghdr){ .msg_name = &io->to[at],
+			      .msg_iov = iov,
+			      .msg_iovlen = count,
 			      .msg_control = &io->tx_control[at] };
 	address_write(m, &io->to[at], &used, t);
 	if (tos)
@@ -254,8 +262,8 @@ run_length(const struct udp_io *io, const struct tx *t, unsigned n)
 
 	if (t->len > io->segment_max || t->len == 0)
 		return 1;
-	while (i < n && i < SEGMENTS_MAX && t[i].ends == t->ends && t[i].tos == t->tos && t[i].len <= t->len &&
-	       octets + t[i].len <= SEGMENTS_OCTETS) {
+	while (i < n && i < SEGMENTS_MAX && t[i].ends == t->ends && t[i].tos == t->tos &&
+	       t[i].len <= t->len && octets + t[i].len <= SEGMENTS_OCTETS) {
 		octets += t[i].len;
 		i++;
 		if (t[i - 1].len < t->len)
@@ -288,7 +296,8 @@ path_learn(struct worker *w, const struct tx *t, uint16_t tunnel)
 	unsigned around = (v4 ? 20 : 40) + 8 + 10 + 4;
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, len) == 0 &&
-	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &size) == 0 &&
+	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &size) ==
+		0 &&
 	    mtu > (int)around)
 		dp_path_mtu(w->dp, tunnel, (unsigned)mtu - around);
 	if (fd >= 0)
@@ -307,7 +316,8 @@ tunnel_of(const struct worker *w, const struct dp_ends *ends)
 	return 0;
 }
 
-/* A message that the kernel would not cut goes datagram by datagram, and larger ones do from now on. */
+/* A message that the kernel would not cut goes datagram by datagram, and larger ones do from now
+ * on. */
 static void
 send_singly(struct worker *w, int fd, struct tx *t, unsigned count)
 {
@@ -428,13 +438,14 @@ udp_send_frames(struct worker *w)
 	for (unsigned i = 0; i < out->frames; i++) {
 		const struct dp_ends *ends = dp_ends_of(w->dp, out->frame[i].tunnel);
 		if (ends)
-			t[n++] = (struct tx){ out->frame[i].p, out->frame[i].len, out->frame[i].tos, ends };
+			t[n++] = (struct tx){ out->frame[i].p, out->frame[i].len, out->frame[i].tos,
+					      ends };
 	}
 	if (n)
 		udp_send(w, t, n);
 }
 
-/* ---- start and stop -------------------------------------------------------------------------------- */
+/* ---- start and stop ---------------------------------------------------------------------- */
 
 bool
 udp_start(struct worker *w)
@@ -446,9 +457,12 @@ udp_start(struct worker *w)
 		return false;
 	io->segment_max = RX_OCTETS;
 	for (unsigned i = 0; i < RX; i++) {
-		io->rx_iov[i] = (struct iovec){ io->buffer + i * (size_t)(ROOM + RX_OCTETS) + ROOM, RX_OCTETS };
-		io->rx[i].msg_hdr = (struct msghdr){ .msg_name = &io->from[i], .msg_iov = &io->rx_iov[i],
-						     .msg_iovlen = 1, .msg_control = &io->rx_control[i] };
+		io->rx_iov[i] =
+		    (struct iovec){ io->buffer + i * (size_t)(ROOM + RX_OCTETS) + ROOM, RX_OCTETS };
+		io->rx[i].msg_hdr = (struct msghdr){ .msg_name = &io->from[i],
+						     .msg_iov = &io->rx_iov[i],
+						     .msg_iovlen = 1,
+						     .msg_control = &io->rx_control[i] };
 	}
 	return true;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The population of the packet path: tunnels, sessions, routes, as the rows of the store describe them.
+ * The population of the packet path: tunnels, sessions, routes, as the rows of the store describe
+ * them.
  *
- * A session exists here while it has a call row or a subscriber row; it forwards while it has both and
- * they say so.  Rows may come in any order, twice, and for what is gone already.  During a load
- * (dp_load_begin) nothing stops: rows are applied over what is there, and what no row named goes at the end.
+ * A session exists here while it has a call row or a subscriber row; it forwards while it has both
+ * and they say so.  Rows may come in any order, twice, and for what is gone already.  During a load
+ * (dp_load_begin) nothing stops: rows are applied over what is there, and what no row named goes at
+ * the end.
  */
 #include "dp_int.h"
 
@@ -31,7 +33,7 @@ const struct counter_info dp_count_info[DP_COUNTS] = {
 #undef X
 };
 
-/* ---- addresses ------------------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------------- */
 
 struct dp_addr
 dp_addr_of(const struct ip_addr *a)
@@ -82,7 +84,7 @@ claim_eq(const struct dp_claim *a, const struct dp_claim *b)
 	return a->hi == b->hi && a->lo == b->lo && a->family == b->family && a->len == b->len;
 }
 
-/* ---- the index: key → session ------------------------------------------------------------------- */
+/* ---- the index: key → session ------------------------------------------------------------ */
 
 static bool
 index_grow(struct dp *dp, unsigned bits)
@@ -141,7 +143,7 @@ index_remove(struct dp *dp, uint32_t key)
 	dp->slots_used--;
 }
 
-/* ---- sessions come and go ----------------------------------------------------------------------- */
+/* ---- sessions come and go ---------------------------------------------------------------- */
 
 static bool
 page_ready(struct dp *dp, uint32_t page)
@@ -212,8 +214,13 @@ session_have(struct dp *dp, uint16_t tunnel, uint16_t session)
 static struct dp_usage
 usage_of(const struct dp_session *s)
 {
-	return (struct dp_usage){ (uint16_t)(s->key >> 16), (uint16_t)s->key, s->in_octets, s->out_octets,
-				  s->in_packets, s->out_packets, s->drops };
+	return (struct dp_usage){ (uint16_t)(s->key >> 16),
+				  (uint16_t)s->key,
+				  s->in_octets,
+				  s->out_octets,
+				  s->in_packets,
+				  s->out_packets,
+				  s->drops };
 }
 
 static uint64_t
@@ -264,7 +271,8 @@ pooled(const struct dp *dp, const struct dp_claim *c)
 	for (unsigned i = 0; i < dp->pools; i++) {
 		const struct conf_pool *p = &dp->pool[i];
 		for (unsigned k = 0; k < p->ranges && p->family == c->family; k++) {
-			struct dp_claim first = claim_of(&(struct ip_prefix){ p->range[k].first, 0 });
+			struct dp_claim first =
+			    claim_of(&(struct ip_prefix){ p->range[k].first, 0 });
 			struct dp_claim last = claim_of(&(struct ip_prefix){ p->range[k].last, 0 });
 			if ((c->hi > first.hi || (c->hi == first.hi && c->lo >= first.lo)) &&
 			    (c->hi < last.hi || (c->hi == last.hi && c->lo <= last.lo)) &&
@@ -296,8 +304,13 @@ dp_kernel_each(const struct dp *dp, dp_kernel_fn *fn, void *arg)
 		const struct dp_cold *c = &dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS];
 		if (!c->used)
 			continue;
-		if (c->own.family)
-			fn(arg, &(struct ip_prefix){ c->own, (uint8_t)(8 * ip_addr_len(&c->own)) }, true);
+		for (unsigned k = 0; k < 2; k++) {
+			if (c->own[k].family)
+				fn(arg,
+				   &(struct ip_prefix){ c->own[k],
+							(uint8_t)(8 * ip_addr_len(&c->own[k])) },
+				   true);
+		}
 		for (unsigned k = 0; c->beyond && k < c->claims; k++) {
 			struct ip_prefix p = claim_prefix(&c->claim[k]);
 			if (!pooled(dp, &c->claim[k]))
@@ -362,7 +375,7 @@ head_write(struct dp_session *s, const struct dp_cold *c)
 	memcpy(s->head + sizeof s->head - s->head_len, b, s->head_len);
 }
 
-/* ---- rows --------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 static bool
 apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
@@ -380,10 +393,11 @@ apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
 		dp->tunnel[id] = NULL;
 		return true;
 	}
-	if (!ip_addr_from(row->peer_addr.data, row->peer_addr.len, &peer) || row->peer_port > 65535 ||
-	    row->local_port > 65535 || row->peer_id > 65535)
+	if (!ip_addr_from(row->peer_addr.data, row->peer_addr.len, &peer) ||
+	    row->peer_port > 65535 || row->local_port > 65535 || row->peer_id > 65535)
 		return false;
-	ip_addr_from(row->local_addr.data, row->local_addr.len, &local); /* none: the kernel's choice */
+	ip_addr_from(row->local_addr.data, row->local_addr.len,
+		     &local); /* none: the kernel's choice */
 	if (!t) {
 		t = calloc(1, sizeof *t);
 		if (!t) {
@@ -424,7 +438,7 @@ call_remove(struct dp *dp, struct dp_session *s)
 	usage_close(dp, s);
 	if (s->ns_lease || c->ns_wanted)
 		ns_orphan(dp, s->key);
-	s->flags &= (uint16_t)~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW | S_NR_KNOWN);
+	s->flags &= (uint16_t) ~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW | S_NR_KNOWN);
 	s->ns_next = s->ns_lease = 0;
 	c->ns_wanted = 0;
 	c->has_call = false;
@@ -464,7 +478,7 @@ apply_call(struct dp *dp, struct span key, const Row__Call *row)
 		return true;
 	c = cold_of(dp, s);
 	uint16_t seq = call_seq_flags(row, s->flags);
-	s->flags &= (uint16_t)~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW);
+	s->flags &= (uint16_t) ~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW);
 	s->flags |= seq;
 	if (row->state == CALL_ESTABLISHED)
 		s->flags |= S_UP;
@@ -476,7 +490,8 @@ apply_call(struct dp *dp, struct span key, const Row__Call *row)
 	return true;
 }
 
-/* A prefix as two words of the packet, for the first guess of the source check; none: no address fits. */
+/* A prefix as two words of the packet, for the first guess of the source check; none: no address
+ * fits. */
 static void
 fast_prefix(const struct dp_claim *c, uint64_t *prefix, uint64_t *mask)
 {
@@ -557,7 +572,8 @@ claims_set(struct dp *dp, struct dp_session *s, const struct claim_list *l)
 	cold->claim = malloc(l->n * sizeof l->c[0]);
 	for (unsigned i = 0; i < l->n; i++) {
 		const struct dp_claim *c = &l->c[i];
-		if (!cold->claim || !fib_claim(fib_for(dp, c), c->hi, c->lo, c->len, s->index, &had)) {
+		if (!cold->claim ||
+		    !fib_claim(fib_for(dp, c), c->hi, c->lo, c->len, s->index, &had)) {
 			dp->count[DP_COUNT_ROWS_NO_MEMORY]++;
 			return;
 		}
@@ -569,16 +585,37 @@ claims_set(struct dp *dp, struct dp_session *s, const struct claim_list *l)
 	dp->kernel_version += cold->beyond;
 }
 
-/* As client the address is this host's own, and the kernel's to hold. */
+/* As client the addresses are this host's own, and the kernel's to hold. */
 static void
-own_set(struct dp *dp, struct dp_session *s, struct ip_addr own)
+own_set(struct dp *dp, struct dp_session *s, struct ip_addr v4, struct ip_addr v6)
 {
 	struct dp_cold *cold = cold_of(dp, s);
 
-	if (ip_addr_eq(&own, &cold->own))
+	if (ip_addr_eq(&v4, &cold->own[0]) && ip_addr_eq(&v6, &cold->own[1]))
 		return;
-	cold->own = own;
+	cold->own[0] = v4;
+	cold->own[1] = v6;
 	dp->kernel_version++;
+}
+
+static void
+own_addresses(struct dp *dp, struct dp_session *s, const Row__Subscriber *row)
+{
+	struct ip_addr v4 = { 0 }, v6 = { 0 };
+
+	if (row->client && row->forwarding) {
+		ip_addr_from(row->ipv4.data, row->ipv4.len, &v4);
+		ip_addr_from(row->ipv6_prefix.data, row->ipv6_prefix.len, &v6);
+	}
+	if (v4.family != 4)
+		v4 = (struct ip_addr){ 0 };
+	if (v6.family == 6) {
+		put_u32(v6.b + 8, (uint32_t)(row->ipv6_iid_local >> 32));
+		put_u32(v6.b + 12, (uint32_t)row->ipv6_iid_local);
+	} else {
+		v6 = (struct ip_addr){ 0 };
+	}
+	own_set(dp, s, v4, v6);
 }
 
 static void
@@ -592,7 +629,7 @@ subscriber_addresses(struct dp *dp, struct dp_session *s, const Row__Subscriber 
 	s->ipv4 = 0;
 	s->v6 = s->pd = ~0ull; /* with mask 0: no address fits */
 	s->v6_mask = s->pd_mask = 0;
-	s->flags &= (uint16_t)~(S_V4 | S_V6);
+	s->flags &= (uint16_t) ~(S_V4 | S_V6);
 	if (prefix_from(&row->ipv4, 32, &p) && p.addr.family == 4) {
 		s->flags |= S_V4;
 		s->ipv4 = load32(p.addr.b);
@@ -608,7 +645,8 @@ subscriber_addresses(struct dp *dp, struct dp_session *s, const Row__Subscriber 
 		if (!row->client)
 			claim_note(&l, &p);
 	}
-	if (prefix_from(&row->delegated_prefix, row->delegated_prefix_len, &p) && p.addr.family == 6) {
+	if (prefix_from(&row->delegated_prefix, row->delegated_prefix_len, &p) &&
+	    p.addr.family == 6) {
 		c = claim_of(&p);
 		if (p.len <= 64)
 			fast_prefix(&c, &s->pd, &s->pd_mask);
@@ -626,10 +664,7 @@ subscriber_addresses(struct dp *dp, struct dp_session *s, const Row__Subscriber 
 	if (!row->forwarding)
 		l.n = 0;
 	claims_set(dp, s, &l);
-	struct ip_addr own = { 0 };
-	if (row->client && row->forwarding)
-		ip_addr_from(row->ipv4.data, row->ipv4.len, &own);
-	own_set(dp, s, own);
+	own_addresses(dp, s, row);
 }
 
 static void
@@ -638,8 +673,8 @@ subscriber_remove(struct dp *dp, struct dp_session *s)
 	struct dp_cold *c = cold_of(dp, s);
 
 	claims_drop(dp, s);
-	own_set(dp, s, (struct ip_addr){ 0 });
-	s->flags &= (uint16_t)~(S_FORWARDING | S_V4 | S_V6 | S_CHECK | S_CLIENT);
+	own_set(dp, s, (struct ip_addr){ 0 }, (struct ip_addr){ 0 });
+	s->flags &= (uint16_t) ~(S_FORWARDING | S_V4 | S_V6 | S_CHECK | S_CLIENT);
 	s->mtu = 1500;
 	c->acfc = c->pfc = c->has_sub = false;
 	head_write(s, c);
@@ -667,14 +702,17 @@ apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 		return true;
 	c = cold_of(dp, s);
 	c->has_sub = c->keep_sub = true;
-	s->flags &= (uint16_t)~(S_FORWARDING | S_CHECK | S_CLIENT);
+	s->flags &= (uint16_t) ~(S_FORWARDING | S_CHECK | S_CLIENT);
 	s->flags |= row->client ? S_CLIENT : dp->source_check || row->source_check ? S_CHECK : 0;
 	if (row->forwarding)
 		s->flags |= S_FORWARDING;
-	s->mtu = (uint16_t)(row->mtu < 68 ? 1500 : row->mtu > 65535 ? 65535 : row->mtu); /* RFC 791: 68 at least */
-	c->local4 = ip_addr_from(row->ipv4_local.data, row->ipv4_local.len, &local) && local.family == 4
-			? load32(local.b)
-			: 0;
+	s->mtu = (uint16_t)(row->mtu < 68      ? 1500
+			    : row->mtu > 65535 ? 65535
+					       : row->mtu); /* RFC 791: 68 at least */
+	c->local4 =
+	    ip_addr_from(row->ipv4_local.data, row->ipv4_local.len, &local) && local.family == 4
+		? load32(local.b)
+		: 0;
 	c->local_iid = row->ipv6_iid_local;
 	c->acfc = row->acfc;
 	c->pfc = row->pfc;
@@ -684,8 +722,8 @@ apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 }
 
 /*
- * Of a session that is another worker's, or while we are the shadow: what the sender may have used.  Our own
- * lease never comes this way (the feed leaves out our own records), except in a load.
+ * Of a session that is another worker's, or while we are the shadow: what the sender may have used.
+ * Our own lease never comes this way (the feed leaves out our own records), except in a load.
  */
 static bool
 apply_data_ns(struct dp *dp, struct span key, const Row__DataNs *row)
@@ -764,7 +802,7 @@ dp_load_end(struct dp *dp)
 	}
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 struct dp *
 dp_new(const struct conf *conf, unsigned worker, uint64_t seed)
@@ -794,7 +832,8 @@ dp_new(const struct conf *conf, unsigned worker, uint64_t seed)
 		dp->dial[i].route_count = conf->dial[i].route_count;
 	}
 	dp->gone = malloc(DP_GONE * sizeof *dp->gone);
-	if (!dp->gone || !fib_init(&dp->v4) || !fib_init(&dp->v6) || !index_grow(dp, INDEX_FIRST_BITS)) {
+	if (!dp->gone || !fib_init(&dp->v4) || !fib_init(&dp->v6) ||
+	    !index_grow(dp, INDEX_FIRST_BITS)) {
 		dp_free(dp);
 		return NULL;
 	}
@@ -840,7 +879,9 @@ void
 dp_path_mtu(struct dp *dp, uint16_t tunnel, unsigned octets)
 {
 	if (dp->tunnel[tunnel])
-		dp->tunnel[tunnel]->room = (uint16_t)(octets < 68 ? 68 : octets > 65535 ? 65535 : octets);
+		dp->tunnel[tunnel]->room = (uint16_t)(octets < 68      ? 68
+						      : octets > 65535 ? 65535
+								       : octets);
 }
 
 uint64_t *
@@ -911,14 +952,16 @@ dp_session_text(const struct dp *dp, uint16_t tunnel, uint16_t session, char *ou
 	memcpy(a.b, &s->ipv4, 4);
 	if (s->flags & S_V4)
 		ip_addr_text(&a, v4);
-	snprintf(out, cap,
-		 "session=%u/%u peer=%s peer-ids=%u/%u call=%s forwarding=%s ipv4=%s ipv6=%s mtu=%u "
-		 "sequenced=%s ns=%u ns-lease=%u nr=%u owner=%s in=%llu/%llu out=%llu/%llu drops=%llu",
-		 tunnel, session, peer, t ? t->peer_id : 0, s->peer_session, s->flags & S_UP ? "up" : "down",
-		 s->flags & S_FORWARDING ? "yes" : "no", v4, s->flags & S_V6 ? "yes" : "no", s->mtu,
-		 s->flags & S_SEQ_TX ? "yes" : "no", s->ns_next, s->ns_lease, s->nr,
-		 s->flags & S_MINE ? "this" : "other", (unsigned long long)s->in_packets,
-		 (unsigned long long)s->in_octets, (unsigned long long)s->out_packets,
-		 (unsigned long long)s->out_octets, (unsigned long long)s->drops);
+	snprintf(
+	    out, cap,
+	    "session=%u/%u peer=%s peer-ids=%u/%u call=%s forwarding=%s ipv4=%s ipv6=%s mtu=%u "
+	    "sequenced=%s ns=%u ns-lease=%u nr=%u owner=%s in=%llu/%llu out=%llu/%llu drops=%llu",
+	    tunnel, session, peer, t ? t->peer_id : 0, s->peer_session,
+	    s->flags & S_UP ? "up" : "down", s->flags & S_FORWARDING ? "yes" : "no", v4,
+	    s->flags & S_V6 ? "yes" : "no", s->mtu, s->flags & S_SEQ_TX ? "yes" : "no", s->ns_next,
+	    s->ns_lease, s->nr, s->flags & S_MINE ? "this" : "other",
+	    (unsigned long long)s->in_packets, (unsigned long long)s->in_octets,
+	    (unsigned long long)s->out_packets, (unsigned long long)s->out_octets,
+	    (unsigned long long)s->drops);
 	return true;
 }

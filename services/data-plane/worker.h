@@ -2,8 +2,8 @@
 /*
  * The shell of one worker: what its files share.
  *
- *      shell_udp.c   datagrams in and out        shell_bus.c   feed, lease, punts, injections, reports
- *      shell_tun.c   IP packets in and out       shell_hand.c  packets from and for siblings
+ *      shell_udp.c   datagrams in and out        shell_bus.c   feed, lease, punts, injections,
+ * reports shell_tun.c   IP packets in and out       shell_hand.c  packets from and for siblings
  *      kernel.c      addresses and routes of the TUN (worker 0)
  */
 #ifndef TWIN_WORKER_H
@@ -90,8 +90,8 @@ void tun_write_made(struct worker *);
 
 bool hand_watch(struct worker *);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };
-void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session, uint8_t tos,
-	       const struct dp_ends *, struct span octets);
+void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session,
+	       uint8_t tos, const struct dp_ends *, struct span octets);
 
 /* Runs datagrams through the core and carries out its verdicts; n <= DP_BATCH. */
 void worker_up(struct worker *, mono_t now, const struct dp_datagram *, unsigned n);

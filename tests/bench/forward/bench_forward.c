@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a packet costs on its way through one worker, in process: no socket, no TUN, the same tables and code.
+ * What a packet costs on its way through one worker, in process: no socket, no TUN, the same tables
+ * and code.
  *
- *     bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--ns] [--instructions]
+ *     bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--ns]
+ * [--instructions]
  *
- * Each batch is written afresh into the same 64 buffers (a socket's read would do so) outside of the
- * measured time; its sessions are drawn at random over all.  Prints the median of nine rounds:
+ * Each batch is written afresh into the same 64 buffers (a socket's read would do so) outside of
+ * the measured time; its sessions are drawn at random over all.  Prints the median of nine rounds:
  *
  *     figure forward.worker.ns.up 55 ns
  *
  *     figure forward.worker.instructions.up 200 instructions
  *
- * For the latter it starts itself again under callgrind, which counts inside dp_up or dp_down alone.  --ns or
+ * For the latter it starts itself again under callgrind, which counts inside dp_up or dp_down
+ * alone.  --ns or
  * --instructions: only that one.
  */
 #include <stdio.h>
@@ -160,8 +163,8 @@ measure(struct bench *b, const char *way, double (*one)(struct bench *, const ui
 {
 	uint8_t packet[STRIDE];
 	bool up = strcmp(way, "up") == 0;
-	uint32_t len = fx_ip4(packet, up ? "10.0.0.1" : "198.51.100.1", up ? "198.51.100.1" : "10.0.0.1", IP_UDP,
-			      8 + b->payload);
+	uint32_t len = fx_ip4(packet, up ? "10.0.0.1" : "198.51.100.1",
+			      up ? "198.51.100.1" : "10.0.0.1", IP_UDP, 8 + b->payload);
 	double ns[ROUNDS];
 
 	one(b, packet, len);
@@ -180,10 +183,11 @@ instructions(const char *self, const char *way, unsigned sessions, unsigned payl
 	unsigned long long collected = 0;
 	FILE *f;
 
-	snprintf(command, sizeof command,
-		 "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=dp_%s '%s' "
-		 "--once --only %s --sessions %u --payload %u --packets %u 2>&1",
-		 way, self, way, sessions, payload, packets);
+	snprintf(
+	    command, sizeof command,
+	    "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=dp_%s '%s' "
+	    "--once --only %s --sessions %u --payload %u --packets %u 2>&1",
+	    way, self, way, sessions, payload, packets);
 	f = popen(command, "r");
 	if (!f)
 		fail("cannot start valgrind");
@@ -194,13 +198,17 @@ instructions(const char *self, const char *way, unsigned sessions, unsigned payl
 	}
 	if (pclose(f) != 0 || collected == 0)
 		fail("callgrind counted nothing (is valgrind installed?)");
-	printf("figure forward.worker.instructions.%s %.1f instructions\n", way, (double)collected / packets);
+	printf("figure forward.worker.instructions.%s %.1f instructions\n", way,
+	       (double)collected / packets);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct bench b = { .sessions = 10000, .payload = 64, .packets = 200 * DP_BATCH * 10, .random = 88172645463325252u };
+	struct bench b = { .sessions = 10000,
+			   .payload = 64,
+			   .packets = 200 * DP_BATCH * 10,
+			   .random = 88172645463325252u };
 	bool count_them = false, time_them = false, once = false, up = true, down = true;
 	struct conf *conf = fx_conf();
 
@@ -221,9 +229,11 @@ main(int argc, char **argv)
 		else if (strcmp(argv[i], "--only") == 0 && i++)
 			up = !(down = strcmp(next, "down") == 0);
 		else
-			fail("usage: bench_forward [--sessions N] [--payload OCTETS] [--packets N] [--only up|down] [--ns] [--instructions]");
+			fail("usage: bench_forward [--sessions N] [--payload OCTETS] [--packets N] "
+			     "[--only up|down] [--ns] [--instructions]");
 	}
-	if (b.sessions == 0 || b.sessions > 1000000 || b.payload > STRIDE - 256 || b.packets < DP_BATCH)
+	if (b.sessions == 0 || b.sessions > 1000000 || b.payload > STRIDE - 256 ||
+	    b.packets < DP_BATCH)
 		fail("sessions 1..1000000, payload at most 1792 octets, packets 64 or more");
 	b.packets -= b.packets % DP_BATCH;
 	b.dp = fx_dp(conf, 0);

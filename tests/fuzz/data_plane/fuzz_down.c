@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A packet from the TUN.  The first ten octets are the kernel's header (struct virtio_net_hdr); what it says
- * is not trusted.  Whatever leaves is a frame for the right tunnel, no larger than its link takes.
+ * A packet from the TUN.  The first ten octets are the kernel's header (struct virtio_net_hdr);
+ * what it says is not trusted.  Whatever leaves is a frame for the right tunnel, no larger than its
+ * link takes.
  */
 #include "world.h"
 #include "gso.h"

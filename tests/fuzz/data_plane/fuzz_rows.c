@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rows of the feed, one after the other: octet of the table, octet of the key, octet of the length (255: removed), row.  Few
- * keys, so that rows meet.  Then a packet each way: nothing a stored record says may bring a worker down.
+ * Rows of the feed, one after the other: octet of the table, octet of the key, octet of the length
+ * (255: removed), row.  Few keys, so that rows meet.  Then a packet each way: nothing a stored
+ * record says may bring a worker down.
  */
 #include "world.h"
 
@@ -15,7 +16,10 @@ packets(struct dp *dp)
 	struct dp_verdict v;
 
 	for (uint16_t s = 0; s < 4; s++) {
-		struct dp_datagram d = { buf + 64, fx_data(buf + 64, 0, 1, s, ip, fx_ip4(ip, "10.0.0.1", "10.0.0.2", 17, 20)), 0, &ends };
+		struct dp_datagram d = { buf + 64,
+					 fx_data(buf + 64, 0, 1, s, ip,
+						 fx_ip4(ip, "10.0.0.1", "10.0.0.2", 17, 20)),
+					 0, &ends };
 		dp_up(dp, NOW, &d, 1, &v);
 		read_all(dp);
 	}
@@ -27,7 +31,8 @@ packets(struct dp *dp)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const enum table tables[] = { TABLE_TUNNEL, TABLE_CALL, TABLE_SUBSCRIBER, TABLE_DATA_NS };
+	static const enum table tables[] = { TABLE_TUNNEL, TABLE_CALL, TABLE_SUBSCRIBER,
+					     TABLE_DATA_NS };
 	struct conf *conf = fx_conf();
 	struct dp *dp = fx_dp(conf, 0);
 	struct arena arena;
@@ -40,10 +45,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	dp_ns_role(dp, true, 1);
 	for (unsigned rows = 0; len >= 3 && rows < 64; rows++) {
 		enum table table = tables[data[0] & 3];
-		struct key k = table == TABLE_TUNNEL ? key_tunnel(data[1] & 3) : key_session(data[1] >> 2 & 3, data[1] & 3);
+		struct key k = table == TABLE_TUNNEL ? key_tunnel(data[1] & 3)
+						     : key_session(data[1] >> 2 & 3, data[1] & 3);
 		size_t n = data[2] == 255 ? 0 : data[2] < len - 3 ? data[2] : len - 3;
 		bool removed = data[2] == 255, load = data[0] & 0x80;
-		const ProtobufCMessage *m = removed ? NULL : row_unpack(&arena, table, span_of(data + 3, n));
+		const ProtobufCMessage *m =
+		    removed ? NULL : row_unpack(&arena, table, span_of(data + 3, n));
 		if (load)
 			dp_load_begin(dp);
 		if (m || removed)

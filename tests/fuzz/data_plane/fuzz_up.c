@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A datagram from a LAC.  First octet: the outer header's TOS.  Whatever is forwarded is a whole packet with
- * a good header, from inside the datagram; whatever is dropped has a reason.
+ * A datagram from a LAC.  First octet: the outer header's TOS.  Whatever is forwarded is a whole
+ * packet with a good header, from inside the datagram; whatever is dropped has a reason.
  */
 #include "world.h"
 
@@ -29,8 +29,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (v.p < d.p || v.p + v.len > d.p + d.len)
 			abort();
 	}
-	if (v.act == DP_FORWARD && (v.p[0] >> 4 == 4 ? !fx_ip4_good(v.p) || get_u16(v.p + 2) != v.len
-						      : v.p[0] >> 4 != 6 || get_u16(v.p + 4) + 40u != v.len))
+	if (v.act == DP_FORWARD &&
+	    (v.p[0] >> 4 == 4 ? !fx_ip4_good(v.p) || get_u16(v.p + 2) != v.len
+			      : v.p[0] >> 4 != 6 || get_u16(v.p + 4) + 40u != v.len))
 		abort();
 	if (len > 4)
 		dp_inject(dp, 7, data[1] % 12, span_of(data + 1, len - 1));

@@ -12,7 +12,8 @@
 FX struct dp *
 world(void)
 {
-	static const unsigned kinds[] = { CALL_PLAIN, CALL_SEQ_REQUIRED, CALL_SEQ_LNS, CALL_LAC, CALL_NOT_UP, CALL_PLAIN };
+	static const unsigned kinds[] = { CALL_PLAIN, CALL_SEQ_REQUIRED, CALL_SEQ_LNS,
+					  CALL_LAC,   CALL_NOT_UP,	 CALL_PLAIN };
 	struct conf *conf = fx_conf();
 	struct dp *dp;
 	char v4[32], v6[48];
@@ -30,9 +31,17 @@ world(void)
 		snprintf(v6, sizeof v6, "2001:db8:1:%x::", i);
 		fx_call(dp, 7, i, (uint16_t)(100 + i), kinds[i % 6]);
 		if (i % 6 != 5)
-			fx_sub(dp, 7, i, (struct fx_sub){ .v4 = v4, .v6 = v6, .pd = i & 1 ? "2001:db8:2::" : NULL, .pd_len = 48,
-							   .route = "172.16.0.0", .route_len = 12, .mtu = 1000u + i * 40,
-							   .acfc = i & 1, .pfc = i & 2, .client = i == 10 });
+			fx_sub(dp, 7, i,
+			       (struct fx_sub){ .v4 = v4,
+						.v6 = v6,
+						.pd = i & 1 ? "2001:db8:2::" : NULL,
+						.pd_len = 48,
+						.route = "172.16.0.0",
+						.route_len = 12,
+						.mtu = 1000u + i * 40,
+						.acfc = i & 1,
+						.pfc = i & 2,
+						.client = i == 10 });
 	}
 	while (dp_ns_wanted(dp, &t, &s, &below))
 		dp_ns_committed(dp, t, s, below);
@@ -47,7 +56,8 @@ read_all(const struct dp *dp)
 	volatile uint8_t sum = 0;
 
 	for (unsigned i = 0; i < out->frames; i++) {
-		if (out->frame[i].len < 6 || out->frame[i].p[0] & 0x80 || (out->frame[i].p[1] & 15) != 2)
+		if (out->frame[i].len < 6 || out->frame[i].p[0] & 0x80 ||
+		    (out->frame[i].p[1] & 15) != 2)
 			abort();
 		for (uint32_t k = 0; k < out->frame[i].len; k++)
 			sum = (uint8_t)(sum + out->frame[i].p[k]);

@@ -102,7 +102,8 @@ START_TEST(what_the_subscriber_understands_is_left_out)
 	};
 	static const unsigned lens[] = { 10, 9, 8, 7 };
 
-	fx_sub(dp, 7, 1, (struct fx_sub){ .v4 = "10.0.0.1", .mtu = 1492, .pfc = _i & 1, .acfc = _i & 2 });
+	fx_sub(dp, 7, 1,
+	       (struct fx_sub){ .v4 = "10.0.0.1", .mtu = 1492, .pfc = _i & 1, .acfc = _i & 2 });
 	fx_call(dp, 7, 1, 101, CALL_PLAIN); /* in either order */
 	ck_assert_int_eq(to("10.0.0.1", 30).act, DP_FORWARD);
 	ck_assert_uint_eq(frame(0)->len, lens[_i] + 50);
@@ -130,10 +131,18 @@ END_TEST
 START_TEST(the_longest_prefix_has_it)
 {
 	fx_call(dp, 7, 2, 102, CALL_PLAIN);
-	fx_sub(dp, 7, 2, (struct fx_sub){ .v4 = "10.0.0.2", .route = "10.0.0.0", .route_len = 24, .mtu = 1492 });
+	fx_sub(
+	    dp, 7, 2,
+	    (struct fx_sub){ .v4 = "10.0.0.2", .route = "10.0.0.0", .route_len = 24, .mtu = 1492 });
 	fx_call(dp, 7, 3, 103, CALL_PLAIN);
-	fx_sub(dp, 7, 3, (struct fx_sub){ .v4 = "10.0.0.3", .route = "0.0.0.0", .route_len = 0,
-					   .pd = "2001:db8::", .pd_len = 32, .v6 = "2001:db8:1:3::", .mtu = 1492 });
+	fx_sub(dp, 7, 3,
+	       (struct fx_sub){ .v4 = "10.0.0.3",
+				.route = "0.0.0.0",
+				.route_len = 0,
+				.pd = "2001:db8::",
+				.pd_len = 32,
+				.v6 = "2001:db8:1:3::",
+				.mtu = 1492 });
 	ck_assert_uint_eq(to("10.0.0.1", 30).session, 1);
 	ck_assert_uint_eq(to("10.0.0.77", 30).session, 2);
 	ck_assert_uint_eq(to("10.0.1.77", 30).session, 3);
@@ -199,7 +208,8 @@ defragment(uint8_t *out, unsigned limit)
 
 	for (unsigned i = 0; i < dp_out(dp)->frames; i++) {
 		const uint8_t *o = frame(i)->p + 10;
-		uint32_t head = (o[0] & 15u) * 4, n = get_u16(o + 2) - head, off = (get_u16(o + 6) & 0x1fffu) * 8;
+		uint32_t head = (o[0] & 15u) * 4, n = get_u16(o + 2) - head,
+			 off = (get_u16(o + 6) & 0x1fffu) * 8;
 		ck_assert(fx_ip4_good(o));
 		ck_assert_uint_le(get_u16(o + 2), limit);
 		ck_assert_uint_eq(frame(i)->len, 10u + get_u16(o + 2));
@@ -230,7 +240,9 @@ END_TEST
 START_TEST(options_that_are_not_copied_stay_in_the_first_fragment)
 {
 	uint32_t n = fx_ip4(at, "198.51.100.1", "10.0.0.1", IP_UDP, 1480);
-	static const uint8_t opt[12] = { 7, 3, 4, 0x83, 7, 4, 1, 2, 3, 4, 1, 0 }; /* record route; source route, copied */
+	static const uint8_t opt[12] = {
+		7, 3, 4, 0x83, 7, 4, 1, 2, 3, 4, 1, 0
+	}; /* record route; source route, copied */
 
 	at[0] = 0x48;
 	memcpy(at + 20, opt, 12);
@@ -305,7 +317,7 @@ START_TEST(syns_are_clamped_down_as_well)
 }
 END_TEST
 
-/* ---- sequence numbers ---------------------------------------------------------------------------------- */
+/* ---- sequence numbers -------------------------------------------------------------------- */
 
 static void
 sequenced(unsigned how)
@@ -481,7 +493,7 @@ START_TEST(another_workers_sequence_is_not_ours)
 }
 END_TEST
 
-/* ---- what the peer numbers ------------------------------------------------------------------------------- */
+/* ---- what the peer numbers --------------------------------------------------------------- */
 
 static struct dp_verdict
 numbered(unsigned bits, uint16_t ns)
@@ -502,7 +514,8 @@ numbered(unsigned bits, uint16_t ns)
 START_TEST(late_and_repeated_numbers_are_dropped)
 {
 	sequenced(CALL_SEQ_REQUIRED);
-	ck_assert_int_eq(numbered(S_BIT, 65534).act, DP_FORWARD); /* the first one says where it stands */
+	ck_assert_int_eq(numbered(S_BIT, 65534).act,
+			 DP_FORWARD); /* the first one says where it stands */
 	ck_assert_int_eq(numbered(S_BIT, 65535).act, DP_FORWARD);
 	ck_assert_int_eq(numbered(S_BIT, 0).act, DP_FORWARD);
 	dropped(numbered(S_BIT, 0), DP_DROP_SEQ_LATE);
@@ -563,14 +576,16 @@ START_TEST(a_lac_does_as_the_lns_does)
 }
 END_TEST
 
-/* ---- injections -------------------------------------------------------------------------------------------- */
+/* ---- injections -------------------------------------------------------------------------- */
 
 START_TEST(session_mgrs_frames_get_a_full_head)
 {
-	static const uint8_t echo[] = { 0xc0, 0x21, 9, 1, 0, 4 }, ipcp[] = { 0x80, 0x21, 1, 1, 0, 4 };
+	static const uint8_t echo[] = { 0xc0, 0x21, 9, 1, 0, 4 },
+			     ipcp[] = { 0x80, 0x21, 1, 1, 0, 4 };
 
 	fx_call(dp, 7, 3, 103, CALL_NOT_UP); /* not forwarding, not even up */
-	fx_sub(dp, 7, 1, (struct fx_sub){ .v4 = "10.0.0.1", .mtu = 1492, .pfc = true, .acfc = true });
+	fx_sub(dp, 7, 1,
+	       (struct fx_sub){ .v4 = "10.0.0.1", .mtu = 1492, .pfc = true, .acfc = true });
 	dp_out_reset(dp);
 	ck_assert_int_eq(dp_inject(dp, 7, 1, span_of(echo, 6)).act, DP_FORWARD);
 	ck_assert_int_eq(dp_inject(dp, 7, 3, span_of(ipcp, 6)).act, DP_FORWARD);

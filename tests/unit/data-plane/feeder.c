@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Everything around a worker that is no worker, for tests/scenario/worker-sockets: state-sync with a store
- * of tunnels and subscribers, an elector that renews its lease, owners that send punted frames straight back.
+ * Everything around a worker that is no worker, for tests/scenario/worker-sockets: state-sync with
+ * a store of tunnels and subscribers, an elector that renews its lease, owners that send punted
+ * frames straight back.
  *
  *     dp_feeder RUN STORE TUNNELS SESSIONS
  *
- * Tunnel t: peer 127.0.0.(10+t), port 1701, its id 100+t.  Session t/s: its id 1000+s, address 10.99.t.s, and
- * sequenced where s is a multiple of 4.  A line "standby" or "active" on stdin changes the role.
+ * Tunnel t: peer 127.0.0.(10+t), port 1701, its id 100+t.  Session t/s: its id 1000+s,
+ * address 10.99.t.s, and sequenced where s is a multiple of 4.  A line "standby" or "active" on
+ * stdin changes the role.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +42,7 @@ die(const char *why)
 	exit(1);
 }
 
-/* ---- the store -------------------------------------------------------------------------------------------- */
+/* ---- the store --------------------------------------------------------------------------- */
 
 static void
 put(struct store *s, enum table table, struct key key, const ProtobufCMessage *row)
@@ -107,7 +109,7 @@ fill(struct feeder *f, unsigned tunnels, unsigned sessions)
 		die(store_error(f->store));
 }
 
-/* ---- state-sync ------------------------------------------------------------------------------------------- */
+/* ---- state-sync -------------------------------------------------------------------------- */
 
 static void
 say(struct feeder *f, struct span to, Sync__Kind kind, uint64_t up_to)
@@ -124,7 +126,8 @@ say(struct feeder *f, struct span to, Sync__Kind kind, uint64_t up_to)
 	bus_send(f->sync, to, &frame, 1);
 }
 
-/* Whatever is submitted is committed, into the store as well: a worker that starts again finds its leases. */
+/* Whatever is submitted is committed, into the store as well: a worker that starts again finds its
+ * leases. */
 static void
 submit(struct feeder *f, struct span from, const struct span *frames, unsigned n)
 {
@@ -165,7 +168,7 @@ on_sync(void *arg, struct bus_sock *s, struct span from, const struct span *fram
 	sync__header__free_unpacked(h, NULL);
 }
 
-/* ---- elector ---------------------------------------------------------------------------------------------- */
+/* ---- elector ----------------------------------------------------------------------------- */
 
 static void
 on_beat(void *arg)
@@ -197,14 +200,15 @@ on_stdin(void *arg, int fd, unsigned events)
 	on_beat(f);
 }
 
-/* ---- owners ------------------------------------------------------------------------------------------------- */
+/* ---- owners ------------------------------------------------------------------------------ */
 
 /* Sends each punted frame back as it is. */
 static void
 on_punt(void *arg, struct bus_sock *s, struct span from, const struct span *frames, unsigned n)
 {
 	struct feeder *f = arg;
-	Punt__ToOwner *in = n == 1 ? punt__to_owner__unpack(NULL, frames[0].len, frames[0].p) : NULL;
+	Punt__ToOwner *in =
+	    n == 1 ? punt__to_owner__unpack(NULL, frames[0].len, frames[0].p) : NULL;
 	Punt__ToWorker out = PUNT__TO_WORKER__INIT;
 
 	if (!in)
@@ -237,7 +241,8 @@ main(int argc, char **argv)
 	fill(&f, (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
 	f.loop = loop_new();
 	bus = f.loop ? bus_new(f.loop, argv[1]) : NULL;
-	if (!bus || !(f.sync = bus_router_bind(bus, "sync", on_sync, &f)) || !(f.role = bus_pub_bind(bus, "role")) ||
+	if (!bus || !(f.sync = bus_router_bind(bus, "sync", on_sync, &f)) ||
+	    !(f.role = bus_pub_bind(bus, "role")) ||
 	    !(f.owner[0] = bus_router_bind(bus, "punt.tunnel-ctl", on_punt, &f)) ||
 	    !(f.owner[1] = bus_router_bind(bus, "punt.session-mgr", on_punt, &f)))
 		die("cannot bind");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A worker's packet path with tunnels, calls and subscribers in it, and the packets that go through:
- * shared by the unit tests, the fuzz targets and the benchmark.  Everything is static; each program uses
- * what it needs.
+ * A worker's packet path with tunnels, calls and subscribers in it, and the packets that go
+ * through: shared by the unit tests, the fuzz targets and the benchmark.  Everything is static;
+ * each program uses what it needs.
  */
 #ifndef DATA_PLANE_FIXTURE_H
 #define DATA_PLANE_FIXTURE_H
@@ -154,7 +154,7 @@ fx_ends(const char *peer)
 	return (struct dp_ends){ dp_addr_of(&l), dp_addr_of(&a), 1701, 1701 };
 }
 
-/* ---- packets ------------------------------------------------------------------------------------ */
+/* ---- packets ----------------------------------------------------------------------------- */
 
 /* Internet checksum over octets, the plain way (RFC 1071, 1): the tests' own. */
 FX uint16_t
@@ -178,7 +178,8 @@ FX bool
 fx_l4_good(const uint8_t *p)
 {
 	bool v4 = p[0] >> 4 == 4;
-	uint32_t head = v4 ? (p[0] & 15u) * 4 : 40, len = v4 ? get_u16(p + 2) - head : get_u16(p + 4);
+	uint32_t head = v4 ? (p[0] & 15u) * 4 : 40,
+		 len = v4 ? get_u16(p + 2) - head : get_u16(p + 4);
 	uint32_t sum = fx_sum(0, v4 ? p + 12 : p + 8, v4 ? 8 : 32) + (v4 ? p[9] : p[6]) + len;
 
 	return fx_sum(sum, p + head, len) == 0xffff;
@@ -235,13 +236,15 @@ fx_syn(uint8_t *p, uint16_t mss, unsigned nops)
 	t[20 + nops] = 2;
 	t[21 + nops] = 4;
 	put_u16(t + 22 + nops, mss);
-	put_u16(t + 16, (uint16_t)~fx_sum(fx_sum(0, v4 ? p + 12 : p + 8, v4 ? 8 : 32) + 6 + len, t, len));
+	put_u16(t + 16,
+		(uint16_t)~fx_sum(fx_sum(0, v4 ? p + 12 : p + 8, v4 ? 8 : 32) + 6 + len, t, len));
 }
 
 /* An L2TP data header of any form; returns octets.  `offset` -1: none. */
 enum { L_BIT = 0x4000, S_BIT = 0x0800, O_BIT = 0x0200, P_BIT = 0x0100 };
 FX uint32_t
-fx_l2tp(uint8_t *p, unsigned bits, uint16_t tunnel, uint16_t session, uint16_t ns, uint16_t pad, uint32_t payload)
+fx_l2tp(uint8_t *p, unsigned bits, uint16_t tunnel, uint16_t session, uint16_t ns, uint16_t pad,
+	uint32_t payload)
 {
 	struct wr w = wr_of(p, 64);
 
@@ -266,7 +269,8 @@ fx_l2tp(uint8_t *p, unsigned bits, uint16_t tunnel, uint16_t session, uint16_t n
 
 /* A whole plain datagram: L2TP, FF 03, protocol, packet. */
 FX uint32_t
-fx_data(uint8_t *p, unsigned bits, uint16_t tunnel, uint16_t session, const uint8_t *ip, uint32_t len)
+fx_data(uint8_t *p, unsigned bits, uint16_t tunnel, uint16_t session, const uint8_t *ip,
+	uint32_t len)
 {
 	uint32_t n = fx_l2tp(p, bits, tunnel, session, 0, 0, len + 4);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the kernel did not cut or sum up: parts that add up to the whole, and descriptions that lie. */
+/* What the kernel did not cut or sum up: parts that add up to the whole, and descriptions that lie.
+ */
 #include <check.h>
 
 #include "fixture.h"
@@ -15,7 +16,9 @@ partial(uint8_t *p, uint32_t transport, uint32_t check, uint32_t len)
 	bool v4 = p[0] >> 4 == 4;
 	uint8_t proto = v4 ? p[9] : p[6];
 
-	put_u16(p + transport + check, fx_sum(fx_sum(0, v4 ? p + 12 : p + 8, v4 ? 8 : 32) + proto + len - transport, NULL, 0));
+	put_u16(
+	    p + transport + check,
+	    fx_sum(fx_sum(0, v4 ? p + 12 : p + 8, v4 ? 8 : 32) + proto + len - transport, NULL, 0));
 }
 
 static uint32_t
@@ -45,7 +48,10 @@ described(bool v4, uint8_t proto, uint16_t size)
 {
 	return (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.gso_type = (uint8_t)(size == 0 ? 0 : proto == IP_UDP ? 5 : v4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6),
+		.gso_type = (uint8_t)(size == 0		? 0
+				      : proto == IP_UDP ? 5
+				      : v4		? VIRTIO_NET_HDR_GSO_TCPV4
+							: VIRTIO_NET_HDR_GSO_TCPV6),
 		.gso_size = size,
 		.csum_start = v4 ? 20 : 40,
 		.csum_offset = proto == IP_TCP ? 16 : 6,
@@ -56,7 +62,8 @@ START_TEST(parts_add_up_to_the_whole)
 {
 	bool v4 = _i & 1;
 	uint8_t proto = _i & 2 ? IP_UDP : IP_TCP;
-	uint32_t payload = 10007, head = (v4 ? 20u : 40u) + (proto == IP_TCP ? 32 : 8), n = packet(v4, proto, payload), done = 0;
+	uint32_t payload = 10007, head = (v4 ? 20u : 40u) + (proto == IP_TCP ? 32 : 8),
+		 n = packet(v4, proto, payload), done = 0;
 	struct virtio_net_hdr h = described(v4, proto, 1400);
 	struct gso g;
 
@@ -125,7 +132,10 @@ START_TEST(descriptions_that_lie_harm_nobody)
 			x ^= x << 13;
 			x ^= x >> 7;
 			x ^= x << 17;
-			((uint8_t *)&h)[i] = (uint8_t)(x >> 20 & (i == 0 ? 1 : i == 1 ? 0x87 : i % 2 ? 0 : 0xff));
+			((uint8_t *)&h)[i] = (uint8_t)(x >> 20 & (i == 0   ? 1
+								  : i == 1 ? 0x87
+								  : i % 2  ? 0
+									   : 0xff));
 		}
 		for (uint32_t i = 0; i < len; i++) {
 			x = x * 6364136223846793005u + 1;

@@ -47,7 +47,8 @@ START_TEST(strangers_cannot_fill_the_queues_of_peers)
 		struct dp_ends e = peer(i % 65536);
 		puntq_put(q, false, &e, 0, 0, span_of("SCCRQ", 5));
 	}
-	/* The whole is full of strangers, or nearly so: then what is known waits at most one round. */
+	/* The whole is full of strangers, or nearly so: then what is known waits at most one round.
+	 */
 	unsigned before = 0;
 	bool found = false;
 	while (!puntq_put(q, true, &known, 2, 0, span_of("hello", 5)))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The steering program says what dp_steer says: run by a small machine for the instructions it uses. */
+/* The steering program says what dp_steer says: run by a small machine for the instructions it
+ * uses. */
 #include <check.h>
 
 #include "fixture.h"

@@ -41,7 +41,8 @@ down_act(const char *dst)
 static void
 all_of_it(unsigned order)
 {
-	static const uint8_t orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
+	static const uint8_t orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
+					      { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
 
 	for (unsigned i = 0; i < 3; i++) {
 		switch (orders[order][i]) {
@@ -113,7 +114,8 @@ START_TEST(rows_without_sense_are_counted_and_ignored)
 	s.mtu = 4000000000u;
 	s.forwarding = true;
 	dp_apply(dp, TABLE_SUBSCRIBER, key_span(&session), &s.base);
-	ck_assert_uint_eq(dp_counts(dp)[DP_COUNT_ROWS_BAD], 7 + 0); /* two of the routes; the odd one has a length of 0 */
+	ck_assert_uint_eq(dp_counts(dp)[DP_COUNT_ROWS_BAD],
+			  7 + 0); /* two of the routes; the odd one has a length of 0 */
 	ck_assert_uint_eq(dp_sessions(dp), 1);
 }
 END_TEST
@@ -174,7 +176,7 @@ START_TEST(more_sessions_than_ids_of_one_tunnel)
 }
 END_TEST
 
-/* ---- longest match, against a model that looks at every prefix ------------------------------------------ */
+/* ---- longest match, against a model that looks at every prefix --------------------------- */
 
 struct claimed {
 	uint64_t hi, lo;
@@ -208,7 +210,8 @@ model_find(const struct claimed *c, unsigned n, uint64_t hi, uint64_t lo)
 
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t mh = mask(c[i].len), ml = c[i].len > 64 ? mask(c[i].len - 64u) : 0;
-		if (c[i].on && c[i].len > best && (hi & mh) == (c[i].hi & mh) && (lo & ml) == (c[i].lo & ml)) {
+		if (c[i].on && c[i].len > best && (hi & mh) == (c[i].hi & mh) &&
+		    (lo & ml) == (c[i].lo & ml)) {
 			best = c[i].len;
 			who = c[i].who;
 		}
@@ -223,15 +226,18 @@ START_TEST(the_longest_match_is_what_a_slow_search_finds)
 	uint32_t had;
 
 	ck_assert(fib_init(&f));
-	for (unsigned i = 0; i < 400; i++) { /* few bits, so that prefixes nest and collide; each different */
+	for (unsigned i = 0; i < 400;
+	     i++) { /* few bits, so that prefixes nest and collide; each different */
 		bool again = true;
 		while (again) {
-			c[i] = (struct claimed){ rnd() << 56, rnd() & 3, i, (uint8_t)(rnd() % 129), true };
+			c[i] = (struct claimed){ rnd() << 56, rnd() & 3, i, (uint8_t)(rnd() % 129),
+						 true };
 			c[i].hi &= mask(c[i].len);
 			c[i].lo &= c[i].len > 64 ? mask(c[i].len - 64u) : 0;
 			again = false;
 			for (unsigned k = 0; k < i; k++)
-				again |= c[k].hi == c[i].hi && c[k].lo == c[i].lo && c[k].len == c[i].len;
+				again |= c[k].hi == c[i].hi && c[k].lo == c[i].lo &&
+					 c[k].len == c[i].len;
 		}
 		ck_assert(fib_claim(&f, c[i].hi, c[i].lo, c[i].len, i, &had));
 		ck_assert_uint_eq(had, FIB_NONE);
@@ -252,11 +258,13 @@ START_TEST(the_longest_match_is_what_a_slow_search_finds)
 }
 END_TEST
 
-/* ---- the kernel ------------------------------------------------------------------------------------------- */
+/* ---- the kernel -------------------------------------------------------------------------- */
 
 START_TEST(a_range_is_the_fewest_prefixes)
 {
-	static const struct { const char *first, *last, *want; } cases[] = {
+	static const struct {
+		const char *first, *last, *want;
+	} cases[] = {
 		{ "10.0.0.0", "10.0.0.255", "10.0.0.0/24" },
 		{ "10.0.0.1", "10.0.0.1", "10.0.0.1/32" },
 		{ "10.0.0.2", "10.0.0.9", "10.0.0.2/31 10.0.0.4/30 10.0.0.8/31" },
@@ -311,15 +319,24 @@ START_TEST(the_kernel_learns_what_is_outside_of_the_pools)
 	version = dp_kernel_version(dp);
 	dp_kernel_each(dp, note_wanted, NULL);
 	ck_assert_str_eq(wanted, ""); /* all of it is in the pool */
-	fx_sub(dp, 7, 1, (struct fx_sub){ .v4 = "10.0.0.1", .route = "172.16.0.0", .route_len = 16, .mtu = 1492 });
+	fx_sub(dp, 7, 1,
+	       (struct fx_sub){
+		   .v4 = "10.0.0.1", .route = "172.16.0.0", .route_len = 16, .mtu = 1492 });
 	ck_assert_uint_ne(dp_kernel_version(dp), version);
 	dp_kernel_each(dp, note_wanted, NULL);
 	ck_assert_str_eq(wanted, "route 172.16.0.0/16\n");
 	wanted[0] = 0;
 	fx_call(dp, 7, 2, 102, CALL_PLAIN);
-	fx_sub(dp, 7, 2, (struct fx_sub){ .v4 = "10.9.9.9", .client = true, .user = "branch", .mtu = 1492 });
+	fx_sub(dp, 7, 2,
+	       (struct fx_sub){ .v4 = "10.9.9.9",
+				.v6 = "2001:db8:9::",
+				.client = true,
+				.user = "branch",
+				.mtu = 1492 });
 	dp_kernel_each(dp, note_wanted, NULL);
-	ck_assert_str_eq(wanted, "route 172.16.0.0/16\nown 10.9.9.9/32\nroute 192.168.7.0/24\n");
+	ck_assert_str_eq(
+	    wanted,
+	    "route 172.16.0.0/16\nown 10.9.9.9/32\nown 2001:db8:9::1/128\nroute 192.168.7.0/24\n");
 	ck_assert_int_eq(down_act("192.168.7.9"), DP_FORWARD);
 	ck_assert_int_eq(down_act("10.9.9.9"), DP_DROP); /* ours, not the peer's */
 	version = dp_kernel_version(dp);
@@ -338,7 +355,8 @@ START_TEST(a_session_can_be_shown)
 
 	all_of_it(0);
 	ck_assert(dp_session_text(dp, 7, 1, text, sizeof text));
-	ck_assert_ptr_nonnull(strstr(text, "session=7/1 peer=203.0.113.9:1701 peer-ids=70/101 call=up forwarding=yes"));
+	ck_assert_ptr_nonnull(strstr(
+	    text, "session=7/1 peer=203.0.113.9:1701 peer-ids=70/101 call=up forwarding=yes"));
 	ck_assert(!dp_session_text(dp, 7, 2, text, sizeof text));
 }
 END_TEST

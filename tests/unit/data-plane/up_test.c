@@ -23,8 +23,14 @@ setup(void)
 	fx_call(dp, 7, 1, 101, CALL_PLAIN);
 	fx_sub(dp, 7, 1, (struct fx_sub){ .v4 = "10.0.0.1", .v6 = "2001:db8:1:1::", .mtu = 1492 });
 	fx_call(dp, 7, 2, 102, CALL_PLAIN);
-	fx_sub(dp, 7, 2, (struct fx_sub){ .v4 = "10.0.0.2", .v6 = "2001:db8:1:2::", .pd = "2001:db8:2::", .pd_len = 48,
-					   .route = "172.16.5.0", .route_len = 24, .mtu = 1492 });
+	fx_sub(dp, 7, 2,
+	       (struct fx_sub){ .v4 = "10.0.0.2",
+				.v6 = "2001:db8:1:2::",
+				.pd = "2001:db8:2::",
+				.pd_len = 48,
+				.route = "172.16.5.0",
+				.route_len = 24,
+				.mtu = 1492 });
 	fx_call(dp, 7, 3, 103, CALL_PLAIN);
 	fx_call(dp, 7, 4, 104, CALL_NOT_UP);
 	fx_call(dp, 8, 1, 201, CALL_PLAIN);
@@ -79,7 +85,13 @@ ip4(uint8_t *ip)
 
 START_TEST(every_form_of_the_header_carries_the_packet)
 {
-	static const unsigned forms[] = { 0, L_BIT, S_BIT, O_BIT, L_BIT | S_BIT, L_BIT | O_BIT, S_BIT | O_BIT,
+	static const unsigned forms[] = { 0,
+					  L_BIT,
+					  S_BIT,
+					  O_BIT,
+					  L_BIT | S_BIT,
+					  L_BIT | O_BIT,
+					  S_BIT | O_BIT,
 					  L_BIT | S_BIT | O_BIT };
 	unsigned bits = forms[_i / 2] | (_i % 2 ? P_BIT : 0);
 	uint8_t ip[100];
@@ -101,8 +113,14 @@ END_TEST
 
 START_TEST(address_and_protocol_octets_may_be_left_out)
 {
-	static const struct { uint8_t b[4]; unsigned n; } heads[] = {
-		{ { 0xff, 0x03, 0x00, 0x21 }, 4 }, { { 0xff, 0x03, 0x21 }, 3 }, { { 0x00, 0x21 }, 2 }, { { 0x21 }, 1 },
+	static const struct {
+		uint8_t b[4];
+		unsigned n;
+	} heads[] = {
+		{ { 0xff, 0x03, 0x00, 0x21 }, 4 },
+		{ { 0xff, 0x03, 0x21 }, 3 },
+		{ { 0x00, 0x21 }, 2 },
+		{ { 0x21 }, 1 },
 	};
 	uint8_t ip[100];
 	uint32_t n = ip4(ip), h = fx_l2tp(at, 0, 7, 1, 0, 0, 0);
@@ -152,7 +170,8 @@ START_TEST(truncated_anywhere_nothing_is_forwarded)
 {
 	static const unsigned forms[] = { 0, L_BIT, S_BIT, O_BIT, L_BIT | S_BIT | O_BIT };
 	uint8_t ip[100], whole[256];
-	uint32_t n = _i % 2 ? fx_ip6(ip, "2001:db8:1:1::5", "2001:db8:ffff::1", IP_UDP, 8) : ip4(ip);
+	uint32_t n =
+	    _i % 2 ? fx_ip6(ip, "2001:db8:1:1::5", "2001:db8:ffff::1", IP_UDP, 8) : ip4(ip);
 
 	for (unsigned f = 0; f < 5; f++) {
 		uint32_t h = fx_l2tp(whole, forms[f], 7, 1, 0, 2, n + 4), len = h + 4 + n;
@@ -189,6 +208,19 @@ START_TEST(unknown_ids_have_their_own_reasons)
 }
 END_TEST
 
+START_TEST(control_frames_may_come_before_the_call_is_known)
+{
+	uint32_t h = fx_l2tp(at, 0, 7, (uint16_t)(_i ? 4 : 9), 0, 0, 0);
+
+	put_u32(at + h, 0xff03c021);
+	ck_assert_int_eq(up(h + 8).act, DP_PUNT_LINK); /* session-mgr keeps it for a moment */
+	put_u32(at + h, 0xff03c021);
+	dropped(up_tos(h + 8, "203.0.113.10", 0), DP_DROP_PEER);
+	put_u32(at + h, 0xff030021);
+	dropped(up(h + 8), _i ? DP_DROP_NOT_UP : DP_DROP_NO_SESSION);
+}
+END_TEST
+
 START_TEST(outer_ipv6_works_the_same)
 {
 	uint8_t ip[100];
@@ -200,7 +232,10 @@ END_TEST
 
 START_TEST(other_protocols_go_to_session_mgr_from_their_protocol_field_on)
 {
-	static const struct { uint8_t b[8]; unsigned n, skip; } frames[] = {
+	static const struct {
+		uint8_t b[8];
+		unsigned n, skip;
+	} frames[] = {
 		{ { 0xff, 0x03, 0xc0, 0x21, 9, 1, 0, 4 }, 8, 2 },
 		{ { 0xc0, 0x21, 9, 1, 0, 4 }, 6, 0 },
 		{ { 0x80, 0x21, 1, 1, 0, 4 }, 6, 0 },
@@ -256,7 +291,8 @@ START_TEST(ip_is_for_open_protocols_only)
 
 	dropped(up(fx_data(at, 0, 7, 3, ip, n)), DP_DROP_NOT_FORWARDING);
 	n = fx_ip6(ip, "2001:db8::1", "2001:db8::2", IP_UDP, 8);
-	dropped(up_tos(fx_data(at, 0, 8, 1, ip, n), LAC6, 0), DP_DROP_NOT_FORWARDING); /* IPv4 only */
+	dropped(up_tos(fx_data(at, 0, 8, 1, ip, n), LAC6, 0),
+		DP_DROP_NOT_FORWARDING); /* IPv4 only */
 	fx_sub(dp, 7, 1, (struct fx_sub){ .v4 = "10.0.0.1", .not_forwarding = true });
 	n = ip4(ip);
 	dropped(up(plain4(ip, n)), DP_DROP_NOT_FORWARDING);
@@ -326,7 +362,8 @@ static struct dp_verdict
 from_to(uint16_t session, const char *src, const char *dst)
 {
 	uint8_t ip[100];
-	uint32_t n = strchr(src, ':') ? fx_ip6(ip, src, dst, IP_UDP, 20) : fx_ip4(ip, src, dst, IP_UDP, 20);
+	uint32_t n =
+	    strchr(src, ':') ? fx_ip6(ip, src, dst, IP_UDP, 20) : fx_ip4(ip, src, dst, IP_UDP, 20);
 
 	return up(fx_data(at, 0, 7, session, ip, n));
 }
@@ -352,7 +389,8 @@ START_TEST(a_source_must_be_the_subscribers_own)
 {
 	dropped(from_to(1, "10.0.0.2", "198.51.100.1"), DP_DROP_SPOOFED); /* a neighbour's */
 	dropped(from_to(1, "10.0.9.9", "198.51.100.1"), DP_DROP_SPOOFED);
-	dropped(from_to(1, "172.16.5.1", "198.51.100.1"), DP_DROP_SPOOFED); /* a neighbour's route */
+	dropped(from_to(1, "172.16.5.1", "198.51.100.1"),
+		DP_DROP_SPOOFED); /* a neighbour's route */
 	dropped(from_to(1, "2001:db8:1:2::5", "2001:db8:ffff::1"), DP_DROP_SPOOFED);
 	dropped(from_to(1, "2001:db8:2:7::5", "2001:db8:ffff::1"), DP_DROP_SPOOFED);
 	ck_assert_int_eq(from_to(1, "10.0.0.1", "198.51.100.1").act, DP_FORWARD);
@@ -388,6 +426,9 @@ START_TEST(neighbour_discovery_and_dhcp_are_punted)
 	ck_assert_mem_eq(v.p + 2, ip, n);
 	ip[7] = 254; /* it came from further away: RFC 4861, 6.1.1 */
 	dropped(up(fx_data(at, 0, 7, 1, ip, n)), DP_DROP_LINK_LOCAL);
+	ip[7] = 255;
+	ck_assert_int_eq(up(fx_data(at, 0, 7, 3, ip, n)).act,
+			 DP_PUNT_LINK); /* even before the session is open */
 	n = fx_ip6(ip, "fe80::5", "ff02::1:2", IP_UDP, 20);
 	put_u16(ip + 42, 547);
 	ck_assert_int_eq(up(fx_data(at, 0, 7, 1, ip, n)).act, DP_PUNT_LINK);
@@ -576,7 +617,8 @@ START_TEST(control_messages_go_to_tunnel_ctl_whole)
 	ck_assert_uint_eq(v.tunnel, 7);
 	ck_assert_ptr_eq(v.p, at);
 	ck_assert_uint_eq(v.len, 40);
-	ck_assert_int_eq(up_tos(control(0xc800, 0, 40), "198.51.100.7", 0).act, DP_PUNT_TUNNEL); /* SCCRQ */
+	ck_assert_int_eq(up_tos(control(0xc800, 0, 40), "198.51.100.7", 0).act,
+			 DP_PUNT_TUNNEL); /* SCCRQ */
 	dropped(up(control(0x8800, 7, 40)), DP_DROP_CONTROL);
 	dropped(up(control(0xc000, 7, 40)), DP_DROP_CONTROL);
 	dropped(up(control(0xca00, 7, 40)), DP_DROP_CONTROL);
@@ -654,11 +696,13 @@ START_TEST(a_batch_gives_each_its_own_verdict)
 		char src[16];
 		snprintf(src, sizeof src, "10.0.0.%u", session);
 		uint32_t n = fx_ip4(ip, src, "198.51.100.1", IP_UDP, 20);
-		d[i] = (struct dp_datagram){ room[i] + 64, fx_data(room[i] + 64, 0, 7, session, ip, n), 0, &e };
+		d[i] = (struct dp_datagram){ room[i] + 64,
+					     fx_data(room[i] + 64, 0, 7, session, ip, n), 0, &e };
 	}
 	dp_up(dp, NOW, d, DP_BATCH, v);
 	for (unsigned i = 0; i < DP_BATCH; i++) {
-		static const uint8_t reason[] = { DP_OK, DP_OK, DP_DROP_NOT_FORWARDING, DP_DROP_NOT_UP, DP_DROP_NO_SESSION };
+		static const uint8_t reason[] = { DP_OK, DP_OK, DP_DROP_NOT_FORWARDING,
+						  DP_DROP_NOT_UP, DP_DROP_NO_SESSION };
 		ck_assert_uint_eq(v[i].session, i % 5 + 1);
 		ck_assert_int_eq(v[i].reason, reason[i % 5]);
 		ck_assert_int_eq(v[i].act, reason[i % 5] == DP_OK ? DP_FORWARD : DP_DROP);
@@ -679,8 +723,10 @@ main(void)
 	tcase_add_test(t, headers_that_lie_are_dropped);
 	tcase_add_loop_test(t, truncated_anywhere_nothing_is_forwarded, 0, 2);
 	tcase_add_test(t, unknown_ids_have_their_own_reasons);
+	tcase_add_loop_test(t, control_frames_may_come_before_the_call_is_known, 0, 2);
 	tcase_add_test(t, outer_ipv6_works_the_same);
-	tcase_add_loop_test(t, other_protocols_go_to_session_mgr_from_their_protocol_field_on, 0, 3);
+	tcase_add_loop_test(t, other_protocols_go_to_session_mgr_from_their_protocol_field_on, 0,
+			    3);
 	tcase_add_test(t, a_compressed_protocol_is_punted_in_full);
 	tcase_add_test(t, broken_ppp_is_dropped);
 	tcase_add_test(t, ip_is_for_open_protocols_only);
