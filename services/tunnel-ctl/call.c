@@ -10,44 +10,12 @@
  * We have no modems: the bearer of an outgoing call that we place is a PPP endpoint on this host
  * and answers at once (a `dial` entry that may be called, or the LAC role's own).
  */
-#include "tunnels.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
+
+#include "call.h"
 
 #define ACCEPT_FRAMING 3u
 #define ACCEPT_BEARER 3u
-#define SPEED_UPDATES_MAX 64 /* in one CSUN */
-
-enum call_event_kind {
-	CE_OPEN,	/* bearer ring, local open request: as yet without a tunnel */
-	CE_TUNNEL_OPEN, /* tunnel-open */
-	CE_ICRQ,
-	CE_ICRP,
-	CE_ICCN,
-	CE_OCRQ,
-	CE_OCRP,
-	CE_OCCN,
-	CE_CDN,
-	CE_CLOSE,   /* local close request */
-	CE_ANSWER,  /* bearer answer, framing detected */
-	CE_FAILURE, /* bearer failure */
-	CE_DROP,    /* bearer line drop */
-	CE_TIMEOUT, /* half open for too long */
-	CE_TROUBLE, /* a message of this call that cannot be accepted */
-	CE_KINDS
-};
-
-struct call_event {
-	enum call_event_kind kind;
-	const struct l2tp_msg *msg;
-	const struct call_order *order; /* CE_OPEN */
-	const struct cause *cause;	/* CE_CLOSE; may be NULL */
-	struct verdict why;		/* CE_CLOSE, CE_TROUBLE; filled in by a guard that says no */
-	uint16_t fresh_id;		/* for a new call */
-};
 
 struct call_rule {
 	uint8_t state, event;
@@ -143,96 +111,6 @@ end(struct tc *tc, struct call *c, const struct verdict *v, const struct cause *
 	cc_idle_check(tc, t);
 }
 
-/* ---- what messages say of a call --------------------------------------------------------------------- */
-
-#define NUMBER_MAX 128
-
-struct number_texts {
-	char called[NUMBER_MAX], calling[NUMBER_MAX], sub[NUMBER_MAX];
-};
-
-static void
-take_octets(const struct l2tp_msg *m, enum l2tp_avp a, ProtobufCBinaryData *out)
-{
-	struct span s;
-
-	if (l2tp_msg_span(m, a, &s))
-		*out = (ProtobufCBinaryData){ s.len, (uint8_t *)(uintptr_t)s.p };
-}
-
-static void
-take_u16(const struct l2tp_msg *m, enum l2tp_avp a, uint32_t *out)
-{
-	uint16_t v;
-
-	if (l2tp_msg_u16(m, a, &v))
-		*out = v;
-}
-
-static void
-take_text(const struct l2tp_msg *m, enum l2tp_avp a, char buffer[NUMBER_MAX], char **out)
-{
-	if (!l2tp_msg_text(m, a, buffer, NUMBER_MAX))
-		return;
-	clean_text(buffer);
-	*out = buffer;
-}
-
-/* RFC 5515: the access line's AVPs, put together again as they came. */
-static void
-take_access_line(struct tc *tc, const struct l2tp_msg *m, ProtobufCBinaryData *out)
-{
-	uint8_t *octets;
-	size_t need = 0;
-	struct wr w;
-
-	for (unsigned i = 0; i < m->vendors; i++) {
-		if (m->vendor[i].vendor == L2TP_VENDOR_ADSL_FORUM)
-			need += L2TP_AVP_HEADER + m->vendor[i].value.len;
-	}
-	if (need == 0 || !(octets = arena_alloc(&tc->arena, need)))
-		return;
-	w = wr_of(octets, need);
-	for (unsigned i = 0; i < m->vendors; i++) {
-		const struct l2tp_vendor_avp *a = &m->vendor[i];
-		if (a->vendor != L2TP_VENDOR_ADSL_FORUM)
-			continue;
-		wr_u16(&w, (uint16_t)(L2TP_AVP_HEADER + a->value.len));
-		wr_u16(&w, a->vendor);
-		wr_u16(&w, a->type);
-		wr_bytes(&w, a->value.p, a->value.len);
-	}
-	*out = (ProtobufCBinaryData){ wr_len(&w), octets };
-}
-
-static void
-take_info(struct tc *tc, const struct l2tp_msg *m, Row__CallInfo *i, struct number_texts *texts)
-{
-	take_text(m, AVP_CALLED_NUMBER, texts->called, &i->called);
-	take_text(m, AVP_CALLING_NUMBER, texts->calling, &i->calling);
-	take_text(m, AVP_SUB_ADDRESS, texts->sub, &i->sub_address);
-	l2tp_msg_u32(m, AVP_TX_CONNECT_SPEED, &i->tx_bps);
-	l2tp_msg_u32(m, AVP_RX_CONNECT_SPEED, &i->rx_bps);
-	l2tp_msg_u32(m, AVP_FRAMING_TYPE, &i->framing);
-	l2tp_msg_u32(m, AVP_BEARER_TYPE, &i->bearer);
-	l2tp_msg_u32(m, AVP_PHYSICAL_CHANNEL, &i->physical_channel);
-	l2tp_msg_u32(m, AVP_MINIMUM_BPS, &i->min_bps);
-	l2tp_msg_u32(m, AVP_MAXIMUM_BPS, &i->max_bps);
-	take_octets(m, AVP_PRIVATE_GROUP, &i->private_group);
-	take_octets(m, AVP_INITIAL_RX_CONFREQ, &i->init_rcvd_lcp);
-	take_octets(m, AVP_LAST_TX_CONFREQ, &i->last_sent_lcp);
-	take_octets(m, AVP_LAST_RX_CONFREQ, &i->last_rcvd_lcp);
-	take_u16(m, AVP_PROXY_AUTHEN_TYPE, &i->proxy_auth_type);
-	take_octets(m, AVP_PROXY_AUTHEN_NAME, &i->proxy_auth_name);
-	take_octets(m, AVP_PROXY_AUTHEN_CHALLENGE, &i->proxy_auth_challenge);
-	take_u16(m, AVP_PROXY_AUTHEN_ID, &i->proxy_auth_id);
-	i->proxy_auth_id &= 0xff; /* RFC 2661, 4.4.5: the high octet is reserved */
-	take_octets(m, AVP_PROXY_AUTHEN_RESPONSE, &i->proxy_auth_response);
-	if (l2tp_msg_has(m, AVP_SPEED_UPDATE_ENABLE))
-		i->speed_updates = true;
-	take_access_line(tc, m, &i->access_line);
-}
-
 /* ---- acceptable? ----------------------------------------------------------------------------------------- */
 
 static bool
@@ -322,15 +200,6 @@ acceptable_ocrq(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 
 /* ---- actions: new calls -------------------------------------------------------------------------------------- */
 
-static uint16_t
-assigned(const struct l2tp_msg *m)
-{
-	uint16_t id = 0;
-
-	l2tp_msg_u16(m, AVP_ASSIGNED_SESSION, &id);
-	return id;
-}
-
 /* A call that the peer has asked for. */
 static struct call *
 take_call(struct tc *tc, struct tunnel *t, struct call_event *ev, Row__Call *row)
@@ -339,12 +208,12 @@ take_call(struct tc *tc, struct tunnel *t, struct call_event *ev, Row__Call *row
 	struct number_texts texts;
 	struct call *c;
 
-	row->peer_id = assigned(ev->msg);
+	row->peer_id = call_assigned(ev->msg);
 	l2tp_msg_u32(ev->msg, AVP_CALL_SERIAL, &row->serial);
 	c = enter(tc, t, NULL, row);
 	if (!c)
 		return NULL;
-	take_info(tc, ev->msg, &info, &texts);
+	call_take_info(tc, ev->msg, &info, &texts);
 	put_info(tc, c, &info);
 	return c;
 }
@@ -362,8 +231,8 @@ static void
 refuse(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
 	bump_fault(tc, &ev->why);
-	note(tc, NOTE_DEBUG, "call refused tunnel=%u peer-session=%u why=\"%s\"", t->id, assigned(ev->msg), ev->why.text);
-	send_cdn(tc, t, ev->fresh_id ? ev->fresh_id : 1, assigned(ev->msg), &ev->why, NULL);
+	note(tc, NOTE_DEBUG, "call refused tunnel=%u peer-session=%u why=\"%s\"", t->id, call_assigned(ev->msg), ev->why.text);
+	send_cdn(tc, t, ev->fresh_id ? ev->fresh_id : 1, call_assigned(ev->msg), &ev->why, NULL);
 }
 
 /* Ours to be placed: it waits for its tunnel. */
@@ -404,7 +273,7 @@ request_outgoing(struct tc *tc, struct tunnel *t, struct call *c, struct call_ev
 static void
 connect_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
-	row->peer_id = assigned(ev->msg);
+	row->peer_id = call_assigned(ev->msg);
 	row->since = tc->wall_s;
 	c = enter(tc, t, c, row);
 	if (c)
@@ -419,7 +288,7 @@ connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev
 	struct number_texts texts;
 
 	if (info) {
-		take_info(tc, ev->msg, info, &texts);
+		call_take_info(tc, ev->msg, info, &texts);
 		put_info(tc, c, info);
 	}
 	row->seq_required = l2tp_msg_has(ev->msg, AVP_SEQUENCING_REQUIRED);
@@ -431,7 +300,7 @@ connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev
 static void
 replied(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
-	row->peer_id = assigned(ev->msg);
+	row->peer_id = call_assigned(ev->msg);
 	enter(tc, t, c, row);
 }
 
@@ -518,52 +387,12 @@ bearer_gone(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *
 	disconnect(tc, t, c, ev, row);
 }
 
-struct told { /* what a CDN says */
-	struct verdict why;
-	struct cause cause;
-	char text[96];
-};
-
-static void
-copy_text(char *out, size_t cap, struct span s)
-{
-	size_t n = s.len < cap - 1 ? s.len : cap - 1;
-
-	if (n)
-		memcpy(out, s.p, n);
-	out[n] = 0;
-	clean_text(out);
-}
-
-static void
-read_cdn(const struct l2tp_msg *m, struct told *out)
-{
-	struct l2tp_result r;
-	struct l2tp_q931 q;
-	struct l2tp_disconnect d;
-
-	*out = (struct told){ .why = verdict_of(FAULT_CALL_PEER), .cause.text = out->text };
-	if (l2tp_msg_result(m, &r)) {
-		out->why.result = r.result;
-		out->why.error = r.error;
-		copy_text(out->why.text, sizeof out->why.text, r.message);
-	}
-	if (l2tp_msg_q931(m, &q))
-		out->cause.q931 = q.cause;
-	if (l2tp_msg_disconnect(m, &d)) {
-		out->cause.code = d.code;
-		out->cause.proto = d.protocol;
-		out->cause.direction = d.direction;
-		copy_text(out->text, sizeof out->text, d.message);
-	}
-}
-
 static void
 cleared_by_peer(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
 	struct told told;
 
-	read_cdn(ev->msg, &told);
+	call_read_cdn(ev->msg, &told);
 	bump(tc, N_CALLS_ENDED_BY_PEER);
 	if (c->state == CALL_WAIT_REPLY && c->kind == CALL_INCOMING && worth_another(&told.why) && lac_redirect(tc, c)) {
 		drop_call(tc, c);
@@ -722,7 +551,7 @@ run_rules(struct tc *tc, const struct call_rule *r, struct tunnel *t, struct cal
 }
 
 /* An event of a call that exists. */
-static void
+void
 call_step(struct tc *tc, struct call *c, struct call_event *ev)
 {
 	Row__Call row = call_row(c);
@@ -736,7 +565,7 @@ call_step(struct tc *tc, struct call *c, struct call_event *ev)
 }
 
 /* An event that may make one. */
-static void
+void
 call_begin(struct tc *tc, struct tunnel *t, enum call_kind kind, enum tc_role role, struct call_event *ev)
 {
 	Row__Call row = ROW__CALL__INIT;
@@ -746,215 +575,6 @@ call_begin(struct tc *tc, struct tunnel *t, enum call_kind kind, enum tc_role ro
 	row.id = ev->fresh_id;
 	row.kind = kind;
 	run_rules(tc, rules_for(kind, role), t, NULL, ev, &row);
-}
-
-/* ---- messages to events -------------------------------------------------------------------------------------------------- */
-
-static enum call_event_kind
-event_of(unsigned type)
-{
-	switch (type) {
-	case L2TP_ICRQ:
-		return CE_ICRQ;
-	case L2TP_ICRP:
-		return CE_ICRP;
-	case L2TP_ICCN:
-		return CE_ICCN;
-	case L2TP_OCRQ:
-		return CE_OCRQ;
-	case L2TP_OCRP:
-		return CE_OCRP;
-	case L2TP_OCCN:
-		return CE_OCCN;
-	case L2TP_CDN:
-		return CE_CDN;
-	default:
-		return CE_KINDS;
-	}
-}
-
-static struct call *
-call_named(const struct tunnel *t, const struct l2tp_msg *m, enum call_event_kind kind)
-{
-	if (m->hdr.session)
-		return call_find(t, m->hdr.session);
-	if (kind == CE_ICRQ || kind == CE_OCRQ || kind == CE_CDN)
-		return call_of_peer(t, assigned(m));
-	return NULL;
-}
-
-/* A message for a call that does not exist: the idle rows that do not begin one. */
-static void
-stray(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum call_event_kind kind)
-{
-	bool answer = kind == CE_ICRQ || kind == CE_OCRQ;
-
-	bump(tc, N_UNKNOWN_SESSION);
-	if (kind == CE_ICRP)
-		answer = t->role == TC_LNS; /* 7.4.2 sends CDN, 7.4.1 does not */
-	if (kind == CE_OCRP)
-		answer = t->role != TC_LNS; /* 7.5.1 sends CDN, 7.5.2 does not */
-	if (answer && assigned(m)) {
-		struct verdict v = verdict_of(FAULT_CALL_STATE);
-		uint16_t nobody = m->hdr.session ? m->hdr.session : call_free_id(tc, t);
-		send_cdn(tc, t, nobody ? nobody : 1, assigned(m), &v, NULL);
-	}
-}
-
-static void
-setup_message(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum call_event_kind kind)
-{
-	struct call *c = call_named(t, m, kind);
-	struct call_event ev = { .kind = kind, .msg = m };
-
-	if (c && m->trouble.answer == L2TP_CLEAR_SESSION && kind != CE_CDN) {
-		ev.kind = CE_TROUBLE;
-		ev.why = verdict_of_trouble(&m->trouble);
-	}
-	if (c)
-		call_step(tc, c, &ev);
-	else if (kind == CE_ICRQ && m->hdr.session == 0 && assigned(m))
-		call_begin(tc, t, CALL_INCOMING, TC_LNS, &ev);
-	else if (kind == CE_OCRQ && m->hdr.session == 0 && assigned(m))
-		call_begin(tc, t, CALL_OUTGOING, TC_LAC, &ev);
-	else
-		stray(tc, t, m, kind);
-}
-
-static void
-wan_errors(struct tc *tc, struct call *c, const struct l2tp_msg *m)
-{
-	struct l2tp_call_errors e;
-	Row__CallInfo *i = call_info(tc, c);
-	uint32_t v[6];
-
-	if (c->role != TC_LNS || !i || !l2tp_msg_call_errors(m, &e)) {
-		bump(tc, N_IGNORED);
-		return;
-	}
-	memcpy(v, (uint32_t[6]){ e.crc, e.framing, e.hardware_overruns, e.buffer_overruns, e.timeouts, e.alignment },
-	    sizeof v);
-	i->n_line_errors = 6;
-	i->line_errors = v;
-	put_info(tc, c, i);
-	bump(tc, N_WEN_IN);
-}
-
-static void
-link_info(struct tc *tc, struct call *c, const struct l2tp_msg *m)
-{
-	struct l2tp_accm a;
-	Row__CallInfo *i = call_info(tc, c);
-
-	if (c->role == TC_LNS || !i || !l2tp_msg_accm(m, &a)) {
-		bump(tc, N_IGNORED);
-		return;
-	}
-	i->accm_send = a.send;
-	i->accm_recv = a.receive;
-	put_info(tc, c, i);
-	bump(tc, N_SLI_IN);
-}
-
-static void
-on_call(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, void (*act)(struct tc *, struct call *, const struct l2tp_msg *))
-{
-	struct call *c = call_find(t, m->hdr.session);
-
-	if (!c) {
-		bump(tc, N_UNKNOWN_SESSION);
-	} else if (m->trouble.answer == L2TP_CLEAR_SESSION) {
-		struct call_event ev = { .kind = CE_TROUBLE, .why = verdict_of_trouble(&m->trouble) };
-		call_step(tc, c, &ev);
-	} else if (c->state == CALL_ESTABLISHED) {
-		act(tc, c, m);
-	} else {
-		bump(tc, N_IGNORED);
-	}
-}
-
-/* RFC 5515, 6.1: reserved, the id that we gave, both speeds. */
-static bool
-next_speed(const struct l2tp_msg *m, size_t *at, struct l2tp_speed_update *u)
-{
-	struct span s;
-	struct rd in;
-
-	if (!l2tp_msg_each(m, AVP_SPEED_UPDATE, at, &s))
-		return false;
-	in = rd_of(s.p, s.len);
-	rd_u16(&in);
-	u->remote_session = rd_u16(&in);
-	u->tx_bps = rd_u32(&in);
-	u->rx_bps = rd_u32(&in);
-	return in.ok;
-}
-
-static void
-speed_updates(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
-{
-	struct l2tp_speed_update u;
-	size_t at = 0;
-
-	bump(tc, N_CSUN_IN);
-	while (next_speed(m, &at, &u)) {
-		struct call *c = call_find(t, u.remote_session);
-		Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role == TC_LNS ? call_info(tc, c) : NULL;
-		if (!i) {
-			bump(tc, N_UNKNOWN_SESSION);
-			continue;
-		}
-		i->tx_bps = u.tx_bps;
-		i->rx_bps = u.rx_bps;
-		put_info(tc, c, i);
-	}
-}
-
-/* "MUST NOT respond to unknown sessions, or to ... sessions for which it did not issue a Connect Speed Update Enable" */
-static void
-speeds_asked(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
-{
-	struct call *found[SPEED_UPDATES_MAX];
-	struct l2tp_speed_update u;
-	unsigned n = 0;
-	size_t at = 0;
-
-	while (n < SPEED_UPDATES_MAX && next_speed(m, &at, &u)) {
-		struct call *c = call_find(t, u.remote_session);
-		const Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role != TC_LNS ? call_info(tc, c) : NULL;
-		if (i && i->speed_updates)
-			found[n++] = c;
-	}
-	if (n)
-		send_csun(tc, t, found, n);
-}
-
-void
-call_receive(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
-{
-	enum call_event_kind kind = event_of(m->type);
-
-	if (kind != CE_KINDS) {
-		setup_message(tc, t, m, kind);
-		return;
-	}
-	switch (m->type) {
-	case L2TP_WEN:
-		on_call(tc, t, m, wan_errors);
-		break;
-	case L2TP_SLI:
-		on_call(tc, t, m, link_info);
-		break;
-	case L2TP_CSUN:
-		speed_updates(tc, t, m);
-		break;
-	case L2TP_CSURQ:
-		speeds_asked(tc, t, m);
-		break;
-	default: /* of extensions that we do not take part in (RFC 3573, 3817, 4045, 4951): nothing was offered */
-		bump(tc, N_IGNORED);
-		break;
-	}
 }
 
 /* ---- from our side ---------------------------------------------------------------------------------------------------------- */
@@ -1059,85 +679,4 @@ call_bearer(struct tc *tc, struct call *c, bool up)
 		return false;
 	call_step(tc, c, &ev);
 	return true;
-}
-
-/* ---- what session-mgr wants (table link) ---------------------------------------------------------------------------------------- */
-
-static bool
-accm_news(const struct call *c, const Row__Link *l)
-{
-	return c->role == TC_LNS && (l->accm_send != c->accm_send || l->accm_recv != c->accm_recv);
-}
-
-static void
-hang_up(struct tc *tc, struct call *c, const Row__Link *l)
-{
-	struct verdict v = verdict_of(FAULT_CALL_HANGUP);
-	struct cause cause = {
-		.code = (uint16_t)l->cause_code,
-		.proto = (uint16_t)l->cause_proto,
-		.direction = (uint8_t)l->cause_direction,
-		.text = l->cause_message,
-	};
-
-	if (l->cdn_result) {
-		v.result = (uint16_t)l->cdn_result;
-		v.error = (uint16_t)l->cdn_error;
-	}
-	if (l->cdn_message && *l->cdn_message)
-		snprintf(v.text, sizeof v.text, "%s", l->cdn_message);
-	call_close(tc, c, &v, &cause);
-}
-
-void
-call_want(struct tc *tc, struct want *w)
-{
-	struct call *c = w->call;
-	const Row__Link *l = row_unpack(&tc->arena, TABLE_LINK, span_of(w->row, w->len));
-	Row__CallInfo *i;
-
-	if (l && l->hangup) {
-		hang_up(tc, c, l);
-		return; /* the want went with the call */
-	}
-	i = l && accm_news(c, l) ? call_info(tc, c) : NULL;
-	if (i) {
-		i->accm_send = l->accm_send;
-		i->accm_recv = l->accm_recv;
-		put_info(tc, c, i);
-		send_sli(tc, c, l->accm_send, l->accm_recv);
-	}
-	want_drop(tc, c);
-}
-
-void
-call_row_event(struct tc *tc, struct span key, struct span row, bool removed)
-{
-	uint16_t tunnel, session;
-	struct tunnel *t = key_session_read(key, &tunnel, &session) ? tunnel_find(tc, tunnel) : NULL;
-	struct call *c = t ? call_find(t, session) : NULL;
-	const Row__Link *l;
-
-	if (!c)
-		return;
-	want_drop(tc, c);
-	if (removed)
-		return;
-	l = row_unpack(&tc->arena, TABLE_LINK, row);
-	if (!l) {
-		bump(tc, N_ROWS_BAD);
-		return;
-	}
-	if (c->state != CALL_ESTABLISHED || !(l->hangup || accm_news(c, l)))
-		return;
-	c->want = malloc(sizeof *c->want + row.len);
-	if (!c->want) {
-		bump(tc, N_NO_MEMORY);
-		return;
-	}
-	*c->want = (struct want){ .call = c, .len = row.len };
-	memcpy(c->want->row, row.p, row.len);
-	DL_APPEND(t->wants, c->want);
-	if (tc->active)
-		tunnel_touch(tc, t);
 }
