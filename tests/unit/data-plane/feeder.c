@@ -6,9 +6,9 @@
  *
  *     dp_feeder RUN STORE TUNNELS SESSIONS
  *
- * Tunnel t: peer 127.0.0.(10+t), port 1701, its id 100+t.  Session t/s: its id 1000+s,
- * address 10.99.t.s, and sequenced where s is a multiple of 4.  A line "standby" or "active" on
- * stdin changes the role.
+ * Tunnel t: peer 127.0.0.(10+t), from the third on fd00:99::(10+t), port 1701, its id 100+t.
+ * Session t/s: its id 1000+s, address 10.99.t.s, and sequenced where s is a multiple of 4.  A line
+ * "standby" or "active" on stdin changes the role.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,9 +62,15 @@ put_tunnel(struct store *s, uint16_t t)
 
 	row.id = t;
 	row.peer_id = 100u + t;
+	struct ip_addr peer6 = fx_ip("fd00:99::"), local6 = fx_ip("fd00:99::1");
+	peer6.b[15] = (uint8_t)(10 + t);
 	row.peer_addr = (ProtobufCBinaryData){ 4, peer };
 	row.peer_port = 1701;
 	row.local_addr = (ProtobufCBinaryData){ 4, local };
+	if (t > 2) {
+		row.peer_addr = fx_octets(&peer6);
+		row.local_addr = fx_octets(&local6);
+	}
 	row.local_port = 1701;
 	put(s, TABLE_TUNNEL, key_tunnel(t), &row.base);
 }
