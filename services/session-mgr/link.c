@@ -160,6 +160,7 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 		on_lcp_up(st, ev);
 		break;
 	case PPP_EV_LCP_DOWN:
+		st->s->ask_token = 0; /* whatever was asked, it is not about this negotiation any more */
 		sub_net_down(st, PPP_CP_IPCP);
 		sub_net_down(st, PPP_CP_IPV6CP);
 		break;
@@ -639,33 +640,13 @@ link_gone(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 	sess_schedule(sm, s, t);
 }
 
-static bool
-ppp_is_ours(const struct sess *s)
-{
-	return s->call_up && (s->call_role == ROLE_LNS || s->call_role == ROLE_CLIENT);
-}
-
-void
-sess_reconcile(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
-{
-	bool right = s->link && ppp_is_ours(s) && same_call(&s->call_ident, &s->link_ident);
-
-	if (!right && (s->link || s->sub || s->held || s->usage))
-		link_gone(sm, s, t, sink);
-	if (!s->link && ppp_is_ours(s))
-		link_start(sm, s, t, sink);
-	sess_drop_if_empty(sm, s);
-}
-
 /* After load, on the node that goes on. */
-void
-sess_resume(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
+static void
+link_resume(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 {
 	struct step st;
 	struct ppp_ctx c;
 
-	if (!s->link || s->hangup)
-		return;
 	s->ppp = malloc(sizeof *s->ppp);
 	if (!s->ppp) {
 		sm_count(sm, SM_NO_MEMORY);
@@ -686,4 +667,24 @@ sess_resume(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 	s->saved = NULL;
 	s->saved_len = 0;
 	step_end(&st);
+}
+
+static bool
+ppp_is_ours(const struct sess *s)
+{
+	return s->call_up && (s->call_role == ROLE_LNS || s->call_role == ROLE_CLIENT);
+}
+
+void
+sess_reconcile(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
+{
+	bool right = s->link && ppp_is_ours(s) && same_call(&s->call_ident, &s->link_ident);
+
+	if (!right && (s->link || s->sub || s->held || s->usage))
+		link_gone(sm, s, t, sink);
+	else if (right && !s->ppp && !s->hangup)
+		link_resume(sm, s, t, sink);
+	if (!s->link && ppp_is_ours(s))
+		link_start(sm, s, t, sink);
+	sess_drop_if_empty(sm, s);
 }

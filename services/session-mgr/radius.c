@@ -170,7 +170,10 @@ rad_next(struct rad_iter *it, struct rad_attr *out)
 		}
 		if (out->value.len < 4)
 			continue;
-		it->vendor_id = get_u32(out->value.p) & 0xffffff; /* 5.26: the high octet is 0 */
+		it->vendor_id = get_u32(out->value.p);
+		/* 5.26: the high octet is 0; and vendor 0 must not pass for the standard attributes. */
+		if (it->vendor_id == 0 || it->vendor_id > 0xffffff)
+			continue;
 		it->vendor = rd_of(out->value.p + 4, out->value.len - 4);
 	}
 }

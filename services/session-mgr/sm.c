@@ -169,8 +169,9 @@ sm_active(const struct sm *sm)
 }
 
 /*
- * Everything is looked at once: a link goes on from its snapshot, a call without a link gets one, what
- * belongs to no call is given up, accounting that no server answered is asked again.
+ * Everything is looked at once, in the ticks that follow or when its peer speaks: a link goes on from its
+ * snapshot, a call without a link gets one, what belongs to no call is given up, accounting that no
+ * server answered is asked again.
  */
 void
 sm_activate(struct sm *sm, struct sm_time t, struct sink *sink)
@@ -183,11 +184,8 @@ sm_activate(struct sm *sm, struct sm_time t, struct sink *sink)
 	sm->activated = t.now;
 	sm->second_at = t.now;
 	acctq_restart(sm);
-	HASH_ITER (hh, sm->all, s, tmp) {
-		if (s->link && s->call_up && same_call(&s->call_ident, &s->link_ident))
-			sess_resume(sm, s, t, sink);
+	HASH_ITER (hh, sm->all, s, tmp)
 		sess_mark(sm, s);
-	}
 	acctq_pump(sm, sink, t.now);
 }
 
@@ -339,6 +337,8 @@ clear_one(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 	static const struct ppp_cause admin = { PPP_CAUSE_ADMIN, 0, 0 };
 	struct step st;
 
+	if (s && s->dirty)
+		sess_reconcile(sm, s, t, sink);
 	if (!s || !s->ppp)
 		return false;
 	step_begin(&st, sm, s, t, sink);

@@ -242,7 +242,6 @@ bool same_call(const struct call_ident *, const struct call_ident *);
 void step_begin(struct step *, struct sm *, struct sess *, struct sm_time, struct sink *);
 void step_end(struct step *);
 void sess_reconcile(struct sm *, struct sess *, struct sm_time, struct sink *);
-void sess_resume(struct sm *, struct sess *, struct sm_time, struct sink *);
 void link_frame(struct step *, struct span octets);
 void link_answer(struct step *, const struct aaa_answer *);
 void link_due(struct step *);

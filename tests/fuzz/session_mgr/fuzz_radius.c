@@ -19,7 +19,7 @@ write_and_read(const struct rad_packet *p)
 	struct rad_attr a, b;
 
 	while (rad_next(&it, &a)) {
-		if (a.value.len == 0 || a.id >> 24)
+		if (a.value.len == 0)
 			return;
 		rad_put(&w, (enum rad_attr_id)a.id, a.value.p, a.value.len);
 	}

@@ -158,6 +158,7 @@ START_TEST(vendor_attributes_are_opened_and_odd_ones_passed_over)
 		26, 12, 0, 0, 1, 55, 28, 6, 9, 9, 9, 9,	    /* Microsoft 28 */
 		26, 18, 0, 0, 1, 55, 28, 6, 1, 2, 3, 4, 29, 6, 5, 6, 7, 8, /* two in one */
 		26, 10, 0, 0, 1, 55, 28, 99, 1, 2,	    /* inner length lies */
+		26, 12, 0, 0, 0, 0, 8, 6, 10, 0, 0, 1,	    /* vendor 0 is not the standard attributes */
 		27, 6, 0, 0, 0, 7,
 	};
 	static const uint32_t ids[] = { RAD_MS_PRIMARY_DNS, RAD_MS_PRIMARY_DNS, RAD_MS_SECONDARY_DNS, RAD_SESSION_TIMEOUT };

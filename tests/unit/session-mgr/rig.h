@@ -27,7 +27,7 @@ struct peer {
 	struct ppp_link link;
 	struct ppp_conf conf;
 	uint16_t tunnel, session;
-	bool up4, up6, finished;
+	bool up4, up6, finished, server;
 	struct ppp_event net4, net6;
 	uint32_t ask4;
 };
@@ -251,7 +251,7 @@ peer_poll(struct peer *p)
 	struct ppp_net net = { .ipv4 = true, .ipv6 = true, .local4 = p->ask4 };
 	struct ppp_ctx c;
 
-	if (ppp_link_phase(&p->link) == PPP_NETWORK && !p->link.net.ipv4) {
+	if (!p->server && ppp_link_phase(&p->link) == PPP_NETWORK && !p->link.net.ipv4) {
 		c = peer_ctx(p);
 		ppp_link_network(&p->link, &c, &net);
 	}

@@ -642,9 +642,132 @@ START_TEST(as_lac_the_ppp_is_not_ours)
 }
 END_TEST
 
+/* ---- The client end, and what a LAC did before us. */
+
+static bool server_up;
+static uint32_t server_peer4;
+
+static void
+server_event(struct ppp_out *out, const struct ppp_event *ev)
+{
+	struct peer *p = (struct peer *)out;
+
+	if (ev->kind == PPP_EV_VERIFY) {
+		ck_assert_uint_eq(ev->verify.name.len, 6);
+		ck_assert_mem_eq(ev->verify.name.p, "branch", 6);
+		p->ask4 = ev->verify.serial;
+		p->up6 = true; /* to be answered */
+	} else if (ev->kind == PPP_EV_NETWORK) {
+		p->finished = true; /* likewise */
+	} else if (ev->kind == PPP_EV_NET_UP && ev->net.cp == PPP_CP_IPCP) {
+		server_up = true;
+		server_peer4 = ev->net.peer4;
+	}
+}
+
+static void
+serve(struct peer *p)
+{
+	static const struct ppp_net net = { .ipv4 = true, .local4 = 0xcb007101, .peer4 = 0xcb007163, .dns4 = { 0x08080808 } };
+
+	for (int i = 0; i < 20; i++) {
+		struct ppp_ctx c;
+
+		settle(&rig);
+		c = peer_ctx(p);
+		if (p->up6) {
+			struct ppp_auth_result r = { .serial = (uint16_t)p->ask4, .ok = true };
+
+			p->up6 = false;
+			ppp_link_auth_result(&p->link, &c, &r);
+		} else if (p->finished) {
+			p->finished = false;
+			ppp_link_network(&p->link, &c, &net);
+		}
+	}
+}
+
+START_TEST(as_client_we_dial_and_learn_our_address)
+{
+	struct peer *p = &rig.peer[0];
+	struct ppp_ctx c;
+
+	rig_start(&rig);
+	rig.conf->dials = 1;
+	strcpy(rig.conf->dial[0].name, "uplink");
+	strcpy(rig.conf->dial[0].user, "branch");
+	strcpy(rig.conf->dial[0].password, "secret");
+	rig.conf->dial[0].route_count = 1;
+	ip_prefix_parse("0.0.0.0/0", &rig.conf->dial[0].routes[0]);
+	sm_configure(rig.active, rig.conf);
+	sm_configure(rig.shadow, rig.conf);
+	server_up = false;
+	*p = (struct peer){ .rig = &rig, .server = true, .tunnel = 1, .session = 5, .out = { peer_send, server_event, NULL } };
+	ppp_conf_defaults(&p->conf);
+	p->conf.auths = 1;
+	p->conf.auth[0] = PPP_AUTH_PAP;
+	p->conf.ipv6 = false;
+	p->conf.echo_ms = 0;
+	ppp_link_init(&p->link);
+	call_row(&rig, 1, 5, 5, ROLE_CLIENT, "uplink");
+	c = peer_ctx(p);
+	ppp_link_up(&p->link, &c, NULL);
+	serve(p);
+	pass(&rig, 10); /* our first IPCP request came before the server was ready */
+	ck_assert(server_up);
+	ck_assert_uint_eq(server_peer4, 0xcb007163);
+	ck_assert_uint_eq(sm_totals(rig.active).forwarding, 1);
+	ck_assert_uint_eq(pool(0).held, 0);
+	ck_assert_str_eq(rig.tape, ""); /* nobody accounts for itself */
+	rig_promote(&rig);
+	pass(&rig, 30);
+	ck_assert_uint_eq(sm_totals(rig.active).forwarding, 1);
+	call_gone(&rig, 1, 5);
+	settle(&rig);
+	nothing_left();
+	rig_end(&rig);
+}
+END_TEST
+
+START_TEST(what_the_lac_negotiated_is_taken_over)
+{
+	static uint8_t peer_lcp[] = { 1, 4, 0x05, 0xd4, 5, 6, 1, 2, 3, 4 };
+	static uint8_t lac_lcp[] = { 3, 4, 0xc0, 0x23, 5, 6, 9, 9, 9, 9 };
+	Row__CallInfo info = ROW__CALL_INFO__INIT;
+	Row__Call row = ROW__CALL__INIT;
+
+	rig_start(&rig);
+	rig.conf->profile[0].proxy = PROXY_USE;
+	sm_configure(rig.active, rig.conf);
+	sm_configure(rig.shadow, rig.conf);
+	info.init_rcvd_lcp = info.last_rcvd_lcp = (ProtobufCBinaryData){ sizeof peer_lcp, peer_lcp };
+	info.last_sent_lcp = (ProtobufCBinaryData){ sizeof lac_lcp, lac_lcp };
+	info.proxy_auth_type = 3;
+	info.proxy_auth_id = 7;
+	info.proxy_auth_name = (ProtobufCBinaryData){ 5, (uint8_t *)"alice" };
+	info.proxy_auth_response = (ProtobufCBinaryData){ 6, (uint8_t *)"wonder" };
+	foreign(&rig, TABLE_CALL_INFO, key_session(1, 5), &info.base);
+	row.tunnel = 1;
+	row.id = 5;
+	row.peer_id = 9;
+	row.state = 10;
+	row.role = 1;
+	foreign(&rig, TABLE_CALL, key_session(1, 5), &row.base);
+	tick(&rig);
+	ck_assert_uint_eq(rig.asks, 1); /* not a single frame was needed */
+	ck_assert_uint_eq(rig.ask[0].name_len, 5);
+	settle(&rig);
+	ck_assert_uint_eq(sm_totals(rig.active).subscribers, 1);
+	ck_assert_uint_eq(counter(SM_AAA_ACCEPTED), 1);
+	rig_end(&rig);
+}
+END_TEST
+
 static void
 add(TCase *t)
 {
+	tcase_add_test(t, as_client_we_dial_and_learn_our_address);
+	tcase_add_test(t, what_the_lac_negotiated_is_taken_over);
 	tcase_add_test(t, a_subscriber_comes_and_goes);
 	tcase_add_loop_test(t, every_way_of_authentication_works, AUTH_NONE, AUTH_MSCHAPV2 + 1);
 	tcase_add_loop_test(t, a_wrong_password_is_refused, AUTH_PAP, AUTH_MSCHAPV2 + 1);
