@@ -90,7 +90,7 @@ sync_ship_hello(struct sync *s, mono_t now, const struct mirror_head *h, struct 
 	if (follow)
 		s->snap_position = 0;
 	s->acked = follow ? h->position : 0;
-	if (s->mirrored && s->acked < s->released) { /* it has lost what it once held */
+	if (s->mirrored && (!follow || s->acked < s->released)) { /* it has lost, or never told us, what it once held */
 		s->mirrored = false;
 		s->flip = s->meta.position;
 	}
