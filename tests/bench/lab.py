@@ -146,7 +146,7 @@ class Lab:
 
         conf = {
             "node": {"name": n, "run-dir": f"{self.dir}/run-{n}", "store-dir": f"{self.dir}/store-{n}",
-                     "store-octets": 4 << 30, "log-level": "info"},
+                     "store-octets": str(4 << 30), "log-level": "info"},
             "service-address": [
                 {"interface": "access0", "address": SERVICE, "prefix-length": 24},
                 {"interface": "core0", "address": "10.20.0.1", "prefix-length": 24},
