@@ -30,6 +30,14 @@ static const struct counter_info session_mgr[] = {
 static const struct counter_info session_shell[] = {
 #include "../session-mgr/shell_counters.def"
 };
+static const struct counter_info tunnel_shell[] = {
+#include "../tunnel-ctl/shell_counters.def"
+};
+#undef X
+#define X(NAME, COUNTER, ANSWER, RESULT, ERROR, RFC, SENTENCE) { COUNTER, SENTENCE },
+static const struct counter_info l2tp_faults[] = {
+#include "../lib/l2tp/faults.def"
+};
 #undef X
 #define X(NAME, RESULT, ERROR, SENTENCE) { #NAME, SENTENCE },
 static const struct counter_info tunnel_faults[] = {
@@ -66,6 +74,8 @@ static const struct alarm_info worker_alarms[] = {
 static const struct meaning_set sets[] = {
 	SET("tunnel-ctl", "what happened", tunnel_ctl),
 	SET("tunnel-ctl", "refusals and faults", tunnel_faults),
+	SET("tunnel-ctl", "faults of messages", l2tp_faults),
+	SET("tunnel-ctl", "datagrams and workers", tunnel_shell),
 	SET("session-mgr", "what happened", session_mgr),
 	SET("session-mgr", "messages", session_shell),
 	SET("session-mgr", "faults of PPP peers", ppp_faults),
@@ -129,6 +139,8 @@ of_process(const char *set, const char *process)
 const char *
 meaning_of_counter(const char *process, const char *name)
 {
+	if (strncmp(name, "drop-", 5) == 0) /* a worker puts that before the reasons of drops.def */
+		name += 5;
 	for (const struct meaning_set *s = sets; s->counters; s++) {
 		for (unsigned i = 0; of_process(s->process, process) && i < s->n; i++) {
 			if (same(s->counters[i].name, name))

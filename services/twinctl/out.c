@@ -163,44 +163,89 @@ dressed(const char *key, json_int_t v, char out[TEXT])
 }
 
 /* "lost-octets" reads "lost": the unit is in the value. */
+static int
+key_length(const char *key)
+{
+	static const char *const units[] = { "-octets", "-bps", "-milliseconds", "-seconds", "-ms", NULL };
+	size_t n = strlen(key);
+
+	for (unsigned i = 0; units[i]; i++) {
+		if (ends_in(key, units[i]))
+			return (int)(n - strlen(units[i]));
+	}
+	return (int)n;
+}
+
 static void
 print_key(const char *key, unsigned indent)
 {
-	static const char *const units[] = { "-octets", "-bps", "-milliseconds", "-seconds", "-ms", NULL };
-	int n = (int)strlen(key);
-
-	for (unsigned i = 0; units[i]; i++) {
-		if (!ends_in(key, units[i]))
-			continue;
-		n -= (int)strlen(units[i]);
-		break;
-	}
-	printf("%*s%-*.*s", (int)indent, "", 34 - (int)indent, n, key);
+	printf("%*s%-*.*s", (int)indent, "", 34 - (int)indent, key_length(key), key);
 }
 
 static void print_value(const char *key, json_t *v, unsigned indent);
 
+/* A value in a few words; objects and arrays have none.  null is an echo that never came. */
+static const char *
+in_words(const char *key, json_t *v, char out[CELL])
+{
+	char t[TEXT];
+
+	if (json_is_integer(v)) {
+		dressed(key, json_integer_value(v), t);
+		snprintf(out, CELL, "%s", t);
+	} else if (json_is_real(v)) {
+		snprintf(out, CELL, "%.1f%s", json_real_value(v), ends_in(key, "-ms") ? " ms" : "");
+	} else if (json_is_boolean(v)) {
+		snprintf(out, CELL, "%s", json_is_true(v) ? "yes" : "no");
+	} else if (json_is_string(v)) {
+		text_safe(json_string_value(v), out, CELL);
+	} else {
+		snprintf(out, CELL, "%s", json_is_null(v) ? "lost" : "");
+	}
+	return out;
+}
+
+/* "heard yes  silent 1.6 ms" */
+static void
+print_flat(json_t *o)
+{
+	const char *k;
+	json_t *v;
+	char t[CELL];
+
+	json_object_foreach(o, k, v) {
+		if (!json_is_object(v) && !json_is_array(v))
+			printf("  %.*s %s", key_length(k), k, in_words(k, v, t));
+	}
+	putchar('\n');
+}
+
+/* Short objects (paths, changes of role) take a line each; longer ones (alarms) a section each. */
 static void
 print_array(const char *key, json_t *v, unsigned indent)
 {
+	bool objects = json_is_object(json_array_get(v, 0));
+	bool sections = objects && json_object_get(json_array_get(v, 0), "happened");
+	char t[CELL];
 	size_t i;
 	json_t *e;
 
-	if (json_array_size(v) > 0 && json_is_object(json_array_get(v, 0))) {
-		json_array_foreach(v, i, e)
-			print_value(key, e, indent);
-		return;
-	}
-	print_key(key, indent);
+	if (objects && !sections)
+		printf("%*s%s\n", (int)indent, "", key);
+	else if (!objects)
+		print_key(key, indent);
 	json_array_foreach(v, i, e) {
-		char t[TEXT], safe[CELL];
-		if (json_is_integer(e))
-			dressed(key, json_integer_value(e), t);
-		else
-			snprintf(t, sizeof t, "%s", json_is_string(e) ? text_safe(json_string_value(e), safe, sizeof safe) : "lost");
-		printf("%s%s", i ? ", " : "", t);
+		if (sections) {
+			print_value(key, e, indent);
+		} else if (objects) {
+			printf("%*s", (int)indent, "");
+			print_flat(e);
+		} else {
+			printf("%s%s", i ? ", " : "", in_words(key, e, t));
+		}
 	}
-	putchar('\n');
+	if (!objects)
+		puts(json_array_size(v) ? "" : "none");
 }
 
 static void
@@ -217,26 +262,15 @@ print_object(const char *key, json_t *v, unsigned indent)
 static void
 print_value(const char *key, json_t *v, unsigned indent)
 {
-	char t[TEXT], safe[CELL];
+	char t[CELL];
 
 	if (json_is_object(v)) {
 		print_object(key, v, indent);
-		return;
-	}
-	if (json_is_array(v)) {
+	} else if (json_is_array(v)) {
 		print_array(key, v, indent);
-		return;
-	}
-	print_key(key, indent);
-	if (json_is_integer(v)) {
-		dressed(key, json_integer_value(v), t);
-		puts(t);
-	} else if (json_is_real(v)) {
-		printf("%.1f%s\n", json_real_value(v), ends_in(key, "-ms") ? " ms" : "");
-	} else if (json_is_boolean(v)) {
-		puts(json_is_true(v) ? "yes" : "no");
 	} else {
-		puts(json_is_string(v) ? text_safe(json_string_value(v), safe, sizeof safe) : "-");
+		print_key(key, indent);
+		puts(in_words(key, v, t));
 	}
 }
 

@@ -125,8 +125,12 @@ show_alarms(struct node *n, const char *const *words, unsigned count)
 	store_each(node_view(n), TABLE_ALARM, alarm_row, &w);
 	arena_fini(&w.arena);
 	elector_alarms(n, w.list);
-	if (json_array_size(w.list) == 0 && !out_json)
+	if (json_array_size(w.list) == 0 && !out_json) {
 		puts("no alarm stands");
+		json_decref(w.list);
+		json_decref(all);
+		return DONE;
+	}
 	json_object_set_new(all, "alarms", w.list);
 	out_sections(all);
 	return DONE;

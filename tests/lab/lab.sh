@@ -18,6 +18,7 @@
 #   lab_ctl a show sessions     twinctl of that node
 #   lab_exec host ping ...      a command in a namespace;  lab_spawn host NAME CMD... in the background
 #   lab_capture lac access0     tcpdump into $LAB/lac-access0.pcap
+#   LAB_BEFORE_KEEP=FUNCTION    called when the test failed, while everything still runs
 #   lab_fail "why"              ends the test; logs and pcaps are kept in $TWIN_LOGS (build/test-logs)
 #
 # Everything that runs in the lab's namespaces was started by it; teardown ends exactly those processes.
@@ -56,12 +57,18 @@ lab_begin() {
 	trap lab_on_exit EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	trap 'exit 141' PIPE
 }
 
 lab_on_exit() {
 	local code=$?
 	trap - EXIT INT TERM HUP
-	[ $code = 0 ] || [ $code = 77 ] || lab_keep
+	trap '' PIPE
+	set +e
+	if [ $code != 0 ] && [ $code != 77 ]; then
+		[ -z "${LAB_BEFORE_KEEP:-}" ] || $LAB_BEFORE_KEEP
+		lab_keep
+	fi
 	lab_teardown
 	exit $code
 }
@@ -73,6 +80,7 @@ lab_keep() {
 	mkdir -p "$to"
 	for n in a b; do
 		[ ! -f "$LAB/$n.json" ] || lab_ctl $n --timeout 300 --json show cluster >"$to/$n-cluster.json" 2>&1 || true
+		[ ! -f "$LAB/$n.json" ] || lab_ctl $n show counters >"$to/$n-counters.txt" 2>&1 || true
 		[ ! -d "$LAB/run-$n/log" ] || cp -r "$LAB/run-$n/log" "$to/$n-log"
 	done
 	find "$LAB" -maxdepth 1 -type f -size -50M ! -name '*.sock' -exec cp {} "$to" \;
