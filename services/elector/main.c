@@ -158,7 +158,7 @@ arguments(int argc, char **argv, struct shell *sh)
 	}
 }
 
-/* Late heartbeats are dead nodes.  Where this is not allowed, go on, and say so once. */
+/* Late heartbeats are dead nodes.  Where this is not allowed, go on, and say so once.  First of all: see above. */
 static void
 be_prompt(void)
 {
@@ -167,6 +167,11 @@ be_prompt(void)
 	if (sched_getscheduler(0) != SCHED_FIFO && sched_setscheduler(0, SCHED_FIFO, &p) < 0 &&
 	    setpriority(PRIO_PROCESS, 0, -20) < 0)
 		log_line(NOTE_WARN, "no real-time priority reason=%s", strerror(errno));
+}
+
+static void
+stay_in_memory(void)
+{
 	if (mlockall(MCL_CURRENT) < 0)
 		log_line(NOTE_WARN, "memory is not locked reason=%s", strerror(errno));
 }
@@ -208,6 +213,7 @@ main(int argc, char **argv)
 	sh->out = (struct elect_out){ out_beat, out_lease, out_order, out_addresses, out_alarm, out_note, out_answer };
 	arguments(argc, argv, sh);
 	log_open("elector", NOTE_INFO);
+	be_prompt();
 	if (!shell_conf_read(sh, error, sizeof error))
 		give_up(error);
 	start(sh);
@@ -218,7 +224,7 @@ main(int argc, char **argv)
 	on_beat(sh);
 	log_line(NOTE_INFO, "started role=%s epoch=%llu side=%u ms=%.1f", elect_role_name(sh->core.role),
 		 (unsigned long long)sh->core.epoch, sh->core.conf.side, (double)(mono_now() - from) / MONO_MS);
-	be_prompt();
+	stay_in_memory();
 	loop_run(sh->loop);
 	beat_shell_stop(sh);
 	bus_free(sh->bus);

@@ -68,6 +68,7 @@ void sync_shadow_txn(struct sync *, mono_t now, const struct sync_event *, struc
 void sync_shadow_page(struct sync *, mono_t now, const struct sync_event *, struct sync_out *);
 void sync_shadow_end(struct sync *, mono_t now, const struct mirror_head *, struct sync_out *);
 void sync_shadow_mode(struct sync *, mono_t now, const struct mirror_head *, struct sync_out *);
+void sync_shadow_ping(struct sync *, mono_t now, const struct mirror_head *, struct sync_out *);
 void sync_shadow_flush(struct sync *, mono_t now, struct sync_out *);
 
 /* sync_role.c */

@@ -184,6 +184,16 @@ sync_shadow_txn(struct sync *s, mono_t now, const struct sync_event *ev, struct 
 	free(t);
 }
 
+/* Everything up to `position` was sent before this: what is not here will not come. */
+void
+sync_shadow_ping(struct sync *s, mono_t now, const struct mirror_head *h, struct sync_out *out)
+{
+	if (s->snapping || h->position <= s->meta.position)
+		return;
+	s->count[SYNC_C_MIRROR_GAPS]++;
+	sync_session_drop(s, now, "the last transactions are missing", true, out);
+}
+
 /* --- snapshot ---------------------------------------------------------------------------------------------------- */
 
 void

@@ -85,15 +85,13 @@ void
 sync_twin_link(struct sync *s, mono_t now, bool up, struct sync_out *out)
 {
 	s->link = up;
-	if (!up) {
-		sync_session_drop(s, now, "connection lost", false, out);
+	/* Another connection is another beginning, too: what was under way on the old one is nowhere. */
+	sync_session_drop(s, now, up ? "connected anew" : "connection lost", false, out);
+	if (!up)
 		return;
-	}
 	s->twin_heard = now;
-	if (!s->session_live) {
-		sync_twin_attempt(s, now);
-		sync_twin_hello(s, now, out);
-	}
+	sync_twin_attempt(s, now);
+	sync_twin_hello(s, now, out);
 }
 
 static void
@@ -181,6 +179,10 @@ hear_in_session(struct sync *s, mono_t now, const struct sync_event *ev, struct 
 		if (!active)
 			sync_shadow_mode(s, now, h, out);
 		break;
+	case MIRROR_PING:
+		if (!active)
+			sync_shadow_ping(s, now, h, out);
+		break;
 	case MIRROR_BYE:
 		sync_session_drop(s, now, "the twin ended it", false, out);
 		break;
@@ -227,7 +229,7 @@ void
 sync_twin_tick(struct sync *s, mono_t now, struct sync_out *out)
 {
 	mono_t silent = 2 * s->conf.degrade > SILENT_FOR ? 2 * s->conf.degrade : SILENT_FOR;
-	struct mirror_head ping = { .kind = MIRROR_PING };
+	struct mirror_head ping = { .kind = MIRROR_PING, .position = s->shipped };
 
 	if (!s->conf.pair)
 		return;

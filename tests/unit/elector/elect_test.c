@@ -1,0 +1,973 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The elector's core: tapes for its rules, and two of them wired through a network that loses, delays and
+ * parts, with pauses and restarts, under a seed; asserted at every step: no epoch has two holders, and with
+ * prefer-safety no moment has two leases.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "elect_core.h"
+
+#define MS MONO_MS
+
+/* --- a tape -------------------------------------------------------------------------------------------- */
+
+struct tape {
+	struct elect_out out; /* first */
+	struct beat beat;
+	unsigned beats;
+	bool lease_active;
+	uint64_t lease_epoch;
+	mono_t lease_until;
+	struct elect_order order;
+	unsigned orders;
+	bool hold;
+	unsigned holds;
+	bool alarm[ELECT_ALARMS];
+	uint64_t answered;
+	bool answer_ok;
+	char answer[128];
+};
+
+#define T(o) ((struct tape *)(o))
+
+static void
+on_beat(struct elect_out *o, const struct beat *b)
+{
+	T(o)->beat = *b;
+	T(o)->beats++;
+}
+
+static void
+on_lease(struct elect_out *o, uint64_t epoch, bool active, mono_t until)
+{
+	T(o)->lease_epoch = epoch;
+	T(o)->lease_active = active;
+	T(o)->lease_until = active ? until : 0;
+}
+
+static void
+on_order(struct elect_out *o, const struct elect_order *order)
+{
+	T(o)->order = *order;
+	T(o)->orders++;
+}
+
+static void
+on_addresses(struct elect_out *o, bool hold)
+{
+	T(o)->hold = hold;
+	T(o)->holds++;
+}
+
+static void
+on_alarm(struct elect_out *o, enum elect_alarm a, bool stands, const char *detail)
+{
+	T(o)->alarm[a] = stands;
+}
+
+static void
+on_note(struct elect_out *o, enum note_level level, const char *line)
+{
+	if (getenv("TWIN_TEST_NOTES"))
+		fprintf(stderr, "%p %s\n", (void *)o, line);
+}
+
+static void
+on_answer(struct elect_out *o, uint64_t ticket, bool ok, const char *text)
+{
+	T(o)->answered = ticket;
+	T(o)->answer_ok = ok;
+	snprintf(T(o)->answer, sizeof T(o)->answer, "%s", text);
+}
+
+static const struct elect_out outs = { on_beat, on_lease, on_order, on_addresses, on_alarm, on_note, on_answer };
+
+static struct elect_conf
+conf(const char *name, unsigned side, enum conf_policy policy)
+{
+	struct elect_conf c = { .side = (uint8_t)side, .pair = true, .preferred = side == 0, .policy = policy,
+				.paths = 2, .heartbeat = 10 * MS, .dead = 60 * MS, .lease = 40 * MS,
+				.start_wait = 1000 * MS, .sync_dead = 2000 * MS, .handover_wait = 250 * MS,
+				.probation = 120 * MS };
+
+	snprintf(c.node, sizeof c.node, "%s", name);
+	return c;
+}
+
+/* --- one node by hand --------------------------------------------------------------------------------------- */
+
+struct node {
+	struct elect e;
+	struct tape t;
+	struct elect_status s;
+	mono_t now;
+	uint64_t twin_seq;
+};
+
+static struct node
+node_new(unsigned side, enum conf_policy policy)
+{
+	struct node n = { .now = 1000 * MS };
+	struct elect_conf c = conf(side ? "b" : "a", side, policy);
+
+	n.t.out = outs;
+	n.s = (struct elect_status){ .ready = true, .empty = true };
+	elect_init(&n.e, &c, n.now, 77 + side, NULL);
+	return n;
+}
+
+static void
+step(struct node *n, const struct elect_event *ev)
+{
+	elect_step(&n->e, n->now, ev, &n->t.out);
+}
+
+static void
+status(struct node *n)
+{
+	step(n, &(struct elect_event){ .kind = ELECT_STATUS, .status = &n->s });
+}
+
+/* state-sync obeys at once. */
+static void
+tick(struct node *n)
+{
+	n->now += 10 * MS;
+	step(n, &(struct elect_event){ .kind = ELECT_TICK });
+	n->s.active = n->t.order.active;
+	n->s.epoch = n->t.order.epoch;
+	status(n);
+}
+
+static void
+ticks(struct node *n, unsigned count)
+{
+	while (count--)
+		tick(n);
+}
+
+static struct beat
+twin_beat(struct node *n, enum elect_role role, uint64_t epoch, unsigned flags)
+{
+	struct beat b = { .side = !n->e.conf.side, .role = (uint8_t)role, .flags = (uint16_t)flags, .boot = 500,
+			  .seq = ++n->twin_seq, .echo_boot = n->e.boot, .echo_seq = n->e.seq, .epoch = epoch };
+
+	snprintf(b.node, sizeof b.node, "twin");
+	return b;
+}
+
+static void
+hear(struct node *n, struct beat b)
+{
+	step(n, &(struct elect_event){ .kind = ELECT_BEAT, .beat = &b });
+}
+
+/* An active node whose twin is standby, whole and answering. */
+static struct node
+active_mirrored(enum conf_policy policy)
+{
+	struct node n = node_new(0, policy);
+
+	n.s.empty = false;
+	n.s.position = 10;
+	tick(&n);
+	for (int i = 0; i < 10; i++) {
+		hear(&n, twin_beat(&n, i ? ELECT_STANDBY : ELECT_START, n.e.epoch, BEAT_READY));
+		tick(&n);
+	}
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	n.s.mirrored = true;
+	status(&n);
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert(n.e.whole);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	return n;
+}
+
+/* A standby whose twin is active in epoch 3 (side 1). */
+static struct node
+standby_whole(enum conf_policy policy)
+{
+	struct node n = node_new(0, policy);
+
+	n.s.empty = false;
+	n.s.mirrored = true;
+	tick(&n);
+	for (int i = 0; i < 5; i++) {
+		hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE));
+		tick(&n);
+	}
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(!n.t.hold);
+	return n;
+}
+
+START_TEST(a_node_without_pair_is_active_at_once)
+{
+	struct node n = node_new(0, POLICY_PREFER_SERVICE);
+
+	n.e.conf.pair = false;
+	tick(&n);
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert(n.t.hold);
+	n.now += 10 * MONO_S; /* a stall: nobody else can have taken over */
+	tick(&n);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(alone_at_start_it_waits_and_then_serves)
+{
+	struct node n = node_new(1, POLICY_PREFER_SERVICE);
+
+	ticks(&n, 99);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	ticks(&n, 3);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert_uint_eq(n.e.epoch, 3); /* count 1, side 1 */
+}
+END_TEST
+
+START_TEST(alone_at_start_with_prefer_safety_it_waits_for_somebody)
+{
+	struct node n = node_new(1, POLICY_PREFER_SAFETY);
+
+	ticks(&n, 400);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	ck_assert(n.t.alarm[ELECT_ALARM_WAITING]);
+	step(&n, &(struct elect_event){ .kind = ELECT_GRANT, .ttl = 500 * MS, .ticket = 9 });
+	ck_assert_uint_eq(n.t.answered, 9);
+	ticks(&n, 2);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ticks(&n, 60);
+	ck_assert(!elect_holds_lease(&n.e, n.now)); /* the grant is over */
+}
+END_TEST
+
+START_TEST(a_standby_store_known_to_be_old_waits_longer)
+{
+	struct node n = node_new(0, POLICY_PREFER_SERVICE);
+
+	n.s.empty = false;
+	ticks(&n, 290);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	ticks(&n, 15);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+}
+END_TEST
+
+START_TEST(the_store_that_is_ahead_wins_at_start)
+{
+	struct node n = node_new(0, POLICY_PREFER_SERVICE); /* preferred, but behind */
+
+	n.s = (struct elect_status){ .ready = true, .position = 5, .store_epoch = 2 };
+	tick(&n);
+	for (int i = 0; i < 10; i++) {
+		struct beat b = twin_beat(&n, ELECT_START, 3, BEAT_READY);
+		b.position = 6;
+		b.store_epoch = 2;
+		hear(&n, b);
+		tick(&n);
+	}
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(a_tie_at_start_goes_to_the_preferred)
+{
+	struct node n = node_new(0, POLICY_PREFER_SERVICE);
+
+	tick(&n);
+	for (int i = 0; i < 6; i++) {
+		hear(&n, twin_beat(&n, ELECT_START, 0, BEAT_READY | BEAT_EMPTY));
+		tick(&n);
+	}
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+}
+END_TEST
+
+START_TEST(a_silent_active_is_replaced_after_dead_and_not_before)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	mono_t heard = n.e.heard;
+
+	while (n.e.role == ELECT_STANDBY)
+		tick(&n);
+	ck_assert_int_ge(n.now - heard, 60 * MS);
+	ck_assert_int_le(n.now - heard, 70 * MS);
+	ck_assert(n.t.hold); /* addresses beside the promotion */
+	ck_assert(n.t.order.active);
+	ck_assert_uint_eq(n.t.order.epoch, 4); /* above 3, and of our side */
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(with_prefer_safety_a_silent_active_is_not_replaced)
+{
+	struct node n = standby_whole(POLICY_PREFER_SAFETY);
+
+	ticks(&n, 100);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(n.t.alarm[ELECT_ALARM_WAITING]);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 1 });
+	ck_assert(n.t.answer_ok);
+	ticks(&n, 2);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(a_standby_that_is_not_whole_does_not_promote)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY));
+	ck_assert(n.t.order.stale);
+	ticks(&n, 100);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(n.t.alarm[ELECT_ALARM_NOT_PROMOTABLE]);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 1 });
+	ck_assert(!n.t.answer_ok);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 2, .force = true });
+	ck_assert(n.t.answer_ok);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+}
+END_TEST
+
+START_TEST(a_standby_that_slept_counts_silence_anew)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	n.now += 5 * MONO_S;
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ticks(&n, 4);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ticks(&n, 4);
+	ck_assert_int_ne(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(an_acknowledgement_buys_the_lease_from_its_sending)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SAFETY);
+	uint64_t seq = n.e.seq;
+	mono_t sent = n.now;
+
+	n.now += 7 * MS;
+	struct beat b = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+	b.echo_seq = seq;
+	hear(&n, b);
+	ck_assert_int_le(n.e.until, sent + 40 * MS);
+	ck_assert(elect_holds_lease(&n.e, sent + 30 * MS));
+}
+END_TEST
+
+START_TEST(prefer_service_bridges_a_standbys_death_without_a_gap)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	for (int i = 0; i < 50; i++) {
+		tick(&n);
+		ck_assert(elect_holds_lease(&n.e, n.now));
+		ck_assert(elect_holds_lease(&n.e, n.now + 9 * MS)); /* up to the next tick */
+	}
+	ck_assert_uint_eq(n.e.count[ELECT_C_LEASE_LAPSES], 0);
+}
+END_TEST
+
+START_TEST(prefer_safety_stops_when_the_twin_is_silent)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SAFETY);
+
+	ticks(&n, 5);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ticks(&n, 10);
+	ck_assert(n.t.alarm[ELECT_ALARM_WAITING]);
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert(!n.t.alarm[ELECT_ALARM_WAITING]);
+}
+END_TEST
+
+START_TEST(prefer_safety_goes_on_after_a_goodbye)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SAFETY);
+
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY | BEAT_GOODBYE));
+	for (int i = 0; i < 50; i++) {
+		tick(&n);
+		ck_assert(elect_holds_lease(&n.e, n.now));
+	}
+}
+END_TEST
+
+START_TEST(a_deaf_twin_ends_the_lease)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t seq = n.e.seq;
+
+	for (int i = 0; i < 8; i++) {
+		struct beat b = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+		b.echo_seq = seq;
+		hear(&n, b);
+		tick(&n);
+	}
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(who_slept_longer_than_its_lease_listens_first)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.now += 500 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert(n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
+	ticks(&n, 10);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ticks(&n, 3); /* probation in silence */
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(who_slept_and_meets_a_higher_epoch_yields)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.now += 500 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, n.e.epoch + 1, BEAT_READY));
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(!n.t.hold);
+	ck_assert(!n.t.lease_active);
+	ck_assert(!n.t.order.active);
+}
+END_TEST
+
+START_TEST(a_recording_of_an_old_life_counts_for_nothing)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat old = twin_beat(&n, ELECT_ACTIVE, 99, BEAT_READY | BEAT_WHOLE);
+
+	old.boot = 400;
+	old.echo_seq = 1;
+	old.echo_boot = 12345;
+	hear(&n, old);
+	ck_assert_uint_eq(n.e.top_epoch, 3);
+	ck_assert_uint_eq(n.e.count[ELECT_C_BEATS_UNPROVEN], 1);
+	old = n.e.twin;
+	hear(&n, old); /* and one of this life heard again */
+	ck_assert_uint_ge(n.e.count[ELECT_C_BEATS_DOUBLE], 1);
+}
+END_TEST
+
+START_TEST(our_own_side_is_an_error_of_configuration)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat b = twin_beat(&n, ELECT_ACTIVE, 8, 0);
+
+	b.side = 0;
+	hear(&n, b);
+	ck_assert(n.t.alarm[ELECT_ALARM_SAME_SIDE]);
+	ck_assert_uint_eq(n.e.top_epoch, 3);
+}
+END_TEST
+
+START_TEST(a_switchover_quiesces_then_offers_then_yields)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t epoch = n.e.epoch;
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 5 });
+	ck_assert(n.t.order.quiesce);
+	ck_assert(elect_holds_lease(&n.e, n.now)); /* packets flow while records come to rest */
+	n.s.quiesced = true;
+	n.s.position = 42;
+	status(&n);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert(!n.t.hold);
+	ck_assert(n.t.beat.flags & BEAT_OFFER);
+	ck_assert_uint_eq(n.t.beat.offer_position, 42);
+	hear(&n, twin_beat(&n, ELECT_PROMOTING, epoch + 3, BEAT_READY));
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert_uint_eq(n.t.answered, 5);
+	ck_assert(n.t.answer_ok);
+}
+END_TEST
+
+START_TEST(a_switchover_nobody_takes_is_called_off)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 5 });
+	n.s.quiesced = true;
+	status(&n);
+	for (int i = 0; i < 60 && !n.t.answered; i++) {
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		tick(&n);
+		ck_assert(n.t.answered || !elect_holds_lease(&n.e, n.now));
+	}
+	ck_assert(n.t.answered && !n.t.answer_ok);
+	ck_assert(!n.t.order.quiesce);
+	struct beat before = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+	before.echo_seq = n.e.floor_seq - 1; /* has not heard of it yet: might still take over */
+	hear(&n, before);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert(n.t.hold);
+}
+END_TEST
+
+START_TEST(a_switchover_is_refused_with_a_reason)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 5 });
+	ck_assert(!n.t.answer_ok);
+	n = active_mirrored(POLICY_PREFER_SERVICE);
+	n.e.whole = false;
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 6 });
+	ck_assert(!n.t.answer_ok);
+	ck_assert_str_eq(n.t.answer, "the twin does not hold everything yet: wait until the pair is mirrored");
+}
+END_TEST
+
+START_TEST(an_offer_is_taken_only_with_everything)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat b = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_OFFER);
+
+	b.offer_position = 50;
+	hear(&n, b);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	n.s.position = 50;
+	status(&n);
+	ck_assert_int_ne(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(going_alone_waits_until_the_twin_knows)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t before;
+
+	n.s.mirrored = false;
+	n.s.ask = 7;
+	before = n.e.seq;
+	status(&n);
+	ck_assert(!n.e.whole);
+	ck_assert(!(n.t.beat.flags & BEAT_WHOLE));
+	ck_assert_uint_eq(n.t.order.alone, 0);
+	struct beat b = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+	b.echo_seq = before;
+	hear(&n, b);
+	status(&n);
+	ck_assert_uint_eq(n.t.order.alone, 0);
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	status(&n);
+	ck_assert_uint_eq(n.t.order.alone, 7);
+}
+END_TEST
+
+START_TEST(going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	mono_t heard = n.e.heard;
+
+	n.s.mirrored = false;
+	n.s.ask = 7;
+	while (n.t.order.alone != 7 && n.now < heard + MONO_S)
+		tick(&n);
+	ck_assert_int_ge(n.now - heard, 60 * MS + 20 * MS);
+	ck_assert_int_le(n.now - heard, 110 * MS);
+}
+END_TEST
+
+START_TEST(a_dead_state_sync_hands_over_to_a_whole_twin)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+	for (int i = 0; i < 190; i++) {
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		n.now += 10 * MS;
+		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+		ck_assert(elect_holds_lease(&n.e, n.now));
+	}
+	for (int i = 0; i < 20; i++) {
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		n.now += 10 * MS;
+		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	}
+	ck_assert(n.t.beat.flags & BEAT_OFFER);
+	ck_assert(n.t.alarm[ELECT_ALARM_SYNC_DOWN]);
+}
+END_TEST
+
+START_TEST(a_restart_within_the_lease_changes_nothing)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE), m;
+	struct elect_saved saved;
+	struct elect_conf c = n.e.conf;
+
+	elect_saved_take(&n.e, &saved);
+	m = n;
+	m.t = (struct tape){ .out = outs, .hold = true };
+	m.now += 15 * MS;
+	elect_init(&m.e, &c, m.now, 1, &saved);
+	m.e.holding = true;
+	step(&m, &(struct elect_event){ .kind = ELECT_TICK });
+	ck_assert_int_eq(m.e.role, ELECT_ACTIVE);
+	ck_assert_uint_eq(m.e.epoch, n.e.epoch);
+	ck_assert(elect_holds_lease(&m.e, m.now));
+	ck_assert_uint_gt(m.t.beat.seq, n.t.beat.seq);
+	ck_assert_uint_eq(m.t.beat.boot, n.t.beat.boot);
+	ck_assert_uint_eq(m.t.holds, 0);
+	m.now += MONO_S;
+	elect_init(&m.e, &c, m.now, 1, &saved); /* much later: as after a stall */
+	step(&m, &(struct elect_event){ .kind = ELECT_TICK });
+	ck_assert(!elect_holds_lease(&m.e, m.now));
+}
+END_TEST
+
+START_TEST(a_standbys_restart_remembers_that_it_was_whole)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct elect_saved saved;
+	struct elect_conf c = n.e.conf;
+
+	elect_saved_take(&n.e, &saved);
+	elect_init(&n.e, &c, n.now, 1, &saved);
+	ticks(&n, 5);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ticks(&n, 5);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert_uint_eq(n.e.epoch, 4);
+}
+END_TEST
+
+START_TEST(leaving_hands_over_or_says_goodbye)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_LEAVE });
+	ck_assert(n.t.order.quiesce);
+	ck_assert(!elect_may_leave(&n.e));
+	n = standby_whole(POLICY_PREFER_SERVICE);
+	step(&n, &(struct elect_event){ .kind = ELECT_LEAVE });
+	ck_assert(n.t.beat.flags & BEAT_GOODBYE);
+	ck_assert(elect_may_leave(&n.e));
+}
+END_TEST
+
+START_TEST(an_arbiter_that_denies_keeps_a_standby_down)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_DENY, .ttl = 300 * MS, .ticket = 1 });
+	ticks(&n, 20);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ticks(&n, 15); /* the word has run out */
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+}
+END_TEST
+
+/* --- two nodes and the network between them ------------------------------------------------------------------- */
+
+#define SIM_MSGS 512
+#define STEP (1 * MS)
+
+struct msg {
+	mono_t due;
+	unsigned to;
+	struct beat b;
+};
+
+struct sim {
+	uint32_t seed;
+	struct node n[2];
+	bool cut[2]; /* towards node i */
+	unsigned loss;
+	mono_t paused[2], next[2], sync_busy[2];
+	struct msg msg[SIM_MSGS];
+	unsigned msgs;
+	uint64_t holder[64]; /* per epoch count and side: node + 1 */
+	mono_t now;
+	enum conf_policy policy;
+	unsigned sent_by;
+	uint64_t data[2]; /* position of each store; mirrored copies it */
+	mono_t granted;
+	unsigned holds; /* who held the lease last: node + 1 */
+};
+
+static struct sim *S;
+static unsigned long all_changes;
+
+static uint32_t
+rnd(struct sim *s, uint32_t n)
+{
+	s->seed = s->seed * 1664525u + 1013904223u;
+	return (s->seed >> 8) % n;
+}
+
+static void
+sim_beat(struct elect_out *o, const struct beat *b)
+{
+	struct sim *s = S;
+	unsigned from = T(o) == &s->n[1].t, to = !from;
+
+	on_beat(o, b);
+	for (unsigned path = 0; path < 2; path++) {
+		if (s->cut[to] || rnd(s, 100) < s->loss || s->msgs == SIM_MSGS)
+			continue;
+		s->msg[s->msgs] = (struct msg){ s->now + rnd(s, 4) * MS / 2, to, *b };
+		s->msg[s->msgs++].b.path = (uint8_t)path;
+	}
+}
+
+static void
+sim_deliver(struct sim *s, unsigned i)
+{
+	for (unsigned k = 0; k < s->msgs;) {
+		struct msg m = s->msg[k];
+		if (m.to != i || m.due > s->now) {
+			k++;
+			continue;
+		}
+		s->msg[k] = s->msg[--s->msgs];
+		s->n[i].now = s->now;
+		hear(&s->n[i], m.b);
+	}
+}
+
+/* state-sync of node i: obeys after a while; mirrored when both electors agree who is active and a link is there. */
+static void
+sim_sync(struct sim *s, unsigned i)
+{
+	struct node *n = &s->n[i], *twin = &s->n[!i];
+	bool link = !s->cut[0] && !s->cut[1];
+
+	if (s->now < s->sync_busy[i])
+		return;
+	s->sync_busy[i] = s->now + (1 + rnd(s, 3)) * MS;
+	n->s.active = n->t.order.active && n->t.order.epoch == n->e.epoch;
+	n->s.epoch = n->t.order.epoch;
+	if (n->s.active) {
+		bool with = link && !twin->s.active && twin->s.epoch <= n->s.epoch && s->now > s->paused[!i];
+		if (with) {
+			n->s.mirrored = true;
+			n->s.ask = 0;
+			s->data[!i] = s->data[i];
+			twin->s.mirrored = true;
+		} else if (n->s.mirrored) {
+			n->s.ask = n->s.ask ? n->s.ask : s->seed | 1;
+			if (n->t.order.alone == n->s.ask)
+				n->s.ask = 0, n->s.mirrored = false;
+		}
+		s->data[i] += with || !n->s.mirrored;
+		n->s.empty = false;
+		n->s.quiesced = n->t.order.quiesce && n->s.mirrored && with;
+	} else {
+		n->s.quiesced = false;
+		n->s.ask = 0;
+		if (n->t.order.stale && !link)
+			n->s.mirrored = false;
+	}
+	n->s.position = s->data[i];
+	status(n);
+}
+
+static void
+sim_check(struct sim *s)
+{
+	bool lease[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct elect *e = &s->n[i].e;
+		lease[i] = elect_holds_lease(e, s->now);
+		if (!lease[i])
+			continue;
+		uint64_t slot = e->epoch % 64;
+		ck_assert_uint_eq(e->epoch & 1, i);
+		ck_assert_msg(s->holder[slot] == 0 || s->holder[slot] >> 8 != e->epoch ||
+				  (s->holder[slot] & 0xff) == i + 1, "two holders of epoch");
+		s->holder[slot] = e->epoch << 8 | (i + 1);
+	}
+	if (lease[0] != lease[1] && s->holds != 1u + lease[1]) {
+		s->holds = 1u + lease[1];
+		all_changes++;
+	}
+	if (s->policy == POLICY_PREFER_SAFETY)
+		ck_assert_msg(!(lease[0] && lease[1]), "two leases at once, seed %u", s->seed);
+}
+
+static void
+sim_trouble(struct sim *s)
+{
+	unsigned i = rnd(s, 2);
+
+	switch (rnd(s, 10)) {
+	case 9: /* an arbiter gives its word to one node at a time, and takes it from the other by time */
+		if (s->now >= s->granted) {
+			mono_t ttl = (20 + rnd(s, 500)) * MS;
+			s->granted = s->now + ttl + 100 * MS;
+			s->n[i].now = s->now;
+			step(&s->n[i], &(struct elect_event){ .kind = ELECT_GRANT, .ttl = ttl });
+		}
+		break;
+	case 0:
+		s->cut[i] = true;
+		break;
+	case 1:
+		s->cut[0] = s->cut[1] = true;
+		break;
+	case 2:
+	case 3:
+		s->cut[0] = s->cut[1] = false;
+		break;
+	case 4:
+		s->paused[i] = s->now + (5 + rnd(s, 400)) * MS;
+		break;
+	case 5:
+		s->loss = rnd(s, 2) * rnd(s, 40);
+		break;
+	case 6: {
+		struct elect_saved saved;
+		struct elect_conf c = s->n[i].e.conf;
+		elect_saved_take(&s->n[i].e, &saved);
+		bool lost = rnd(s, 3) == 0; /* the whole machine: no role file */
+		elect_init(&s->n[i].e, &c, s->now, (uint64_t)rnd(s, 1u << 24) + 1, lost ? NULL : &saved);
+		if (lost)
+			s->n[i].t.order = (struct elect_order){ 0 };
+		break;
+	}
+	case 7:
+	case 8:
+		s->n[i].now = s->now;
+		step(&s->n[i], &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 1 });
+		break;
+	}
+}
+
+static void
+sim_run(uint32_t seed, enum conf_policy policy, bool heal)
+{
+	static struct sim s;
+	mono_t end;
+
+	s = (struct sim){ .seed = seed, .policy = policy, .now = 1000 * MS };
+	S = &s;
+	for (unsigned i = 0; i < 2; i++) {
+		s.n[i] = node_new(i, policy);
+		s.n[i].t.out.beat = sim_beat;
+		s.next[i] = s.now + rnd(&s, 10) * MS;
+	}
+	end = s.now + 9 * MONO_S;
+	for (; s.now < end; s.now += STEP) {
+		if (rnd(&s, 150) == 0 && s.now < end - 5 * MONO_S)
+			sim_trouble(&s);
+		if (heal && s.now == end - 5 * MONO_S) {
+			s.cut[0] = s.cut[1] = false;
+			s.loss = 0;
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			if (s.now < s.paused[i])
+				continue;
+			sim_deliver(&s, i);
+			s.n[i].now = s.now;
+			sim_sync(&s, i);
+			if (s.now >= s.next[i]) {
+				s.next[i] = s.now + 10 * MS + rnd(&s, 3) * MS;
+				step(&s.n[i], &(struct elect_event){ .kind = ELECT_TICK });
+			}
+			sim_check(&s);
+		}
+	}
+	if (heal && policy == POLICY_PREFER_SERVICE)
+		ck_assert_msg(elect_holds_lease(&s.n[0].e, s.now) != elect_holds_lease(&s.n[1].e, s.now),
+			      "seed %u: after healing exactly one serves (%s, %s)", seed,
+			      elect_role_name(s.n[0].e.role), elect_role_name(s.n[1].e.role));
+}
+
+START_TEST(the_simulation_is_eventful)
+{
+	for (uint32_t i = 0; i < 10; i++)
+		sim_run(4711 + i, i % 2 ? POLICY_PREFER_SAFETY : POLICY_PREFER_SERVICE, true);
+	ck_assert_uint_gt(all_changes, 20); /* it moves the role about, or it proves nothing */
+}
+END_TEST
+
+START_TEST(no_seed_makes_two_holders_prefer_service)
+{
+	sim_run(1 + (uint32_t)_i * 7919, POLICY_PREFER_SERVICE, true);
+}
+END_TEST
+
+START_TEST(no_seed_makes_two_leases_prefer_safety)
+{
+	sim_run(1 + (uint32_t)_i * 104729, POLICY_PREFER_SAFETY, true);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("elector");
+	TCase *t = tcase_create("rules"), *sim = tcase_create("sim");
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(t, a_node_without_pair_is_active_at_once);
+	tcase_add_test(t, alone_at_start_it_waits_and_then_serves);
+	tcase_add_test(t, alone_at_start_with_prefer_safety_it_waits_for_somebody);
+	tcase_add_test(t, a_standby_store_known_to_be_old_waits_longer);
+	tcase_add_test(t, the_store_that_is_ahead_wins_at_start);
+	tcase_add_test(t, a_tie_at_start_goes_to_the_preferred);
+	tcase_add_test(t, a_silent_active_is_replaced_after_dead_and_not_before);
+	tcase_add_test(t, with_prefer_safety_a_silent_active_is_not_replaced);
+	tcase_add_test(t, a_standby_that_is_not_whole_does_not_promote);
+	tcase_add_test(t, a_standby_that_slept_counts_silence_anew);
+	tcase_add_test(t, an_acknowledgement_buys_the_lease_from_its_sending);
+	tcase_add_test(t, prefer_service_bridges_a_standbys_death_without_a_gap);
+	tcase_add_test(t, prefer_safety_stops_when_the_twin_is_silent);
+	tcase_add_test(t, prefer_safety_goes_on_after_a_goodbye);
+	tcase_add_test(t, a_deaf_twin_ends_the_lease);
+	tcase_add_test(t, who_slept_longer_than_its_lease_listens_first);
+	tcase_add_test(t, who_slept_and_meets_a_higher_epoch_yields);
+	tcase_add_test(t, a_recording_of_an_old_life_counts_for_nothing);
+	tcase_add_test(t, our_own_side_is_an_error_of_configuration);
+	tcase_add_test(t, a_switchover_quiesces_then_offers_then_yields);
+	tcase_add_test(t, a_switchover_nobody_takes_is_called_off);
+	tcase_add_test(t, a_switchover_is_refused_with_a_reason);
+	tcase_add_test(t, an_offer_is_taken_only_with_everything);
+	tcase_add_test(t, going_alone_waits_until_the_twin_knows);
+	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
+	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
+	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
+	tcase_add_test(t, a_standbys_restart_remembers_that_it_was_whole);
+	tcase_add_test(t, leaving_hands_over_or_says_goodbye);
+	tcase_add_test(t, an_arbiter_that_denies_keeps_a_standby_down);
+	tcase_set_timeout(sim, 60);
+	tcase_add_test(sim, the_simulation_is_eventful);
+	tcase_add_loop_test(sim, no_seed_makes_two_holders_prefer_service, 0, 100);
+	tcase_add_loop_test(sim, no_seed_makes_two_leases_prefer_safety, 0, 100);
+	suite_add_tcase(s, t);
+	suite_add_tcase(s, sim);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
