@@ -199,6 +199,9 @@ on_reload(void *arg)
 		sh->conf = c;
 		sh->workers = c->data.workers && c->data.workers <= WORKERS_MAX ? c->data.workers : 1;
 		radius_shell_close(sh);
+		memset(sh->dead, 0, sizeof sh->dead); /* the desk starts with hope */
+		owner_alarm(sh->owner, &sm_alarm_info[SM_ALARM_RADIUS_AUTH_DEAD], false, "configured anew");
+		owner_alarm(sh->owner, &sm_alarm_info[SM_ALARM_RADIUS_ACCT_DEAD], false, "configured anew");
 		sm_configure(sh->sm, c);
 		aaa_desk_configure(sh->desk, &c->aaa, loop_now(sh->loop));
 		log_level((enum note_level)c->node.log_level);

@@ -75,7 +75,7 @@ void
 usage_checkpoint(struct sm *sm, struct sess *s, struct sink *sink)
 {
 	struct key k = key_session(sess_tunnel(s), sess_session(s));
-	const struct usage *u = s->usage;
+	struct usage *u = s->usage;
 	uint64_t words[USAGE_WORKERS * BASE_WORDS];
 	Row__Usage row = ROW__USAGE__INIT;
 
@@ -92,6 +92,7 @@ usage_checkpoint(struct sm *sm, struct sess *s, struct sink *sink)
 		memcpy(words + row.n_worker_base, u->base[i].v, sizeof u->base[i].v);
 		row.n_worker_base += FIELDS;
 	}
+	u->checkpoint_at = MONO_NEVER;
 	put(sm, sink, TABLE_USAGE, key_span(&k), &row.base);
 	sm_count(sm, SM_USAGE_CHECKPOINTS);
 }

@@ -465,12 +465,13 @@ users_ask(const struct users *us, const struct aaa_request *q, struct aaa_answer
 	*known = u != NULL;
 	if (!u)
 		return;
-	aaa_grant_read(span_of(u->octets + u->name_len + u->password_len, u->attrs_len), q->chap_id, a);
-	if (u->reject)
-		return;
-	ppp_verify((enum ppp_auth)q->auth, q->chap_id, span_of(q->name, q->name_len),
-		   span_of(q->challenge, q->challenge_len), span_of(q->response, q->response_len),
-		   span_of(u->octets + u->name_len, u->password_len), &r);
+	if (!u->reject)
+		ppp_verify((enum ppp_auth)q->auth, q->chap_id, span_of(q->name, q->name_len),
+			   span_of(q->challenge, q->challenge_len), span_of(q->response, q->response_len),
+			   span_of(u->octets + u->name_len, u->password_len), &r);
+	/* Whoever does not know the password hears nothing that was meant for the user. */
+	if (r.ok || u->reject)
+		aaa_grant_read(span_of(u->octets + u->name_len + u->password_len, u->attrs_len), q->chap_id, a);
 	if (!r.ok)
 		return;
 	a->verdict = AAA_ACCEPT;

@@ -22,7 +22,7 @@ chmod 755 "$dir"
 radius=
 tidy() {
 	[ -z "$radius" ] || kill "$radius" 2>/dev/null || true
-	[ "${KEEP-}" ] && echo "kept: $dir" || rm -rf "$dir"
+	if [ "${KEEP-}" ]; then echo "kept: $dir"; else rm -rf "$dir"; fi
 }
 trap tidy EXIT
 fail() {
