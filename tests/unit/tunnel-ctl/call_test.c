@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Calls: RFC 2661, 7.4 and 7.5, and what RFC 3145 and 5515 add, told as tapes. */
 #include "../lib/unit.h"
+#include "call.h"
 #include "lab.h"
-#include "tunnels.h"
 
 static struct lab *l;
 static struct peer p;
@@ -479,6 +479,49 @@ START_TEST(every_message_in_every_state)
 }
 END_TEST
 
+/* Every event in every state of every table, also those that no message can bring: each is decided, none stays half done. */
+START_TEST(every_pair_of_the_tables_is_decided)
+{
+	static const unsigned states[] = { CALL_WAIT_TUNNEL, CALL_WAIT_REPLY, CALL_WAIT_CONNECT, CALL_WAIT_CS_ANSWER,
+		CALL_ESTABLISHED, CALL_CLOSED };
+	enum call_kind kind = _i & 1 ? CALL_OUTGOING : CALL_INCOMING;
+	enum tc_role role = _i & 2 ? TC_LNS : TC_LAC;
+
+	up();
+	struct tunnel *t = l->tc->all;
+	for (unsigned s = 0; s < sizeof states / sizeof *states; s++) {
+		for (unsigned e = CE_TUNNEL_OPEN; e < CE_KINDS; e++) {
+			static struct l2tp_msg nothing;
+			struct call_event ev = { .kind = (enum call_event_kind)e, .msg = &nothing };
+			Row__Call row = ROW__CALL__INIT;
+			l->tc->out = &l->sink;
+			memset(l->touched, 0, sizeof l->touched);
+			row.id = call_free_id(l->tc, t);
+			row.state = states[s];
+			row.kind = kind;
+			row.role = role;
+			row.peer_id = 500;
+			struct call *c = put_call(l->tc, t, &row);
+			uint64_t ignored = lab_count(l, "IGNORED");
+			unsigned records = l->records;
+			call_step(l->tc, c, &ev);
+			ck_assert_msg((l->records > records) != (lab_count(l, "IGNORED") > ignored), "state %u event %u", states[s], e);
+			c = call_find(t, (uint16_t)row.id);
+			bool is_message = e >= CE_ICRQ && e <= CE_OCCN;
+			bool stays = c && c->state == states[s];
+			ck_assert_msg(!(is_message && stays && states[s] != CALL_CLOSED), "state %u message %u", states[s], e);
+			if (c)
+				drop_call(l->tc, c);
+			lab_wait(l, MONO_MS);
+			lab_datagrams(l, NULL, 0); /* settles, and compares */
+			lab_quiet(l);
+			peer_zlb(&p);
+		}
+	}
+	ck_assert_uint_eq(lab_rows(l, TABLE_CALL), 0);
+}
+END_TEST
+
 START_TEST(local_close_in_every_state)
 {
 	static const struct {
@@ -789,6 +832,7 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, trouble_in_a_calls_message_ends_the_call_only);
 	tcase_add_test(tc, a_call_half_open_for_too_long_is_given_up);
 	tcase_add_loop_test(tc, every_message_in_every_state, 0, sizeof walk / sizeof *walk);
+	tcase_add_loop_test(tc, every_pair_of_the_tables_is_decided, 0, 4);
 	tcase_add_loop_test(tc, local_close_in_every_state, 0, 9);
 	tcase_add_loop_test(tc, the_bearer_drops, 0, 2);
 	tcase_add_test(tc, messages_for_no_call_get_what_the_idle_rows_say);
