@@ -533,7 +533,10 @@ on_reset(struct owner *o, const Sync__Header *h)
 	load(o, h->position);
 }
 
-/* What we emitted and state-sync has not committed is in our core and nowhere else, for good. */
+/*
+ * A core that was stepped holds what is in no row: running machines, timers, and perhaps records that were
+ * emitted and will never be committed.  As a shadow it begins with the store, like any other.
+ */
 static void
 on_role(struct owner *o, const Sync__Header *h)
 {
@@ -543,12 +546,8 @@ on_role(struct owner *o, const Sync__Header *h)
 	note(o, NOTE_INFO, "role is %s epoch=%llu", o->active ? "active" : "standby",
 	     (unsigned long long)o->epoch);
 	tell_role(o);
-	if (was && !o->active) {
-		if (o->outbox.recorded != o->outbox.committed)
-			start_over(o, NOTE_INFO, "not active any more, with records on their way");
-		else
-			outbox_restart(&o->outbox);
-	}
+	if (was && !o->active)
+		start_over(o, NOTE_INFO, "not active any more");
 }
 
 static bool
