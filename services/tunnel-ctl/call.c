@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Calls: the four tables of RFC 2661, 7.4 and 7.5, row by row.  Which table a call lives by is said by its
- * kind (incoming, outgoing) and by what we are to it (LNS, or LAC and client).
+ * Calls: the four tables of RFC 2661, 7.4 and 7.5, row by row.  Which table a call lives by is said
+ * by its kind (incoming, outgoing) and by what we are to it (LNS, or LAC and client).
  *
  * "Clean up" ends a call at once: its CDN is the reliable delivery's business.  An established call
- * leaves a last row, `closed`, with the causes, before its rows are removed, so that whoever follows the
- * feed learns why.
+ * leaves a last row, `closed`, with the causes, before its rows are removed, so that whoever
+ * follows the feed learns why.
  *
  * We have no modems: the bearer of an outgoing call that we place is a PPP endpoint on this host
  * and answers at once (a `dial` entry that may be called, or the LAC role's own).
@@ -52,7 +52,7 @@ refuse_with(struct call_event *ev, enum tc_fault fault)
 	return false;
 }
 
-/* ---- the one place where the state changes -------------------------------------------------------- */
+/* ---- the one place where the state changes -------------------------------------------- */
 
 static struct call *
 enter(struct tc *tc, struct tunnel *t, struct call *c, const Row__Call *row)
@@ -62,8 +62,8 @@ enter(struct tc *tc, struct tunnel *t, struct call *c, const Row__Call *row)
 	c = put_call(tc, t, row);
 	if (!c)
 		return NULL;
-	note(tc, NOTE_DEBUG, "call state tunnel=%u session=%u peer-session=%u old=%s new=%s", t->id, c->id, c->peer_id,
-	    call_state_name(old), call_state_name(c->state));
+	note(tc, NOTE_DEBUG, "call state tunnel=%u session=%u peer-session=%u old=%s new=%s", t->id,
+	     c->id, c->peer_id, call_state_name(old), call_state_name(c->state));
 	if (c->state == CALL_ESTABLISHED) {
 		bump(tc, c->kind == CALL_INCOMING ? N_CALLS_IN : N_CALLS_OUT);
 		lac_call_up(tc, c);
@@ -103,15 +103,16 @@ end(struct tc *tc, struct call *c, const struct verdict *v, const struct cause *
 {
 	struct tunnel *t = c->t;
 
-	note(tc, NOTE_DEBUG, "call ended tunnel=%u session=%u state=%s result=%u error=%u why=\"%s\"", t->id, c->id,
-	    call_state_name(c->state), v->result, v->error, v->text);
+	note(tc, NOTE_DEBUG,
+	     "call ended tunnel=%u session=%u state=%s result=%u error=%u why=\"%s\"", t->id, c->id,
+	     call_state_name(c->state), v->result, v->error, v->text);
 	lac_call_down(tc, c);
 	say_why(tc, c, v, cause);
 	drop_call(tc, c);
 	cc_idle_check(tc, t);
 }
 
-/* ---- acceptable? ----------------------------------------------------------------------------------------- */
+/* ---- acceptable? ---------------------------------------------------------------------- */
 
 static bool
 room_for_call(struct tc *tc, struct tunnel *t, struct call_event *ev)
@@ -160,7 +161,8 @@ offered(const struct l2tp_msg *m, enum l2tp_avp a, uint32_t what)
 static bool
 acceptable_connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev)
 {
-	return offered(ev->msg, AVP_FRAMING_TYPE, ACCEPT_FRAMING) || refuse_with(ev, FAULT_CALL_FRAMING);
+	return offered(ev->msg, AVP_FRAMING_TYPE, ACCEPT_FRAMING) ||
+	       refuse_with(ev, FAULT_CALL_FRAMING);
 }
 
 static bool
@@ -169,7 +171,8 @@ acceptable_reply(struct tc *tc, struct tunnel *t, struct call *c, struct call_ev
 	uint16_t id = 0;
 
 	/* Two calls of a tunnel with one id at the peer could not be told apart. */
-	if (l2tp_msg_u16(ev->msg, AVP_ASSIGNED_SESSION, &id) && call_of_peer(t, id) && call_of_peer(t, id) != c)
+	if (l2tp_msg_u16(ev->msg, AVP_ASSIGNED_SESSION, &id) && call_of_peer(t, id) &&
+	    call_of_peer(t, id) != c)
 		return refuse_with(ev, FAULT_CALL_ID);
 	return true;
 }
@@ -198,7 +201,7 @@ acceptable_ocrq(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 	return room_for_call(tc, t, ev);
 }
 
-/* ---- actions: new calls -------------------------------------------------------------------------------------- */
+/* ---- actions: new calls --------------------------------------------------------------- */
 
 /* A call that the peer has asked for. */
 static struct call *
@@ -231,7 +234,8 @@ static void
 refuse(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
 	bump_fault(tc, &ev->why);
-	note(tc, NOTE_DEBUG, "call refused tunnel=%u peer-session=%u why=\"%s\"", t->id, call_assigned(ev->msg), ev->why.text);
+	note(tc, NOTE_DEBUG, "call refused tunnel=%u peer-session=%u why=\"%s\"", t->id,
+	     call_assigned(ev->msg), ev->why.text);
 	send_cdn(tc, t, ev->fresh_id ? ev->fresh_id : 1, call_assigned(ev->msg), &ev->why, NULL);
 }
 
@@ -252,10 +256,11 @@ wait_tunnel(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *
 	put_info(tc, c, o->info);
 }
 
-/* ---- actions: messages out ---------------------------------------------------------------------------------------- */
+/* ---- actions: messages out ------------------------------------------------------------ */
 
 static void
-request_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+request_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		 Row__Call *row)
 {
 	c = enter(tc, t, c, row);
 	if (c)
@@ -263,7 +268,8 @@ request_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_ev
 }
 
 static void
-request_outgoing(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+request_outgoing(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		 Row__Call *row)
 {
 	c = enter(tc, t, c, row);
 	if (c)
@@ -271,7 +277,8 @@ request_outgoing(struct tc *tc, struct tunnel *t, struct call *c, struct call_ev
 }
 
 static void
-connect_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+connect_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		 Row__Call *row)
 {
 	row->peer_id = call_assigned(ev->msg);
 	row->since = tc->wall_s;
@@ -323,7 +330,8 @@ answer_ocrp(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *
 }
 
 static void
-bearer_answered(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+bearer_answered(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		Row__Call *row)
 {
 	Row__CallInfo *info = call_info(tc, c);
 
@@ -337,7 +345,7 @@ bearer_answered(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 		send_occn(tc, c);
 }
 
-/* ---- actions: the end ---------------------------------------------------------------------------------------------- */
+/* ---- actions: the end ----------------------------------------------------------------- */
 
 static void
 disconnect(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
@@ -362,11 +370,13 @@ clean_up(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
 static bool
 worth_another(const struct verdict *v)
 {
-	return v->result == 4 || v->result == 5 || (v->result == 2 && (v->error == 7 || v->error == 4));
+	return v->result == 4 || v->result == 5 ||
+	       (v->result == 2 && (v->error == 7 || v->error == 4));
 }
 
 static void
-timed_out_waiting(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+timed_out_waiting(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		  Row__Call *row)
 {
 	ev->why = verdict_of(FAULT_CALL_SETUP);
 	bump(tc, N_CALLS_TIMED_OUT);
@@ -383,18 +393,21 @@ timed_out(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev
 static void
 bearer_gone(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
-	ev->why = verdict_of(ev->kind == CE_FAILURE ? FAULT_CALL_BEARER_FAIL : FAULT_CALL_BEARER_DOWN);
+	ev->why =
+	    verdict_of(ev->kind == CE_FAILURE ? FAULT_CALL_BEARER_FAIL : FAULT_CALL_BEARER_DOWN);
 	disconnect(tc, t, c, ev, row);
 }
 
 static void
-cleared_by_peer(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
+cleared_by_peer(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
+		Row__Call *row)
 {
 	struct told told;
 
 	call_read_cdn(ev->msg, &told);
 	bump(tc, N_CALLS_ENDED_BY_PEER);
-	if (c->state == CALL_WAIT_REPLY && c->kind == CALL_INCOMING && worth_another(&told.why) && lac_redirect(tc, c)) {
+	if (c->state == CALL_WAIT_REPLY && c->kind == CALL_INCOMING && worth_another(&told.why) &&
+	    lac_redirect(tc, c)) {
 		drop_call(tc, c);
 		cc_idle_check(tc, t);
 		return;
@@ -402,122 +415,127 @@ cleared_by_peer(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 	end(tc, c, &told.why, &told.cause);
 }
 
-/* ---- RFC 2661, 7.4.1: LAC incoming ------------------------------------------------------------------------------------ */
+/* ---- RFC 2661, 7.4.1: LAC incoming ---------------------------------------------------- */
 
-#define END_OF_RULES { 0, CE_KINDS, NULL, NULL, 0 }
+#define END_OF_RULES                                                                               \
+	{                                                                                          \
+		0, CE_KINDS, NULL, NULL, 0                                                         \
+	}
 
+/* clang-format off: tables are read by columns */
 static const struct call_rule lac_incoming[] = {
 	/* state               event           guard             action             next */
-	{ CALL_IDLE,           CE_OPEN,        NULL,             wait_tunnel,       CALL_WAIT_TUNNEL },
+	{ CALL_IDLE, CE_OPEN, NULL, wait_tunnel, CALL_WAIT_TUNNEL },
 	/* idle: ICCN, ICRP, CDN: stray() */
-	{ CALL_WAIT_TUNNEL,    CE_DROP,        NULL,             clean_up,          CALL_IDLE },
-	{ CALL_WAIT_TUNNEL,    CE_CLOSE,       NULL,             clean_up,          CALL_IDLE },
-	{ CALL_WAIT_TUNNEL,    CE_TUNNEL_OPEN, NULL,             request_incoming,  CALL_WAIT_REPLY },
-	{ CALL_WAIT_REPLY,     CE_ICRP,        acceptable_reply, connect_incoming,  CALL_ESTABLISHED },
-	{ CALL_WAIT_REPLY,     CE_ICRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_ICRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_ICCN,        NULL,             clean_up,          CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_DROP,        NULL,             bearer_gone,       CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_DROP,        NULL,             bearer_gone,       CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_DROP, NULL, clean_up, CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_CLOSE, NULL, clean_up, CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_TUNNEL_OPEN, NULL, request_incoming, CALL_WAIT_REPLY },
+	{ CALL_WAIT_REPLY, CE_ICRP, acceptable_reply, connect_incoming, CALL_ESTABLISHED },
+	{ CALL_WAIT_REPLY, CE_ICRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_ICRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_ICCN, NULL, clean_up, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_DROP, NULL, bearer_gone, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_DROP, NULL, bearer_gone, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CLOSE, NULL, disconnect, CALL_IDLE },
 	/* what 7.1 and 5.8 add */
-	{ CALL_WAIT_TUNNEL,    CE_TIMEOUT,     NULL,             timed_out_waiting, CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_TIMEOUT,     NULL,             timed_out,         CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_TIMEOUT, NULL, timed_out_waiting, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_TIMEOUT, NULL, timed_out, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
 	END_OF_RULES
 };
 
-/* ---- RFC 2661, 7.4.2: LNS incoming ------------------------------------------------------------------------------------ */
+/* ---- RFC 2661, 7.4.2: LNS incoming ---------------------------------------------------- */
 
 static const struct call_rule lns_incoming[] = {
-	{ CALL_IDLE,           CE_ICRQ,        acceptable_icrq,  answer_icrp,       CALL_WAIT_CONNECT },
-	{ CALL_IDLE,           CE_ICRQ,        NULL,             refuse,            CALL_IDLE },
+	{ CALL_IDLE, CE_ICRQ, acceptable_icrq, answer_icrp, CALL_WAIT_CONNECT },
+	{ CALL_IDLE, CE_ICRQ, NULL, refuse, CALL_IDLE },
 	/* idle: ICRP, ICCN: stray() */
-	{ CALL_WAIT_CONNECT,   CE_ICCN,        acceptable_connected, connected,     CALL_ESTABLISHED },
-	{ CALL_WAIT_CONNECT,   CE_ICCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_ICRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_ICRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_ICCN,        NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_ICCN, acceptable_connected, connected, CALL_ESTABLISHED },
+	{ CALL_WAIT_CONNECT, CE_ICCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_ICRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_ICRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_ICCN, NULL, disconnect, CALL_IDLE },
 	/* what 7.1 and 5.8 add */
-	{ CALL_WAIT_CONNECT,   CE_TIMEOUT,     NULL,             timed_out,         CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_TIMEOUT, NULL, timed_out, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
 	END_OF_RULES
 };
 
-/* ---- RFC 2661, 7.5.1: LAC outgoing ------------------------------------------------------------------------------------ */
+/* ---- RFC 2661, 7.5.1: LAC outgoing ---------------------------------------------------- */
 
 static const struct call_rule lac_outgoing[] = {
-	{ CALL_IDLE,           CE_OCRQ,        acceptable_ocrq,  answer_ocrp,       CALL_WAIT_CS_ANSWER },
-	{ CALL_IDLE,           CE_OCRQ,        NULL,             refuse,            CALL_IDLE },
+	{ CALL_IDLE, CE_OCRQ, acceptable_ocrq, answer_ocrp, CALL_WAIT_CS_ANSWER },
+	{ CALL_IDLE, CE_OCRQ, NULL, refuse, CALL_IDLE },
 	/* idle: OCRP, OCCN, CDN: stray() */
-	{ CALL_WAIT_CS_ANSWER, CE_ANSWER,      NULL,             bearer_answered,   CALL_ESTABLISHED },
-	{ CALL_WAIT_CS_ANSWER, CE_FAILURE,     NULL,             bearer_gone,       CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_OCRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_OCRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_OCCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_DROP,        NULL,             bearer_gone,       CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_ANSWER, NULL, bearer_answered, CALL_ESTABLISHED },
+	{ CALL_WAIT_CS_ANSWER, CE_FAILURE, NULL, bearer_gone, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_OCRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_OCRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_OCCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_DROP, NULL, bearer_gone, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CLOSE, NULL, disconnect, CALL_IDLE },
 	/* what 7.1, 5.8 and the text of 7.5.1 add */
-	{ CALL_WAIT_CS_ANSWER, CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_DROP,        NULL,             bearer_gone,       CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_TIMEOUT,     NULL,             timed_out,         CALL_IDLE },
-	{ CALL_WAIT_CS_ANSWER, CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_DROP, NULL, bearer_gone, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_TIMEOUT, NULL, timed_out, CALL_IDLE },
+	{ CALL_WAIT_CS_ANSWER, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
 	END_OF_RULES
 };
 
-/* ---- RFC 2661, 7.5.2: LNS outgoing ------------------------------------------------------------------------------------ */
+/* ---- RFC 2661, 7.5.2: LNS outgoing ---------------------------------------------------- */
 
 static const struct call_rule lns_outgoing[] = {
-	{ CALL_IDLE,           CE_OPEN,        NULL,             wait_tunnel,       CALL_WAIT_TUNNEL },
+	{ CALL_IDLE, CE_OPEN, NULL, wait_tunnel, CALL_WAIT_TUNNEL },
 	/* idle: OCCN, OCRP, CDN: stray() */
-	{ CALL_WAIT_TUNNEL,    CE_TUNNEL_OPEN, NULL,             request_outgoing,  CALL_WAIT_REPLY },
-	{ CALL_WAIT_REPLY,     CE_OCRP,        acceptable_reply, replied,           CALL_WAIT_CONNECT },
-	{ CALL_WAIT_REPLY,     CE_OCRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_OCCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_OCRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_OCCN,        acceptable_connected, connected,     CALL_ESTABLISHED },
-	{ CALL_WAIT_CONNECT,   CE_OCCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_OCRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_OCRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CDN,         NULL,             cleared_by_peer,   CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCRQ,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCRP,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_OCCN,        NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_CLOSE,       NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_TUNNEL,    CE_CLOSE,       NULL,             clean_up,          CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_TUNNEL_OPEN, NULL, request_outgoing, CALL_WAIT_REPLY },
+	{ CALL_WAIT_REPLY, CE_OCRP, acceptable_reply, replied, CALL_WAIT_CONNECT },
+	{ CALL_WAIT_REPLY, CE_OCRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_OCCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_OCRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_OCCN, acceptable_connected, connected, CALL_ESTABLISHED },
+	{ CALL_WAIT_CONNECT, CE_OCCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_OCRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_OCRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CDN, NULL, cleared_by_peer, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCRQ, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCRP, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_OCCN, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_CLOSE, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_CLOSE, NULL, clean_up, CALL_IDLE },
 	/* what 7.1 and 5.8 add */
-	{ CALL_WAIT_TUNNEL,    CE_TIMEOUT,     NULL,             timed_out_waiting, CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_TIMEOUT,     NULL,             timed_out,         CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_TIMEOUT,     NULL,             timed_out,         CALL_IDLE },
-	{ CALL_WAIT_REPLY,     CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
-	{ CALL_WAIT_CONNECT,   CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
-	{ CALL_ESTABLISHED,    CE_TROUBLE,     NULL,             disconnect,        CALL_IDLE },
+	{ CALL_WAIT_TUNNEL, CE_TIMEOUT, NULL, timed_out_waiting, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_TIMEOUT, NULL, timed_out, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_TIMEOUT, NULL, timed_out, CALL_IDLE },
+	{ CALL_WAIT_REPLY, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
+	{ CALL_WAIT_CONNECT, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
+	{ CALL_ESTABLISHED, CE_TROUBLE, NULL, disconnect, CALL_IDLE },
 	END_OF_RULES
 };
+/* clang-format on */
 
 static const struct call_rule *
 rules_for(enum call_kind kind, enum tc_role role)
@@ -534,13 +552,14 @@ is_message(enum call_event_kind kind)
 }
 
 static bool
-run_rules(struct tc *tc, const struct call_rule *r, struct tunnel *t, struct call *c, struct call_event *ev,
-    const Row__Call *row)
+run_rules(struct tc *tc, const struct call_rule *r, struct tunnel *t, struct call *c,
+	  struct call_event *ev, const Row__Call *row)
 {
 	unsigned state = c ? c->state : CALL_IDLE;
 
 	for (; r->act; r++) {
-		if (r->state != state || r->event != ev->kind || (r->guard && !r->guard(tc, t, c, ev)))
+		if (r->state != state || r->event != ev->kind ||
+		    (r->guard && !r->guard(tc, t, c, ev)))
 			continue;
 		Row__Call next = *row;
 		next.state = r->next;
@@ -559,14 +578,16 @@ call_step(struct tc *tc, struct call *c, struct call_event *ev)
 	if (run_rules(tc, rules_for(c->kind, c->role), c->t, c, ev, &row))
 		return;
 	if (is_message(ev->kind) && c->state != CALL_CLOSED)
-		disconnect(tc, c->t, c, ev, &row); /* of the other direction altogether: 7.1, improper sequence */
+		disconnect(tc, c->t, c, ev,
+			   &row); /* of the other direction altogether: 7.1, improper sequence */
 	else
 		bump(tc, N_IGNORED);
 }
 
 /* An event that may make one. */
 void
-call_begin(struct tc *tc, struct tunnel *t, enum call_kind kind, enum tc_role role, struct call_event *ev)
+call_begin(struct tc *tc, struct tunnel *t, enum call_kind kind, enum tc_role role,
+	   struct call_event *ev)
 {
 	Row__Call row = ROW__CALL__INIT;
 
@@ -577,7 +598,7 @@ call_begin(struct tc *tc, struct tunnel *t, enum call_kind kind, enum tc_role ro
 	run_rules(tc, rules_for(kind, role), t, NULL, ev, &row);
 }
 
-/* ---- from our side ---------------------------------------------------------------------------------------------------------- */
+/* ---- from our side -------------------------------------------------------------------- */
 
 static struct call *
 begin_ours(struct tc *tc, struct tunnel *t, enum call_kind kind, const struct call_order *o)
@@ -625,7 +646,8 @@ call_tunnel_open(struct tc *tc, struct tunnel *t)
 static bool
 still_placing(const struct call *c)
 {
-	return c->role != TC_LNS && c->kind == CALL_INCOMING && (c->state == CALL_WAIT_TUNNEL || c->state == CALL_WAIT_REPLY);
+	return c->role != TC_LNS && c->kind == CALL_INCOMING &&
+	       (c->state == CALL_WAIT_TUNNEL || c->state == CALL_WAIT_REPLY);
 }
 
 void
@@ -636,7 +658,7 @@ call_tunnel_gone(struct tc *tc, struct tunnel *t, unsigned budget)
 
 	v.result = t->result;
 	v.error = t->error;
-	HASH_ITER(hh, t->by_id, c, next) {
+	HASH_ITER (hh, t->by_id, c, next) {
 		if (budget-- == 0)
 			break;
 		if (still_placing(c) && lac_redirect(tc, c)) {
@@ -673,7 +695,9 @@ call_timeout(struct tc *tc, struct call *c)
 bool
 call_bearer(struct tc *tc, struct call *c, bool up)
 {
-	struct call_event ev = { .kind = up ? CE_ANSWER : c->state == CALL_WAIT_CS_ANSWER ? CE_FAILURE : CE_DROP };
+	struct call_event ev = { .kind = up				   ? CE_ANSWER
+					 : c->state == CALL_WAIT_CS_ANSWER ? CE_FAILURE
+									   : CE_DROP };
 
 	if (c->role == TC_LNS || (up && c->state != CALL_WAIT_CS_ANSWER))
 		return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Events of a call, and its doors: between call.c (what they do) and call_receive.c, call_link.c (whence they come). */
+/* Events of a call, and its doors: between call.c (what they do) and call_receive.c, call_link.c
+ * (whence they come). */
 #ifndef TWIN_CALL_H
 #define TWIN_CALL_H
 
@@ -29,8 +30,8 @@ struct call_event {
 	const struct l2tp_msg *msg;
 	const struct call_order *order; /* CE_OPEN */
 	const struct cause *cause;	/* CE_CLOSE; may be NULL */
-	struct verdict why;		/* CE_CLOSE, CE_TROUBLE; filled in by a guard that says no */
-	uint16_t fresh_id;		/* for a new call */
+	struct verdict why; /* CE_CLOSE, CE_TROUBLE; filled in by a guard that says no */
+	uint16_t fresh_id;  /* for a new call */
 };
 
 #define NUMBER_MAX 128
@@ -50,8 +51,10 @@ void call_step(struct tc *, struct call *, struct call_event *);
 /* An event that may make one, with the id of `ev->fresh_id`, which is filled in. */
 void call_begin(struct tc *, struct tunnel *, enum call_kind, enum tc_role, struct call_event *ev);
 
-/* call_info.c: what messages say.  Texts go to `texts`, octets are lent from the message and the step's arena. */
-void call_take_info(struct tc *, const struct l2tp_msg *, Row__CallInfo *, struct number_texts *texts);
+/* call_info.c: what messages say.  Texts go to `texts`, octets are lent from the message and the
+ * step's arena. */
+void call_take_info(struct tc *, const struct l2tp_msg *, Row__CallInfo *,
+		    struct number_texts *texts);
 void call_read_cdn(const struct l2tp_msg *, struct told *out);
 uint16_t call_assigned(const struct l2tp_msg *); /* the Assigned Session ID; 0: none */
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What messages say of a call: numbers, speeds, proxy LCP and authentication, the access line, why it ended. */
+/* What messages say of a call: numbers, speeds, proxy LCP and authentication, the access line, why
+ * it ended. */
 #include <string.h>
 
 #include "call.h"
@@ -68,7 +69,8 @@ take_access_line(struct tc *tc, const struct l2tp_msg *m, ProtobufCBinaryData *o
 }
 
 void
-call_take_info(struct tc *tc, const struct l2tp_msg *m, Row__CallInfo *i, struct number_texts *texts)
+call_take_info(struct tc *tc, const struct l2tp_msg *m, Row__CallInfo *i,
+	       struct number_texts *texts)
 {
 	take_text(m, AVP_CALLED_NUMBER, texts->called, &i->called);
 	take_text(m, AVP_CALLING_NUMBER, texts->calling, &i->calling);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What session-mgr wants of a call, told by the state of its link row: hang up with these causes; a new ACCM.
+ * What session-mgr wants of a call, told by the state of its link row: hang up with these causes; a
+ * new ACCM.
  *
- * It is a reaction to state, not to a message: a standby keeps what a row wants and has not been done, and
- * does it when it is promoted; a row that was seen twice is done once.
+ * It is a reaction to state, not to a message: a standby keeps what a row wants and has not been
+ * done, and does it when it is promoted; a row that was seen twice is done once.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +64,8 @@ void
 call_row_event(struct tc *tc, struct span key, struct span row, bool removed)
 {
 	uint16_t tunnel, session;
-	struct tunnel *t = key_session_read(key, &tunnel, &session) ? tunnel_find(tc, tunnel) : NULL;
+	struct tunnel *t =
+	    key_session_read(key, &tunnel, &session) ? tunnel_find(tc, tunnel) : NULL;
 	struct call *c = t ? call_find(t, session) : NULL;
 	const Row__Link *l;
 

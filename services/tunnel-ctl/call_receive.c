@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Messages of an established tunnel, to the calls they name: call set-up and clearing to the tables of
- * call.c; errors, link information and speeds (RFC 2661, 6.13 and 6.14; RFC 5515) into the call's info.
+ * Messages of an established tunnel, to the calls they name: call set-up and clearing to the tables
+ * of call.c; errors, link information and speeds (RFC 2661, 6.13 and 6.14; RFC 5515) into the
+ * call's info.
  *
- * A call is named by the header's Session ID; before the peer knows it, by the id that the peer has assigned.
+ * A call is named by the header's Session ID; before the peer knows it, by the id that the peer has
+ * assigned.
  */
 #include <string.h>
 
@@ -11,7 +13,7 @@
 
 #define SPEED_UPDATES_MAX 64 /* in one CSUN */
 
-/* ---- messages to events -------------------------------------------------------------------------------------------------- */
+/* ---- messages to events --------------------------------------------------------------- */
 
 static enum call_event_kind
 event_of(unsigned type)
@@ -95,8 +97,10 @@ wan_errors(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 		bump(tc, N_IGNORED);
 		return;
 	}
-	memcpy(v, (uint32_t[6]){ e.crc, e.framing, e.hardware_overruns, e.buffer_overruns, e.timeouts, e.alignment },
-	    sizeof v);
+	memcpy(v,
+	       (uint32_t[6]){ e.crc, e.framing, e.hardware_overruns, e.buffer_overruns, e.timeouts,
+			      e.alignment },
+	       sizeof v);
 	i->n_line_errors = 6;
 	i->line_errors = v;
 	put_info(tc, c, i);
@@ -120,14 +124,16 @@ link_info(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 }
 
 static void
-on_call(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, void (*act)(struct tc *, struct call *, const struct l2tp_msg *))
+on_call(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m,
+	void (*act)(struct tc *, struct call *, const struct l2tp_msg *))
 {
 	struct call *c = call_find(t, m->hdr.session);
 
 	if (!c) {
 		bump(tc, N_UNKNOWN_SESSION);
 	} else if (m->trouble.answer == L2TP_CLEAR_SESSION) {
-		struct call_event ev = { .kind = CE_TROUBLE, .why = verdict_of_trouble(&m->trouble) };
+		struct call_event ev = { .kind = CE_TROUBLE,
+					 .why = verdict_of_trouble(&m->trouble) };
 		call_step(tc, c, &ev);
 	} else if (c->state == CALL_ESTABLISHED) {
 		act(tc, c, m);
@@ -162,7 +168,9 @@ speed_updates(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 	bump(tc, N_CSUN_IN);
 	while (next_speed(m, &at, &u)) {
 		struct call *c = call_find(t, u.remote_session);
-		Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role == TC_LNS ? call_info(tc, c) : NULL;
+		Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role == TC_LNS
+				       ? call_info(tc, c)
+				       : NULL;
 		if (!i) {
 			bump(tc, N_UNKNOWN_SESSION);
 			continue;
@@ -173,7 +181,8 @@ speed_updates(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 	}
 }
 
-/* "MUST NOT respond to unknown sessions, or to ... sessions for which it did not issue a Connect Speed Update Enable" */
+/* "MUST NOT respond to unknown sessions, or to ... sessions for which it did not issue a Connect
+ * Speed Update Enable" */
 static void
 speeds_asked(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 {
@@ -184,7 +193,9 @@ speeds_asked(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 
 	while (n < SPEED_UPDATES_MAX && next_speed(m, &at, &u)) {
 		struct call *c = call_find(t, u.remote_session);
-		const Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role != TC_LNS ? call_info(tc, c) : NULL;
+		const Row__CallInfo *i = c && c->state == CALL_ESTABLISHED && c->role != TC_LNS
+					     ? call_info(tc, c)
+					     : NULL;
 		if (i && i->speed_updates)
 			found[n++] = c;
 	}
@@ -214,7 +225,8 @@ call_receive(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 	case L2TP_CSURQ:
 		speeds_asked(tc, t, m);
 		break;
-	default: /* of extensions that we do not take part in (RFC 3573, 3817, 4045, 4951): nothing was offered */
+	default: /* of extensions that we do not take part in (RFC 3573, 3817, 4045, 4951): nothing
+		    was offered */
 		bump(tc, N_IGNORED);
 		break;
 	}

@@ -2,22 +2,24 @@
 /*
  * Control connections: the table of RFC 2661, 7.2.1, row by row.  receive.c brings it messages.
  *
- * The RFC's "Send StopCCN, Clean up, idle" is our state `closing`: the calls go at once, the reliable
- * delivery runs to its end (7.1, 5.8), and then the tunnel goes too.
+ * The RFC's "Send StopCCN, Clean up, idle" is our state `closing`: the calls go at once, the
+ * reliable delivery runs to its end (7.1, 5.8), and then the tunnel goes too.
  *
- * A rule's action gets the row as it is to become, with the new state in it, changes what else changes,
- * and puts it before it sends anything.
+ * A rule's action gets the row as it is to become, with the new state in it, changes what else
+ * changes, and puts it before it sends anything.
  */
 #include "cc.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define REFUSING_MAX 1024  /* refused tunnels whose StopCCN is on its way */
-#define ROOM 512	   /* messages waiting in a tunnel before calls of ours wait */
-#define SLICE 512	   /* calls ended in one step with their tunnel */
+#define REFUSING_MAX 1024 /* refused tunnels whose StopCCN is on its way */
+#define ROOM 512	  /* messages waiting in a tunnel before calls of ours wait */
+#define SLICE 512	  /* calls ended in one step with their tunnel */
 #define CHALLENGE 16
-#define LATE 4 /* first retransmission intervals after which a copy of an SCCRQ is not a late one any more */
+#define LATE                                                                                       \
+	4 /* first retransmission intervals after which a copy of an SCCRQ is not a late one any   \
+	     more */
 
 struct cc_rule {
 	uint8_t state, event;
@@ -49,7 +51,8 @@ cc_room(const struct tunnel *t)
 	return chan_backlog(&t->chan) < ROOM;
 }
 
-/* ---- the one place where the state changes ---------------------------------------------------- */
+/* ---- the one place where the state changes ----------------------------------------------------
+ */
 
 void
 cc_timers(struct tc *tc, struct tunnel *t)
@@ -82,14 +85,16 @@ enter(struct tc *tc, struct tunnel *t, const struct cc_event *ev, const Row__Tun
 		return NULL;
 	if (old != t->state) {
 		cc_timers(tc, t);
-		note(tc, NOTE_INFO, "tunnel state tunnel=%u peer=%s host=%s old=%s new=%s result=%u error=%u why=\"%s\"",
-		    t->id, endpoint_text(&t->peer, peer), t->peer_host, cc_state_name(old), cc_state_name(t->state),
-		    t->result, t->error, ev->why.text);
+		note(tc, NOTE_INFO,
+		     "tunnel state tunnel=%u peer=%s host=%s old=%s new=%s result=%u error=%u "
+		     "why=\"%s\"",
+		     t->id, endpoint_text(&t->peer, peer), t->peer_host, cc_state_name(old),
+		     cc_state_name(t->state), t->result, t->error, ev->why.text);
 	}
 	return t;
 }
 
-/* ---- acceptable? ---------------------------------------------------------------------------------- */
+/* ---- acceptable? ---------------------------------------------------------------------- */
 
 static bool
 room_for_tunnel(struct tc *tc, const struct conf_profile *p, struct cc_event *ev)
@@ -98,7 +103,8 @@ room_for_tunnel(struct tc *tc, const struct conf_profile *p, struct cc_event *ev
 
 	if (tc->draining)
 		return refuse_with(ev, FAULT_NODE_DRAINING);
-	if ((tc->conf->max_tunnels && alive >= tc->conf->max_tunnels) || tc->tunnels >= 65535 - REFUSING_MAX) {
+	if ((tc->conf->max_tunnels && alive >= tc->conf->max_tunnels) ||
+	    tc->tunnels >= 65535 - REFUSING_MAX) {
 		alarm_set(tc, TC_ALARM_TUNNELS_FULL, true, "limit reached");
 		return refuse_with(ev, FAULT_TUNNELS_FULL);
 	}
@@ -153,7 +159,7 @@ right_response(struct tunnel *t, enum l2tp_type in, struct cc_event *ev)
 	if (!l2tp_msg_span(ev->msg, AVP_CHALLENGE_RESPONSE, &answer))
 		return refuse_with(ev, FAULT_NO_RESPONSE);
 	if (!l2tp_auth_check((uint8_t)in, span_of(secret, strlen(secret)),
-		span_of(t->challenge_sent, t->challenge_sent_len), answer))
+			     span_of(t->challenge_sent, t->challenge_sent_len), answer))
 		return refuse_with(ev, FAULT_BAD_RESPONSE);
 	return true;
 }
@@ -170,10 +176,11 @@ acceptable_connect(struct tc *tc, struct tunnel *t, struct cc_event *ev)
 	return right_response(t, L2TP_SCCCN, ev);
 }
 
-/* ---- actions --------------------------------------------------------------------------------------- */
+/* ---- actions -------------------------------------------------------------------------- */
 
 static void
-fill_challenge(struct tc *tc, const struct conf_profile *p, Row__Tunnel *row, uint8_t octets[CHALLENGE])
+fill_challenge(struct tc *tc, const struct conf_profile *p, Row__Tunnel *row,
+	       uint8_t octets[CHALLENGE])
 {
 	if (!p->require_auth || !p->secret[0])
 		return;
@@ -218,9 +225,11 @@ take_peer(Row__Tunnel *row, const struct l2tp_msg *m, struct peer_texts *texts)
 static void
 take_endpoints(Row__Tunnel *row, const struct tc_datagram *in)
 {
-	row->local_addr = (ProtobufCBinaryData){ ip_addr_len(&in->local.addr), (uint8_t *)(uintptr_t)in->local.addr.b };
+	row->local_addr = (ProtobufCBinaryData){ ip_addr_len(&in->local.addr),
+						 (uint8_t *)(uintptr_t)in->local.addr.b };
 	row->local_port = in->local.port;
-	row->peer_addr = (ProtobufCBinaryData){ ip_addr_len(&in->peer.addr), (uint8_t *)(uintptr_t)in->peer.addr.b };
+	row->peer_addr = (ProtobufCBinaryData){ ip_addr_len(&in->peer.addr),
+						(uint8_t *)(uintptr_t)in->peer.addr.b };
 	row->peer_port = in->peer.port;
 }
 
@@ -389,7 +398,8 @@ stop(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 		ev->why = verdict_of(FAULT_CC_STATE);
 	bump_fault(tc, &ev->why);
 	count_end(tc, t);
-	if (ev->msg && ev->msg->type == L2TP_SCCRP && t->state == CC_WAIT_CTL_REPLY) { /* where its StopCCN has to go */
+	if (ev->msg && ev->msg->type == L2TP_SCCRP &&
+	    t->state == CC_WAIT_CTL_REPLY) { /* where its StopCCN has to go */
 		take_peer(row, ev->msg, &texts);
 		take_endpoints(row, ev->in);
 	}
@@ -418,7 +428,8 @@ clean_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	if (l2tp_msg_result(ev->msg, &r)) {
 		ev->why.result = r.result;
 		ev->why.error = r.error;
-		snprintf(ev->why.text, sizeof ev->why.text, "%.*s", (int)r.message.len, (const char *)r.message.p);
+		snprintf(ev->why.text, sizeof ev->why.text, "%.*s", (int)r.message.len,
+			 (const char *)r.message.p);
 		clean_text(ev->why.text);
 	}
 	set_result(row, &ev->why);
@@ -434,7 +445,8 @@ clean_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 		after_end(tc, t, !opened || peer_is_away(row));
 }
 
-/* Nobody to tell: what waits to be sent is forgotten, the calls go, and with the last of them the tunnel. */
+/* Nobody to tell: what waits to be sent is forgotten, the calls go, and with the last of them the
+ * tunnel. */
 static void
 silence(struct tc *tc, struct tunnel *t)
 {
@@ -452,10 +464,11 @@ lose(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	if (ev->why.fault == FAULT_NONE)
 		ev->why = verdict_of(t->chan.broken ? FAULT_TUNNEL_DAMAGED : FAULT_TUNNEL_LOST);
 	bump_fault(tc, &ev->why);
-	bump(tc, ev->why.fault == FAULT_TUNNEL_AGAIN ? N_TUNNELS_CLOSED :
-	    t->state == CC_ESTABLISHED ? N_TUNNELS_LOST : N_TUNNELS_TIMED_OUT);
-	note(tc, NOTE_WARN, "tunnel lost tunnel=%u host=%s calls=%u why=\"%s\"", t->id, t->peer_host,
-	    tunnel_calls(t), ev->why.text);
+	bump(tc, ev->why.fault == FAULT_TUNNEL_AGAIN ? N_TUNNELS_CLOSED
+		 : t->state == CC_ESTABLISHED	     ? N_TUNNELS_LOST
+						     : N_TUNNELS_TIMED_OUT);
+	note(tc, NOTE_WARN, "tunnel lost tunnel=%u host=%s calls=%u why=\"%s\"", t->id,
+	     t->peer_host, tunnel_calls(t), ev->why.text);
 	set_result(row, &ev->why);
 	t = enter(tc, t, ev, row);
 	if (!t)
@@ -497,49 +510,51 @@ superseded(struct tc *tc, struct tunnel *t, struct cc_event *ev)
 	return ev->why.fault == FAULT_TUNNEL_AGAIN;
 }
 
-/* ---- RFC 2661, 7.2.1: row by row; below the line, what sections 5.7, 5.8 and 7.1 add -------------------- */
+/* ---- RFC 2661, 7.2.1: row by row; below the line, what sections 5.7, 5.8 and 7.1 add ---- */
 
 #define CC_ANY CC_STATES
 
+/* clang-format off: a table is read by columns */
 static const struct cc_rule cc_rules[] = {
 	/* state             event       guard               action         next */
-	{ CC_IDLE,           EV_OPEN,    NULL,               open_request,  CC_WAIT_CTL_REPLY },
-	{ CC_IDLE,           EV_SCCRQ,   acceptable_request, answer_sccrp,  CC_WAIT_CTL_CONN },
-	{ CC_IDLE,           EV_SCCRQ,   NULL,               refuse,        CC_CLOSING },
+	{ CC_IDLE, EV_OPEN, NULL, open_request, CC_WAIT_CTL_REPLY },
+	{ CC_IDLE, EV_SCCRQ, acceptable_request, answer_sccrp, CC_WAIT_CTL_CONN },
+	{ CC_IDLE, EV_SCCRQ, NULL, refuse, CC_CLOSING },
 	/* idle: SCCRP, SCCCN, StopCCN: stray() */
-	{ CC_WAIT_CTL_REPLY, EV_SCCRP,   acceptable_reply,   connect_up,    CC_ESTABLISHED },
-	{ CC_WAIT_CTL_REPLY, EV_SCCRP,   NULL,               stop,          CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_SCCRP, acceptable_reply, connect_up, CC_ESTABLISHED },
+	{ CC_WAIT_CTL_REPLY, EV_SCCRP, NULL, stop, CC_CLOSING },
 	/* wait-ctl-reply: SCCRQ, lose tie-breaker: it comes without a tunnel id: tie_breaker() */
-	{ CC_WAIT_CTL_REPLY, EV_SCCCN,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_SCCCN,   acceptable_connect, open_up,       CC_ESTABLISHED },
-	{ CC_WAIT_CTL_CONN,  EV_SCCCN,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_SCCRP,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_SCCRQ,   NULL,               stop,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_CLOSE,   superseded,         lose,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_CLOSE,   NULL,               stop,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_SCCRQ,   NULL,               stop,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_SCCRP,   NULL,               stop,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_SCCCN,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_STOPCCN, NULL,               clean_up,      CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_STOPCCN, NULL,               clean_up,      CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_STOPCCN, NULL,               clean_up,      CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_SCCCN, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_SCCCN, acceptable_connect, open_up, CC_ESTABLISHED },
+	{ CC_WAIT_CTL_CONN, EV_SCCCN, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_SCCRP, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_SCCRQ, NULL, stop, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_CLOSE, superseded, lose, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_CLOSE, NULL, stop, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_SCCRQ, NULL, stop, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_SCCRP, NULL, stop, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_SCCCN, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_STOPCCN, NULL, clean_up, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_STOPCCN, NULL, clean_up, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_STOPCCN, NULL, clean_up, CC_CLOSING },
 	/* ---- */
-	{ CC_WAIT_CTL_REPLY, EV_SCCRQ,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_CLOSE,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_CLOSE,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_SETUP,   never_heard,        lose,          CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_SETUP,   NULL,               give_up_setup, CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_SETUP,   NULL,               give_up_setup, CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_WRONG,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_WRONG,   NULL,               stop,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_WRONG,   NULL,               stop,          CC_CLOSING },
-	{ CC_WAIT_CTL_REPLY, EV_LOST,    NULL,               lose,          CC_CLOSING },
-	{ CC_WAIT_CTL_CONN,  EV_LOST,    NULL,               lose,          CC_CLOSING },
-	{ CC_ESTABLISHED,    EV_LOST,    NULL,               lose,          CC_CLOSING },
-	{ CC_CLOSING,        EV_LOST,    NULL,               forget,        CC_IDLE },
-	{ CC_CLOSING,        EV_LINGER,  NULL,               forget,        CC_IDLE },
-	{ CC_ANY,            EV_KINDS,   NULL,               NULL,          CC_ANY },
+	{ CC_WAIT_CTL_REPLY, EV_SCCRQ, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_CLOSE, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_CLOSE, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_SETUP, never_heard, lose, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_SETUP, NULL, give_up_setup, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_SETUP, NULL, give_up_setup, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_WRONG, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_WRONG, NULL, stop, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_WRONG, NULL, stop, CC_CLOSING },
+	{ CC_WAIT_CTL_REPLY, EV_LOST, NULL, lose, CC_CLOSING },
+	{ CC_WAIT_CTL_CONN, EV_LOST, NULL, lose, CC_CLOSING },
+	{ CC_ESTABLISHED, EV_LOST, NULL, lose, CC_CLOSING },
+	{ CC_CLOSING, EV_LOST, NULL, forget, CC_IDLE },
+	{ CC_CLOSING, EV_LINGER, NULL, forget, CC_IDLE },
+	{ CC_ANY, EV_KINDS, NULL, NULL, CC_ANY },
 };
+/* clang-format on */
 
 bool
 cc_step(struct tc *tc, struct tunnel *t, struct cc_event *ev, uint16_t fresh_id)
@@ -562,7 +577,8 @@ cc_step(struct tc *tc, struct tunnel *t, struct cc_event *ev, uint16_t fresh_id)
 	return false;
 }
 
-/* "Clean up, re-queue SCCRQ for idle state": our calls go to the tunnel that the peer has opened. */
+/* "Clean up, re-queue SCCRQ for idle state": our calls go to the tunnel that the peer has opened.
+ */
 void
 cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 {
@@ -570,7 +586,8 @@ cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 
 	bump(tc, N_TIES_LOST);
 	bump_fault(tc, &ev.why);
-	note(tc, NOTE_INFO, "tunnel withdrawn tunnel=%u: lost the tie breaker, to=%u", lost->id, to ? to->id : 0);
+	note(tc, NOTE_INFO, "tunnel withdrawn tunnel=%u: lost the tie breaker, to=%u", lost->id,
+	     to ? to->id : 0);
 	if (to) {
 		Row__Tunnel row = tunnel_row(to);
 		row.lns_group = lost->lns_group;
@@ -588,7 +605,7 @@ cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 	}
 }
 
-/* ---- opened, closed, timed by us ------------------------------------------------------------------------- */
+/* ---- opened, closed, timed by us ------------------------------------------------------ */
 
 static struct endpoint
 local_for(const struct tc *tc, const struct ip_addr *peer)
@@ -615,7 +632,8 @@ cc_open(struct tc *tc, const char *group, unsigned member, enum tc_role role)
 		where.peer.port = L2TP_PORT;
 	where.local = local_for(tc, &where.peer.addr);
 	ev.in = &where;
-	ev.prof = g->profile[0] ? conf_profile_named(tc->conf, g->profile) : conf_profile_find(tc->conf, &where.peer.addr, "");
+	ev.prof = g->profile[0] ? conf_profile_named(tc->conf, g->profile)
+				: conf_profile_find(tc->conf, &where.peer.addr, "");
 	if (!ev.prof || !room_for_tunnel(tc, ev.prof, &ev))
 		return NULL;
 	cc_step(tc, NULL, &ev, id);
@@ -675,7 +693,8 @@ tick_established(struct tc *tc, struct tunnel *t)
 	mono_t hello = t->chan.heard + t->prof->hello_ms * MONO_MS;
 
 	if (past(tc, t->idle_due)) {
-		struct verdict v = verdict_of(t->draining ? FAULT_TUNNEL_DRAINED : FAULT_TUNNEL_IDLE);
+		struct verdict v =
+		    verdict_of(t->draining ? FAULT_TUNNEL_DRAINED : FAULT_TUNNEL_IDLE);
 		cc_close(tc, t, &v);
 	} else if (t->prof->hello_ms && chan_backlog(&t->chan) == 0 && past(tc, hello)) {
 		send_hello(tc, t);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What an operator may ask of the core, as words (proto/command.proto).  A word is a verb, a name, or
- * KEY=VALUE; anything not understood changes nothing, and the answer says what would have been.
+ * What an operator may ask of the core, as words (proto/command.proto).  A word is a verb, a name,
+ * or KEY=VALUE; anything not understood changes nothing, and the answer says what would have been.
  */
 #include "tunnels.h"
 
@@ -102,7 +102,10 @@ key_word(struct request *r, const char *key, char **out)
 static int
 hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 /* KEY=hex digits to octets, in the step's arena. */
@@ -171,7 +174,8 @@ named_call(struct tc *tc, struct request *r, const char *text)
 	struct tunnel *t;
 	struct call *c = NULL;
 
-	if (sscanf(text, "%5u/%5u%c", &tunnel, &session, &more) == 2 && tunnel < 65536 && session < 65536) {
+	if (sscanf(text, "%5u/%5u%c", &tunnel, &session, &more) == 2 && tunnel < 65536 &&
+	    session < 65536) {
 		t = tunnel_find(tc, (uint16_t)tunnel);
 		c = t ? call_find(t, (uint16_t)session) : NULL;
 	}
@@ -180,7 +184,7 @@ named_call(struct tc *tc, struct request *r, const char *text)
 	return c;
 }
 
-/* ---- tunnel ------------------------------------------------------------------------------------------ */
+/* ---- tunnel --------------------------------------------------------------------------- */
 
 static void
 tunnel_open(struct tc *tc, struct request *r)
@@ -198,7 +202,9 @@ tunnel_open(struct tc *tc, struct request *r)
 	if (t)
 		say(r, true, "tunnel %u", t->id);
 	else
-		say(r, false, "no member of \"%s\" can be tried now (all held off, or a limit is reached)", group);
+		say(r, false,
+		    "no member of \"%s\" can be tried now (all held off, or a limit is reached)",
+		    group);
 }
 
 static void
@@ -236,7 +242,10 @@ drain(struct tc *tc, struct request *r, bool on)
 	tc->draining = on;
 	for (t = tc->all; t; t = t->next)
 		cc_drain(tc, t, on);
-	say(r, true, on ? "no new tunnels and calls; %u calls are left" : "takes tunnels and calls again (%u calls)", tc->calls);
+	say(r, true,
+	    on ? "no new tunnels and calls; %u calls are left"
+	       : "takes tunnels and calls again (%u calls)",
+	    tc->calls);
 }
 
 static void
@@ -251,7 +260,7 @@ tunnel_undrain(struct tc *tc, struct request *r)
 	drain(tc, r, false);
 }
 
-/* ---- call ---------------------------------------------------------------------------------------------- */
+/* ---- call ----------------------------------------------------------------------------- */
 
 static bool
 read_call(struct tc *tc, struct request *r, Row__CallInfo *i)
@@ -262,17 +271,24 @@ read_call(struct tc *tc, struct request *r, Row__CallInfo *i)
 	key_word(r, "sub", &i->sub_address);
 	i->speed_updates = key_yes(r, "speed-updates");
 	if (value(r, "private"))
-		i->private_group = (ProtobufCBinaryData){ strlen(value(r, "private")), (uint8_t *)(uintptr_t)value(r, "private") };
+		i->private_group =
+		    (ProtobufCBinaryData){ strlen(value(r, "private")),
+					   (uint8_t *)(uintptr_t)value(r, "private") };
 	if (value(r, "proxy-name"))
-		i->proxy_auth_name = (ProtobufCBinaryData){ strlen(value(r, "proxy-name")), (uint8_t *)(uintptr_t)value(r, "proxy-name") };
-	return key_number(r, "tx", &i->tx_bps) && key_number(r, "rx", &i->rx_bps) && key_number(r, "bearer", &i->bearer) &&
-	    key_number(r, "framing", &i->framing) && key_number(r, "channel", &i->physical_channel) &&
-	    key_number(r, "min", &i->min_bps) && key_number(r, "max", &i->max_bps) &&
-	    key_number(r, "proxy-type", &i->proxy_auth_type) && key_number(r, "proxy-id", &i->proxy_auth_id) &&
-	    key_hex(tc, r, "proxy-challenge", &i->proxy_auth_challenge) &&
-	    key_hex(tc, r, "proxy-response", &i->proxy_auth_response) &&
-	    key_hex(tc, r, "lcp-first", &i->init_rcvd_lcp) && key_hex(tc, r, "lcp-sent", &i->last_sent_lcp) &&
-	    key_hex(tc, r, "lcp-received", &i->last_rcvd_lcp);
+		i->proxy_auth_name =
+		    (ProtobufCBinaryData){ strlen(value(r, "proxy-name")),
+					   (uint8_t *)(uintptr_t)value(r, "proxy-name") };
+	return key_number(r, "tx", &i->tx_bps) && key_number(r, "rx", &i->rx_bps) &&
+	       key_number(r, "bearer", &i->bearer) && key_number(r, "framing", &i->framing) &&
+	       key_number(r, "channel", &i->physical_channel) &&
+	       key_number(r, "min", &i->min_bps) && key_number(r, "max", &i->max_bps) &&
+	       key_number(r, "proxy-type", &i->proxy_auth_type) &&
+	       key_number(r, "proxy-id", &i->proxy_auth_id) &&
+	       key_hex(tc, r, "proxy-challenge", &i->proxy_auth_challenge) &&
+	       key_hex(tc, r, "proxy-response", &i->proxy_auth_response) &&
+	       key_hex(tc, r, "lcp-first", &i->init_rcvd_lcp) &&
+	       key_hex(tc, r, "lcp-sent", &i->last_sent_lcp) &&
+	       key_hex(tc, r, "lcp-received", &i->last_rcvd_lcp);
 }
 
 static void
@@ -280,11 +296,13 @@ call_dial(struct tc *tc, struct request *r)
 {
 	static const char *const why[] = {
 		[DIAL_NO_GROUP] = "no such lns-group in the configuration",
-		[DIAL_NO_MEMBER] = "no member of the group can be tried now (all held off, or a limit is reached)",
+		[DIAL_NO_MEMBER] =
+		    "no member of the group can be tried now (all held off, or a limit is reached)",
 		[DIAL_FULL] = "the limit of sessions is reached",
 	};
 	Row__CallInfo info = ROW__CALL_INFO__INIT;
-	const char *group = plain(r, 2), *number = group ? plain(r, 3) : NULL, *ref = value(r, "ref");
+	const char *group = plain(r, 2), *number = group ? plain(r, 3) : NULL,
+		   *ref = value(r, "ref");
 	char short_ref[CONF_NAME];
 	struct call_order o = { .role = TC_LAC, .info = &info, .user_ref = short_ref };
 	enum dial_result result;
@@ -326,9 +344,11 @@ call_out(struct tc *tc, struct request *r)
 		say(r, false, "the number to be called is missing");
 		return;
 	}
-	if (t->state != CC_ESTABLISHED || !(t->prof->roles & ROLE_LNS) || !(t->peer_bearer & info.bearer)) {
+	if (t->state != CC_ESTABLISHED || !(t->prof->roles & ROLE_LNS) ||
+	    !(t->peer_bearer & info.bearer)) {
 		/* RFC 2661, 6.9: only to a LAC that sent Bearer Capabilities */
-		say(r, false, "tunnel %u: not established, or the peer places no such outgoing calls", t->id);
+		say(r, false,
+		    "tunnel %u: not established, or the peer places no such outgoing calls", t->id);
 		return;
 	}
 	c = call_request(tc, t, &o);
@@ -343,8 +363,8 @@ call_clear(struct tc *tc, struct request *r)
 	struct cause cause = { .text = value(r, "text") };
 	uint32_t result = v.result, error = 0, q931 = 0, code = 0;
 
-	if (!c || !key_number(r, "result", &result) || !key_number(r, "error", &error) || !key_number(r, "q931", &q931) ||
-	    !key_number(r, "cause", &code) || !complete(r))
+	if (!c || !key_number(r, "result", &result) || !key_number(r, "error", &error) ||
+	    !key_number(r, "q931", &q931) || !key_number(r, "cause", &code) || !complete(r))
 		return;
 	if (result == 0 || result > 65535 || error > 65535) {
 		say(r, false, "result and error are numbers of RFC 2661, 4.4.2");
@@ -377,7 +397,8 @@ lac_call(struct request *r, const struct call *c)
 {
 	if (c->role != TC_LNS && c->state == CALL_ESTABLISHED)
 		return true;
-	say(r, false, "call %u/%u is not an established call that we are the LAC of", c->t->id, c->id);
+	say(r, false, "call %u/%u is not an established call that we are the LAC of", c->t->id,
+	    c->id);
 	return false;
 }
 
@@ -387,10 +408,12 @@ call_speed(struct tc *tc, struct request *r)
 	struct call *c = named_call(tc, r, word(r, 2));
 	Row__CallInfo *i = c ? call_info(tc, c) : NULL;
 
-	if (!i || !key_number(r, "tx", &i->tx_bps) || !key_number(r, "rx", &i->rx_bps) || !complete(r) || !lac_call(r, c))
+	if (!i || !key_number(r, "tx", &i->tx_bps) || !key_number(r, "rx", &i->rx_bps) ||
+	    !complete(r) || !lac_call(r, c))
 		return;
 	if (!i->speed_updates) {
-		say(r, false, "call %u/%u was not announced with speed-updates=yes (RFC 5515, 4)", c->t->id, c->id);
+		say(r, false, "call %u/%u was not announced with speed-updates=yes (RFC 5515, 4)",
+		    c->t->id, c->id);
 		return;
 	}
 	put_info(tc, c, i);
@@ -405,15 +428,16 @@ call_errors(struct tc *tc, struct request *r)
 	struct l2tp_call_errors e = { 0 };
 
 	if (!c || !key_number(r, "crc", &e.crc) || !key_number(r, "framing", &e.framing) ||
-	    !key_number(r, "hardware", &e.hardware_overruns) || !key_number(r, "buffer", &e.buffer_overruns) ||
-	    !key_number(r, "timeouts", &e.timeouts) || !key_number(r, "alignment", &e.alignment) || !complete(r) ||
-	    !lac_call(r, c))
+	    !key_number(r, "hardware", &e.hardware_overruns) ||
+	    !key_number(r, "buffer", &e.buffer_overruns) ||
+	    !key_number(r, "timeouts", &e.timeouts) || !key_number(r, "alignment", &e.alignment) ||
+	    !complete(r) || !lac_call(r, c))
 		return;
 	send_wen(tc, c, &e);
 	say(r, true, "told the LNS");
 }
 
-/* ---- dials ---- */
+/* ---- dials ---------------------------------------------------------------------------- */
 
 static void
 show_dials(struct tc *tc, struct request *r)
@@ -425,14 +449,17 @@ show_dials(struct tc *tc, struct request *r)
 	snprintf(text, cap, "no dials in the configuration");
 	for (unsigned i = 0; i < tc->conf->dials && used < cap; i++) {
 		const struct dial_state *d = &tc->dial[i];
-		int n = snprintf(text + used, cap - used, "%s%s: %s, call %u/%u, failures %u", i ? "\n" : "",
-		    tc->conf->dial[i].name, d->up ? "up" : d->session ? "dialling" : "waiting", d->tunnel, d->session,
-		    d->failures);
+		int n = snprintf(text + used, cap - used, "%s%s: %s, call %u/%u, failures %u",
+				 i ? "\n" : "", tc->conf->dial[i].name,
+				 d->up	      ? "up"
+				 : d->session ? "dialling"
+					      : "waiting",
+				 d->tunnel, d->session, d->failures);
 		used += n > 0 ? (size_t)n : 0;
 	}
 }
 
-/* ---- the words ---------------------------------------------------------------------------------------------- */
+/* ---- the words ------------------------------------------------------------------------ */
 
 static const struct {
 	const char *noun, *verb, *usage;
@@ -442,13 +469,20 @@ static const struct {
 	{ "tunnel", "close", "tunnel close ID", tunnel_close },
 	{ "tunnel", "drain", "tunnel drain ID|all", tunnel_drain },
 	{ "tunnel", "undrain", "tunnel undrain ID|all", tunnel_undrain },
-	{ "call", "dial", "call dial GROUP [CALLED] [calling= sub= ref= tx= rx= seq=yes speed-updates=yes proxy-type= ...]", call_dial },
-	{ "call", "out", "call out TUNNEL CALLED [min= max= bearer= framing= sub= ref=]", call_out },
-	{ "call", "clear", "call clear TUNNEL/SESSION [result= error= q931= cause= text=]", call_clear },
+	{ "call", "dial",
+	  "call dial GROUP [CALLED] [calling= sub= ref= tx= rx= seq=yes speed-updates=yes "
+	  "proxy-type= ...]",
+	  call_dial },
+	{ "call", "out", "call out TUNNEL CALLED [min= max= bearer= framing= sub= ref=]",
+	  call_out },
+	{ "call", "clear", "call clear TUNNEL/SESSION [result= error= q931= cause= text=]",
+	  call_clear },
 	{ "call", "drop", "call drop TUNNEL/SESSION", call_drop },
 	{ "call", "speed", "call speed TUNNEL/SESSION tx= rx=", call_speed },
 	{ "show", "dials", "show dials", show_dials },
-	{ "call", "errors", "call errors TUNNEL/SESSION crc= framing= hardware= buffer= timeouts= alignment=", call_errors },
+	{ "call", "errors",
+	  "call errors TUNNEL/SESSION crc= framing= hardware= buffer= timeouts= alignment=",
+	  call_errors },
 };
 
 static void
@@ -458,8 +492,10 @@ usage(struct request *r)
 	int n;
 
 	r->answer->ok = false;
-	for (size_t i = 0; i < sizeof commands / sizeof *commands && used < sizeof r->answer->text; i++) {
-		n = snprintf(r->answer->text + used, sizeof r->answer->text - used, "%s%s", i ? "\n" : "", commands[i].usage);
+	for (size_t i = 0; i < sizeof commands / sizeof *commands && used < sizeof r->answer->text;
+	     i++) {
+		n = snprintf(r->answer->text + used, sizeof r->answer->text - used, "%s%s",
+			     i ? "\n" : "", commands[i].usage);
 		used += n > 0 ? (size_t)n : 0;
 	}
 }
@@ -472,7 +508,8 @@ cmd_run(struct tc *tc, const char *const *words, unsigned n, struct tc_answer *a
 	answer->ok = false;
 	answer->text[0] = 0;
 	for (size_t i = 0; n >= 2 && i < sizeof commands / sizeof *commands; i++) {
-		if (strcmp(words[0], commands[i].noun) == 0 && strcmp(words[1], commands[i].verb) == 0) {
+		if (strcmp(words[0], commands[i].noun) == 0 &&
+		    strcmp(words[1], commands[i].verb) == 0) {
 			commands[i].run(tc, &r);
 			return;
 		}

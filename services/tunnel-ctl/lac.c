@@ -2,9 +2,9 @@
 /*
  * The LAC's and the client's side: which LNS of a group a call goes to, and calls that are kept up.
  *
- * Members are tried in the order of their preference, equals in turn.  A member whose tunnel failed is left
- * alone for the group's hold-off; a call that was refused with "try another" (or for want of room) goes to
- * the next member, and never to the same one twice.
+ * Members are tried in the order of their preference, equals in turn.  A member whose tunnel failed
+ * is left alone for the group's hold-off; a call that was refused with "try another" (or for want
+ * of room) goes to the next member, and never to the same one twice.
  *
  * All of it is local state: whoever is promoted begins with the tunnels and calls there are.
  */
@@ -14,7 +14,8 @@
 
 #define BACKOFF_MAX 5 /* redial interval doubles so many times */
 
-/* ---- groups ------------------------------------------------------------------------------------ */
+/* ---- groups ------------------------------------------------------------------------------------
+ */
 
 const struct conf_lns_group *
 lac_group(const struct tc *tc, const char *name)
@@ -131,12 +132,13 @@ lac_tunnel_failed(struct tc *tc, const struct tunnel *t)
 	s = state_of(tc, g);
 	if (g->hold_off_ms)
 		s->hold_off[t->lns_member] = tc->now + g->hold_off_ms * MONO_MS;
-	note(tc, NOTE_WARN, "lns failed group=%s member=%u hold-off-ms=%u", g->name, t->lns_member, g->hold_off_ms);
+	note(tc, NOTE_WARN, "lns failed group=%s member=%u hold-off-ms=%u", g->name, t->lns_member,
+	     g->hold_off_ms);
 	if (all_held_off(tc, g, s))
 		group_alarm(tc, g, true);
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------- */
 
 enum dial_result
 lac_dial(struct tc *tc, const char *group, const struct call_order *order, struct call **out)
@@ -224,7 +226,7 @@ lac_move_calls(struct tc *tc, struct tunnel *from, struct tunnel *to)
 	}
 }
 
-/* ---- calls kept up ------------------------------------------------------------------------------------ */
+/* ---- calls kept up -------------------------------------------------------------------- */
 
 static void
 dials_review(struct tc *tc)
@@ -329,7 +331,8 @@ static void
 adopt_call(struct tc *tc, const struct call *c)
 {
 	for (unsigned i = 0; i < tc->conf->dials; i++) {
-		if (!c->user_ref || c->kind != CALL_INCOMING || strcmp(c->user_ref, tc->conf->dial[i].name) != 0)
+		if (!c->user_ref || c->kind != CALL_INCOMING ||
+		    strcmp(c->user_ref, tc->conf->dial[i].name) != 0)
 			continue;
 		dial_follows(&tc->dial[i], c);
 		tc->dial[i].up = c->state == CALL_ESTABLISHED;
@@ -350,7 +353,7 @@ lac_start(struct tc *tc)
 		lac_moved(tc, t);
 		if (tc->conf->dials == 0)
 			continue;
-		HASH_ITER(hh, t->by_id, c, next) {
+		HASH_ITER (hh, t->by_id, c, next) {
 			if (c->role == TC_CLIENT)
 				adopt_call(tc, c);
 		}

@@ -2,8 +2,8 @@
 /*
  * tunnel-ctl --config FILE: control connections and calls of L2TP.
  *
- * May use: the bus under RUN (punt.tunnel-ctl, cmd.tunnel-ctl, sync) and a read view of the store.  It
- * holds no network socket and needs no privilege: whatever it was started with is dropped first.
+ * May use: the bus under RUN (punt.tunnel-ctl, cmd.tunnel-ctl, sync) and a read view of the store.
+ * It holds no network socket and needs no privilege: whatever it was started with is dropped first.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -27,7 +27,8 @@ usage(FILE *to, int code)
 	      "  --schema DIR    where the YANG module is, if not the built-in one\n"
 	      "\n"
 	      "SIGHUP reads FILE again; SIGTERM ends the process, and no call with it.\n"
-	      "Commands while it runs:  twinctl raw tunnel-ctl help\n", to);
+	      "Commands while it runs:  twinctl raw tunnel-ctl help\n",
+	      to);
 	exit(code);
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Control messages out: one function a message, in the order of RFC 2661, section 6; and the end of a step
- * for a tunnel, where Ns and Nr are recorded and everything that may go is handed to the sink.
+ * Control messages out: one function a message, in the order of RFC 2661, section 6; and the end of
+ * a step for a tunnel, where Ns and Nr are recorded and everything that may go is handed to the
+ * sink.
  *
- * A message enters the tunnel's queue as a row (tunnel_out) with Nr 0; Nr is written at each sending.
+ * A message enters the tunnel's queue as a row (tunnel_out) with Nr 0; Nr is written at each
+ * sending.
  */
 #include "tunnels.h"
 
@@ -18,7 +20,7 @@
 #define VENDOR "TwinLNS"
 #define VECTOR 16
 
-/* ---- around every message ------------------------------------------------------------------------ */
+/* ---- around every message ------------------------------------------------------------- */
 
 static struct l2tp_wr *
 begin(struct tc *tc, struct tunnel *t, enum l2tp_type type, uint16_t session)
@@ -30,7 +32,8 @@ begin(struct tc *tc, struct tunnel *t, enum l2tp_type type, uint16_t session)
 	if (p->hide && p->secret[0]) {
 		uint8_t vector[VECTOR];
 		tc->random.fill(tc->random.arg, vector, sizeof vector);
-		l2tp_msg_hide(&tc->lw, span_of(p->secret, strlen(p->secret)), span_of(vector, VECTOR), 0);
+		l2tp_msg_hide(&tc->lw, span_of(p->secret, strlen(p->secret)),
+			      span_of(vector, VECTOR), 0);
 	}
 	return &tc->lw;
 }
@@ -66,7 +69,7 @@ octets(struct l2tp_wr *m, enum l2tp_avp a, ProtobufCBinaryData d)
 		l2tp_avp_bytes(m, a, d.data, d.len);
 }
 
-/* ---- control connection ---------------------------------------------------------------------------- */
+/* ---- control connection --------------------------------------------------------------- */
 
 static void
 who_we_are(struct tc *tc, struct tunnel *t, struct l2tp_wr *m)
@@ -146,7 +149,7 @@ send_hello(struct tc *tc, struct tunnel *t)
 		bump(tc, N_HELLO_OUT);
 }
 
-/* ---- incoming calls ---------------------------------------------------------------------------------- */
+/* ---- incoming calls ------------------------------------------------------------------- */
 
 void
 send_icrq(struct tc *tc, struct call *c)
@@ -178,7 +181,8 @@ send_icrp(struct tc *tc, struct call *c)
 	finish(tc, c->t);
 }
 
-/* A framing that the peer takes: synchronous where it can (4.4.3: "MUST NOT request ... not advertised"). */
+/* A framing that the peer takes: synchronous where it can (4.4.3: "MUST NOT request ... not
+ * advertised"). */
 static uint32_t
 framing_for(const struct tunnel *t, uint32_t wanted)
 {
@@ -229,7 +233,7 @@ send_iccn(struct tc *tc, struct call *c)
 	finish(tc, c->t);
 }
 
-/* ---- outgoing calls ---------------------------------------------------------------------------------- */
+/* ---- outgoing calls ------------------------------------------------------------------- */
 
 void
 send_ocrq(struct tc *tc, struct call *c)
@@ -274,11 +278,11 @@ send_occn(struct tc *tc, struct call *c)
 	finish(tc, c->t);
 }
 
-/* ---- of any call --------------------------------------------------------------------------------------- */
+/* ---- of any call ---------------------------------------------------------------------- */
 
 void
-send_cdn(struct tc *tc, struct tunnel *t, uint16_t our_id, uint16_t peer_id, const struct verdict *v,
-    const struct cause *cause)
+send_cdn(struct tc *tc, struct tunnel *t, uint16_t our_id, uint16_t peer_id,
+	 const struct verdict *v, const struct cause *cause)
 {
 	struct l2tp_wr *m = begin(tc, t, L2TP_CDN, peer_id);
 
@@ -287,7 +291,8 @@ send_cdn(struct tc *tc, struct tunnel *t, uint16_t our_id, uint16_t peer_id, con
 	if (cause && cause->q931)
 		l2tp_avp_q931(m, cause->q931, 0, "");
 	if (cause && cause->code)
-		l2tp_avp_disconnect(m, cause->code, cause->proto, cause->direction, cause->text ? cause->text : "");
+		l2tp_avp_disconnect(m, cause->code, cause->proto, cause->direction,
+				    cause->text ? cause->text : "");
 	finish(tc, t);
 }
 
@@ -324,7 +329,7 @@ send_csun(struct tc *tc, struct tunnel *t, struct call *const *calls, unsigned n
 		bump(tc, N_CSUN_OUT);
 }
 
-/* ---- outside of any tunnel ------------------------------------------------------------------------------- */
+/* ---- outside of any tunnel ------------------------------------------------------------ */
 
 static void
 reply(struct tc *tc, const struct tc_datagram *to, struct span bytes)
@@ -351,7 +356,8 @@ reply_zlb(struct tc *tc, const struct tc_datagram *to, uint16_t tunnel, uint16_t
 }
 
 void
-reply_stopccn(struct tc *tc, const struct tc_datagram *to, uint16_t tunnel, uint16_t nr, const struct verdict *v)
+reply_stopccn(struct tc *tc, const struct tc_datagram *to, uint16_t tunnel, uint16_t nr,
+	      const struct verdict *v)
 {
 	struct wr w = wr_of(tc->tx, sizeof tc->tx);
 	struct l2tp_wr m;
@@ -364,7 +370,7 @@ reply_stopccn(struct tc *tc, const struct tc_datagram *to, uint16_t tunnel, uint
 		reply(tc, to, wr_span(&w));
 }
 
-/* ---- the end of a step for one tunnel ----------------------------------------------------------------------- */
+/* ---- the end of a step for one tunnel ------------------------------------------------- */
 
 static void
 emit(struct tc *tc, const struct tunnel *t, struct span bytes)
@@ -434,7 +440,8 @@ tunnel_flush(struct tc *tc, struct tunnel *t)
 	if (chan_take_ack(&t->chan))
 		emit_zlb(tc, t);
 	if (t->state == CC_CLOSING && !t->final && chan_backlog(&t->chan) == 0) {
-		t->final = true; /* RFC 2661, 5.8: "the full retransmission interval after the final message exchange" */
+		t->final = true; /* RFC 2661, 5.8: "the full retransmission interval after the final
+				    message exchange" */
 		t->linger_due = tc->now + chan_cycle(&t->chan.conf);
 	}
 	heap_set(tc, t, tunnel_due(tc, t));

@@ -26,7 +26,7 @@ digest(struct span octets)
 	return h | 1;
 }
 
-/* ---- messages to events ------------------------------------------------------------------------------- */
+/* ---- messages to events --------------------------------------------------------------- */
 
 static void
 count_message(struct tc *tc, const struct l2tp_msg *m)
@@ -105,7 +105,8 @@ deliver(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, struct sp
 }
 
 static void
-receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct l2tp_hdr *h,
+	   bool zlb)
 {
 	struct span next;
 
@@ -134,9 +135,10 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 	tunnel_touch(tc, t);
 }
 
-/* ---- without a tunnel ----------------------------------------------------------------------------------- */
+/* ---- without a tunnel ----------------------------------------------------------------- */
 
-/* A message for an id that we do not have: RFC 2661, 7.2.1, the idle rows that do not open anything. */
+/* A message for an id that we do not have: RFC 2661, 7.2.1, the idle rows that do not open
+ * anything. */
 static void
 stray(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
 {
@@ -149,18 +151,20 @@ stray(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, boo
 	l2tp_msg_read(in->octets, span_of(NULL, 0), &tc->msg);
 	if (!l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) || id == 0)
 		return;
-	if (tc->msg.type == L2TP_STOPCCN) /* its tunnel has long gone: only the acknowledgement is missing */
+	if (tc->msg.type ==
+	    L2TP_STOPCCN) /* its tunnel has long gone: only the acknowledgement is missing */
 		reply_zlb(tc, in, id, h->nr, (uint16_t)(h->ns + 1));
 	else if (tc->msg.type == L2TP_SCCRP)
 		reply_stopccn(tc, in, id, (uint16_t)(h->ns + 1), &v);
 }
 
 /*
- * RFC 2661, 4.4.3: both ends have asked for a tunnel.  Our tunnel that has to go is answered in *lost;
- * false: the peer's request is to be ignored.
+ * RFC 2661, 4.4.3: both ends have asked for a tunnel.  Our tunnel that has to go is answered in
+ * *lost; false: the peer's request is to be ignored.
  */
 static bool
-tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *m, struct tunnel **lost)
+tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *m,
+	    struct tunnel **lost)
 {
 	struct tunnel *t = tunnel_of_peer(tc, &in->peer.addr, 0, NULL);
 	struct span theirs = span_of(NULL, 0);
@@ -186,9 +190,9 @@ tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *
 }
 
 /*
- * The tunnel that this SCCRQ has opened already, or was refused by: then it is a retransmission.  An
- * established one has nothing to wait for but copies that were long under way; any other SCCRQ with its
- * peer's id comes from a peer that has started anew.
+ * The tunnel that this SCCRQ has opened already, or was refused by: then it is a retransmission. An
+ * established one has nothing to wait for but copies that were long under way; any other SCCRQ with
+ * its peer's id comes from a peer that has started anew.
  */
 static struct tunnel *
 same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
@@ -200,13 +204,15 @@ same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
 			continue;
 		if (t->state == CC_WAIT_CTL_CONN || (t->state == CC_CLOSING && t->since == 0))
 			return t;
-		if (t->state == CC_ESTABLISHED && tc->now < t->fresh_until && t->request == digest(in->octets))
+		if (t->state == CC_ESTABLISHED && tc->now < t->fresh_until &&
+		    t->request == digest(in->octets))
 			return t;
 	}
 	return NULL;
 }
 
-/* Hidden AVPs need the secret, the secret needs the profile, the profile needs the Host Name, which is never hidden. */
+/* Hidden AVPs need the secret, the secret needs the profile, the profile needs the Host Name, which
+ * is never hidden. */
 static const struct conf_profile *
 read_request(struct tc *tc, const struct tc_datagram *in)
 {
@@ -223,7 +229,9 @@ read_request(struct tc *tc, const struct tc_datagram *in)
 static void
 request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
 {
-	struct cc_event ev = { .kind = EV_SCCRQ, .in = in, .msg = &tc->msg, .digest = digest(in->octets) };
+	struct cc_event ev = {
+		.kind = EV_SCCRQ, .in = in, .msg = &tc->msg, .digest = digest(in->octets)
+	};
 	struct tunnel *known, *lost;
 	uint16_t id, fresh;
 
@@ -237,7 +245,8 @@ request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
 		return;
 	}
 	fresh = tunnel_free_id(tc);
-	if (h->ns != 0 || h->nr != 0 || fresh == 0 || tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX) {
+	if (h->ns != 0 || h->nr != 0 || fresh == 0 ||
+	    tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX) {
 		bump(tc, h->ns || h->nr ? N_BAD_NR : N_FLOOD);
 		return;
 	}
@@ -252,7 +261,8 @@ request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
 		cc_yield(tc, lost, known);
 }
 
-/* Tunnel id 0: an SCCRQ, or a StopCCN from a peer that does not know our id yet (4.4.3, Assigned Tunnel ID). */
+/* Tunnel id 0: an SCCRQ, or a StopCCN from a peer that does not know our id yet (4.4.3, Assigned
+ * Tunnel ID). */
 static void
 unaddressed(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
 {
@@ -268,7 +278,8 @@ unaddressed(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *
 		request(tc, in, h);
 		return;
 	}
-	if (tc->msg.type == L2TP_STOPCCN && l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) && id) {
+	if (tc->msg.type == L2TP_STOPCCN && l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) &&
+	    id) {
 		while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
 			if (endpoint_eq(&t->peer, &in->peer) && t->state != CC_ESTABLISHED) {
 				receive_on(tc, t, in, h, false);
@@ -279,12 +290,13 @@ unaddressed(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *
 	stray(tc, in, h, false);
 }
 
-/* RFC 2661, 8.1: addresses and ports are static; only the first answer may come from another port. */
+/* RFC 2661, 8.1: addresses and ports are static; only the first answer may come from another port.
+ */
 static bool
 right_source(const struct tunnel *t, const struct endpoint *peer)
 {
 	return endpoint_eq(&t->peer, peer) ||
-	    (t->state == CC_WAIT_CTL_REPLY && ip_addr_eq(&t->peer.addr, &peer->addr));
+	       (t->state == CC_WAIT_CTL_REPLY && ip_addr_eq(&t->peer.addr, &peer->addr));
 }
 
 void

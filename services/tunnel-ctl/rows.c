@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rows of our tables, and the one way in which state changes: put_x() hands a row to the sink and applies
- * it; tc_apply() applies one that came packed, from the active twin or from the store (design, 3).
+ * Rows of our tables, and the one way in which state changes: put_x() hands a row to the sink and
+ * applies it; tc_apply() applies one that came packed, from the active twin or from the store
+ * (design, 3).
  *
- * A stored row may say anything: lengths are cut, numbers are narrowed, rows without their tunnel or call
- * are counted and ignored.
+ * A stored row may say anything: lengths are cut, numbers are narrowed, rows without their tunnel
+ * or call are counted and ignored.
  */
 #include "tunnels.h"
 
@@ -39,7 +40,8 @@ take_octets(uint8_t *to, size_t cap, ProtobufCBinaryData from)
 	return (uint8_t)n;
 }
 
-/* ---- tunnel ------------------------------------------------------------------------------------- */
+/* ---- tunnel -------------------------------------------------------------------------------------
+ */
 
 static void
 endpoint_row(const struct endpoint *e, ProtobufCBinaryData *addr, uint32_t *port)
@@ -168,7 +170,7 @@ drop_tunnel(struct tc *tc, struct tunnel *t)
 	struct key k = key_tunnel(t->id);
 	struct call *c, *next;
 
-	HASH_ITER(hh, t->by_id, c, next)
+	HASH_ITER (hh, t->by_id, c, next)
 		drop_call(tc, c);
 	while (t->chan.out.count)
 		put_out(tc, t, t->chan.out.lo, span_of(NULL, 0));
@@ -177,7 +179,7 @@ drop_tunnel(struct tc *tc, struct tunnel *t)
 	tunnel_unlink(tc, t);
 }
 
-/* ---- tunnel_seq, tunnel_out ------------------------------------------------------------------------ */
+/* ---- tunnel_seq, tunnel_out ----------------------------------------------------------- */
 
 static Row__TunnelSeq
 seq_row(const struct chan_seq *s)
@@ -193,8 +195,9 @@ seq_row(const struct chan_seq *s)
 static void
 apply_seq(struct tunnel *t, const Row__TunnelSeq *r)
 {
-	chan_apply_seq(&t->chan, &(struct chan_seq){
-		.ns = (uint16_t)r->ns, .nr = (uint16_t)r->nr, .peer_nr = (uint16_t)r->peer_nr });
+	chan_apply_seq(&t->chan, &(struct chan_seq){ .ns = (uint16_t)r->ns,
+						     .nr = (uint16_t)r->nr,
+						     .peer_nr = (uint16_t)r->peer_nr });
 }
 
 void
@@ -219,7 +222,7 @@ put_out(struct tc *tc, struct tunnel *t, uint16_t ns, struct span message)
 		bump(tc, N_NO_MEMORY);
 }
 
-/* ---- call ------------------------------------------------------------------------------------------- */
+/* ---- call ----------------------------------------------------------------------------- */
 
 Row__Call
 call_row(const struct call *c)
@@ -305,12 +308,13 @@ drop_call(struct tc *tc, struct call *c)
 	call_unlink(tc, c);
 }
 
-/* ---- call_info: kept packed, for it is long, and rarely looked at ----------------------------------- */
+/* ---- call_info: kept packed, for it is long, and rarely looked at --------------------- */
 
 static void
 apply_info(struct tc *tc, struct call *c, struct span packed, const Row__CallInfo *r)
 {
-	uint8_t *copy = packed.len == c->info_len && c->info ? c->info : malloc(packed.len ? packed.len : 1);
+	uint8_t *copy =
+	    packed.len == c->info_len && c->info ? c->info : malloc(packed.len ? packed.len : 1);
 
 	if (!copy) {
 		bump(tc, N_NO_MEMORY);
@@ -326,14 +330,16 @@ apply_info(struct tc *tc, struct call *c, struct span packed, const Row__CallInf
 	c->accm_recv = r->accm_recv;
 }
 
-/* More octets than it packs to: cheaper than asking protobuf-c, which would go through it field by field. */
+/* More octets than it packs to: cheaper than asking protobuf-c, which would go through it field by
+ * field. */
 static size_t
 info_bound(const Row__CallInfo *r)
 {
-	return 512 + strlen(r->called) + strlen(r->calling) + strlen(r->sub_address) + strlen(r->disconnect_message) +
-	    strlen(r->q931_text) + r->private_group.len + r->init_rcvd_lcp.len + r->last_sent_lcp.len +
-	    r->last_rcvd_lcp.len + r->proxy_auth_name.len + r->proxy_auth_challenge.len + r->proxy_auth_response.len +
-	    r->access_line.len + r->n_line_errors * 10;
+	return 512 + strlen(r->called) + strlen(r->calling) + strlen(r->sub_address) +
+	       strlen(r->disconnect_message) + strlen(r->q931_text) + r->private_group.len +
+	       r->init_rcvd_lcp.len + r->last_sent_lcp.len + r->last_rcvd_lcp.len +
+	       r->proxy_auth_name.len + r->proxy_auth_challenge.len + r->proxy_auth_response.len +
+	       r->access_line.len + r->n_line_errors * 10;
 }
 
 void
@@ -358,7 +364,8 @@ call_info(struct tc *tc, const struct call *c)
 	Row__CallInfo *r = NULL;
 
 	if (c->info)
-		r = (Row__CallInfo *)(uintptr_t)row_unpack(&tc->arena, TABLE_CALL_INFO, span_of(c->info, c->info_len));
+		r = (Row__CallInfo *)(uintptr_t)row_unpack(&tc->arena, TABLE_CALL_INFO,
+							   span_of(c->info, c->info_len));
 	if (!r) {
 		r = arena_alloc(&tc->arena, sizeof *r);
 		if (r)
@@ -367,7 +374,7 @@ call_info(struct tc *tc, const struct call *c)
 	return r;
 }
 
-/* ---- rows from elsewhere ------------------------------------------------------------------------------ */
+/* ---- rows from elsewhere -------------------------------------------------------------- */
 
 static bool
 apply_tunnel_row(struct tc *tc, struct span key, struct span row, bool removed)
@@ -418,7 +425,8 @@ apply_out_row(struct tc *tc, struct span key, struct span row, bool removed)
 	if (removed)
 		return chan_apply_out(&t->chan, ns, span_of(NULL, 0));
 	const Row__TunnelOut *r = row_unpack(&tc->arena, TABLE_TUNNEL_OUT, row);
-	return r && r->message.len && chan_apply_out(&t->chan, ns, span_of(r->message.data, r->message.len));
+	return r && r->message.len &&
+	       chan_apply_out(&t->chan, ns, span_of(r->message.data, r->message.len));
 }
 
 static bool
@@ -490,7 +498,7 @@ tc_apply(struct tc *tc, enum table table, struct span key, struct span row, bool
 	bury(tc);
 }
 
-/* ---- every row ------------------------------------------------------------------------------------------ */
+/* ---- every row ------------------------------------------------------------------------ */
 
 static void
 say_row(tc_row_fn *fn, void *arg, enum table table, struct key k, const ProtobufCMessage *row)
@@ -533,7 +541,7 @@ each_call(const struct tunnel *t, tc_row_fn *fn, void *arg)
 
 	HASH_SORT(head, by_call_id); /* reorders the list, not the hash */
 	((struct tunnel *)(uintptr_t)t)->by_id = head;
-	HASH_ITER(hh, head, c, next) {
+	HASH_ITER (hh, head, c, next) {
 		struct key k = key_session(t->id, c->id);
 		Row__Call r = call_row(c);
 		say_row(fn, arg, TABLE_CALL, k, &r.base);

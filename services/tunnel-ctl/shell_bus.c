@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The bus side of tunnel-ctl: state-sync (records, feed, role), the workers (control datagrams in and out),
- * operators' commands.  It knows nothing of L2TP.
+ * The bus side of tunnel-ctl: state-sync (records, feed, role), the workers (control datagrams in
+ * and out), operators' commands.  It knows nothing of L2TP.
  *
  *   worker ─ ToOwner ─► punt.tunnel-ctl ─► tc_step ─► owner_sink ─► state-sync
  *   worker ◄ ToWorker ◄ batch, each iteration ◄ release ◄ committed, lease good
@@ -23,7 +23,7 @@ static const struct counter_info shell_counter_rows[SHELL_COUNTERS] = {
 #undef X
 };
 
-/* ---- steps ------------------------------------------------------------------------------------------ */
+/* ---- steps ---------------------------------------------------------------------------- */
 
 static void
 show_alarms(struct shell *sh)
@@ -51,7 +51,7 @@ on_timer(void *arg)
 	step(arg, &(struct tc_event){ .kind = TC_TICK });
 }
 
-/* ---- state-sync ---------------------------------------------------------------------------------------- */
+/* ---- state-sync ----------------------------------------------------------------------- */
 
 struct loading {
 	struct shell *sh;
@@ -79,7 +79,8 @@ static void
 on_load(void *arg, struct store_view *view)
 {
 	static const enum table tables[] = {
-		TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL, TABLE_CALL_INFO, TABLE_LINK,
+		TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT,
+		TABLE_CALL,   TABLE_CALL_INFO,	TABLE_LINK,
 	};
 	struct shell *sh = arg;
 	struct tc_population p;
@@ -90,7 +91,8 @@ on_load(void *arg, struct store_view *view)
 		struct loading l = { sh, tables[i] };
 		long n = store_each(view, tables[i], load_row, &l);
 		if (n < 0)
-			log_line(NOTE_ERROR, "table not read table=%d error=%s", (int)tables[i], strerror((int)-n));
+			log_line(NOTE_ERROR, "table not read table=%d error=%s", (int)tables[i],
+				 strerror((int)-n));
 	}
 	p = tc_population(sh->tc);
 	log_line(NOTE_INFO, "loaded tunnels=%u calls=%u", p.tunnels, p.calls);
@@ -120,7 +122,8 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	struct shell *sh = arg;
 
 	if (active != tc_active(sh->tc))
-		log_line(NOTE_INFO, "role active=%d epoch=%" PRIu64 " mirror=%d", active, epoch, (int)mirror);
+		log_line(NOTE_INFO, "role active=%d epoch=%" PRIu64 " mirror=%d", active, epoch,
+			 (int)mirror);
 	if (active && !tc_active(sh->tc))
 		tc_activate(sh->tc, loop_now(sh->loop));
 	else if (!active && tc_active(sh->tc))
@@ -140,7 +143,7 @@ on_note(void *arg, enum note_level level, const char *line)
 		log_limited(&sh->notes, loop_now(sh->loop), level, "%s", line);
 }
 
-/* ---- workers: out ----------------------------------------------------------------------------------------- */
+/* ---- workers: out --------------------------------------------------------------------- */
 
 static Punt__Frame
 frame_of(const struct effect *e)
@@ -149,9 +152,11 @@ frame_of(const struct effect *e)
 
 	f.tunnel = e->tunnel;
 	f.session = e->session;
-	f.peer_addr = (ProtobufCBinaryData){ ip_addr_len(&e->peer.addr), (uint8_t *)(uintptr_t)e->peer.addr.b };
+	f.peer_addr = (ProtobufCBinaryData){ ip_addr_len(&e->peer.addr),
+					     (uint8_t *)(uintptr_t)e->peer.addr.b };
 	f.peer_port = e->peer.port;
-	f.local_addr = (ProtobufCBinaryData){ ip_addr_len(&e->local.addr), (uint8_t *)(uintptr_t)e->local.addr.b };
+	f.local_addr = (ProtobufCBinaryData){ ip_addr_len(&e->local.addr),
+					      (uint8_t *)(uintptr_t)e->local.addr.b };
 	f.local_port = e->local.port;
 	f.octets = (ProtobufCBinaryData){ e->bytes.len, (uint8_t *)(uintptr_t)e->bytes.p };
 	return f;
@@ -213,7 +218,8 @@ batch_for(struct shell *sh, unsigned worker, size_t len)
 {
 	if (!sh->out[worker])
 		sh->out[worker] = calloc(1, sizeof *sh->out[worker]);
-	if (sh->out[worker] && (sh->out[worker]->n == BATCH_FRAMES || sh->out[worker]->used + len > BATCH_OCTETS))
+	if (sh->out[worker] &&
+	    (sh->out[worker]->n == BATCH_FRAMES || sh->out[worker]->used + len > BATCH_OCTETS))
 		flush_worker(sh, worker);
 	return sh->out[worker];
 }
@@ -225,7 +231,8 @@ on_release(void *arg, const struct effect *e)
 	struct shell *sh = arg;
 	unsigned workers = sh->conf->data.workers ? sh->conf->data.workers : 1;
 	unsigned worker = e->tunnel % (workers < SHELL_WORKERS ? workers : SHELL_WORKERS);
-	struct batch_out *b = e->bytes.len <= BATCH_OCTETS ? batch_for(sh, worker, e->bytes.len) : NULL;
+	struct batch_out *b =
+	    e->bytes.len <= BATCH_OCTETS ? batch_for(sh, worker, e->bytes.len) : NULL;
 
 	if (!b || e->kind != EFFECT_CONTROL) {
 		sh->n[SHELL_NO_WORKER]++;
@@ -237,7 +244,7 @@ on_release(void *arg, const struct effect *e)
 	b->used += e->bytes.len;
 }
 
-/* ---- workers: in --------------------------------------------------------------------------------------------- */
+/* ---- workers: in ---------------------------------------------------------------------- */
 
 static bool
 datagram_of(const Punt__Frame *f, struct tc_datagram *out)
@@ -283,14 +290,17 @@ worker_of(struct span identity, unsigned *worker)
 }
 
 static void
-on_punt(void *arg, struct bus_sock *from, struct span identity, const struct span *frames, unsigned n)
+on_punt(void *arg, struct bus_sock *from, struct span identity, const struct span *frames,
+	unsigned n)
 {
 	struct shell *sh = arg;
 	const Punt__ToOwner *m;
 	unsigned worker;
 
 	sh->n[SHELL_PUNTS_IN]++;
-	m = n == 1 ? (const Punt__ToOwner *)arena_unpack(&sh->arena, &punt__to_owner__descriptor, frames[0]) : NULL;
+	m = n == 1 ? (const Punt__ToOwner *)arena_unpack(&sh->arena, &punt__to_owner__descriptor,
+							 frames[0])
+		   : NULL;
 	if (m && worker_of(identity, &worker)) {
 		sh->there[worker] = true;
 		take_frames(sh, m);
@@ -300,7 +310,7 @@ on_punt(void *arg, struct bus_sock *from, struct span identity, const struct spa
 	arena_reset(&sh->arena);
 }
 
-/* ---- commands ----------------------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------- */
 
 static void
 show_counters(struct shell *sh, struct answer *a)
@@ -312,8 +322,9 @@ show_counters(struct shell *sh, struct answer *a)
 		for (unsigned i = 0; i < sh->sets[s].n && used < sizeof text; i++) {
 			if (sh->sets[s].v[i] == 0)
 				continue;
-			int n = snprintf(text + used, sizeof text - used, "%12" PRIu64 "  %s: %s\n", sh->sets[s].v[i],
-			    sh->sets[s].info[i].name, sh->sets[s].info[i].sentence);
+			int n = snprintf(text + used, sizeof text - used, "%12" PRIu64 "  %s: %s\n",
+					 sh->sets[s].v[i], sh->sets[s].info[i].name,
+					 sh->sets[s].info[i].sentence);
 			used += n > 0 ? (size_t)n : 0;
 		}
 	}
@@ -325,8 +336,10 @@ show_population(struct shell *sh, struct answer *a)
 {
 	struct tc_population p = tc_population(sh->tc);
 
-	answer_say(a, true, "tunnels %u (established %u, half open %u, closing %u), calls %u (established %u)", p.tunnels,
-	    p.established, p.half_open, p.closing, p.calls, p.calls_established);
+	answer_say(
+	    a, true,
+	    "tunnels %u (established %u, half open %u, closing %u), calls %u (established %u)",
+	    p.tunnels, p.established, p.half_open, p.closing, p.calls, p.calls_established);
 }
 
 static void
@@ -345,7 +358,8 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 		return;
 	}
 	if (!owner_active(sh->owner)) {
-		answer_say(a, false, "this node is not active (or not in conversation with state-sync)");
+		answer_say(a, false,
+			   "this node is not active (or not in conversation with state-sync)");
 		return;
 	}
 	ev.command.words = words;
@@ -355,13 +369,17 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 	answer_say(a, said.ok, "%s", said.text);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------- */
 
 bool
 shell_start(struct shell *sh)
 {
 	static const struct owner_ops ops = {
-		.load = on_load, .row = on_row, .role = on_role, .release = on_release, .note = on_note,
+		.load = on_load,
+		.row = on_row,
+		.role = on_role,
+		.release = on_release,
+		.note = on_note,
 	};
 
 	arena_init(&sh->arena, 0);
@@ -370,7 +388,8 @@ shell_start(struct shell *sh)
 	sh->owner = owner_new(sh->bus, sh->loop, &sh->conf->node, "tunnel-ctl", &ops, sh);
 	sh->punt = sh->owner ? bus_router_bind(sh->bus, "punt.tunnel-ctl", on_punt, sh) : NULL;
 	sh->commands = sh->punt ? bus_rep(sh->bus, "tunnel-ctl", on_command, sh) : NULL;
-	if (!sh->commands || !loop_each(sh->loop, on_iteration, sh)) /* after the owner's, which releases */
+	if (!sh->commands ||
+	    !loop_each(sh->loop, on_iteration, sh)) /* after the owner's, which releases */
 		return false;
 	memcpy(sh->sets, tc_counters(sh->tc), TC_COUNTER_SETS * sizeof *sh->sets);
 	sh->sets[TC_COUNTER_SETS] = (struct counters){ shell_counter_rows, sh->n, SHELL_COUNTERS };
@@ -394,7 +413,8 @@ void
 shell_reload(struct shell *sh)
 {
 	char error[CONF_TEXT];
-	struct conf *conf = conf_load(sh->conf_file, sh->schema_dir, error, sizeof error), *old = sh->conf;
+	struct conf *conf = conf_load(sh->conf_file, sh->schema_dir, error, sizeof error),
+		    *old = sh->conf;
 
 	if (!conf) {
 		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
@@ -406,6 +426,6 @@ shell_reload(struct shell *sh)
 	tc_configure(sh->tc, loop_now(sh->loop), conf);
 	loop_timer_set(sh->loop, &sh->timer, tc_next_due(sh->tc));
 	conf_free(old);
-	log_line(NOTE_INFO, "configuration loaded profiles=%u lns-groups=%u dials=%u", conf->profiles, conf->lns_groups,
-	    conf->dials);
+	log_line(NOTE_INFO, "configuration loaded profiles=%u lns-groups=%u dials=%u",
+		 conf->profiles, conf->lns_groups, conf->dials);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The core's door: see tc.h.  A step takes one event (or a batch of datagrams), lets the machines act, and
- * then settles every tunnel that was touched: its Ns and Nr become one record, its messages and its
- * acknowledgement become effects, its next deadline goes into the heap.
+ * The core's door: see tc.h.  A step takes one event (or a batch of datagrams), lets the machines
+ * act, and then settles every tunnel that was touched: its Ns and Nr become one record, its
+ * messages and its acknowledgement become effects, its next deadline goes into the heap.
  */
 #include "tunnels.h"
 
@@ -11,11 +11,12 @@
 #include <string.h>
 #include <utlist.h>
 
-#define PACE (MONO_MS / 2)     /* between two tunnels' first retransmissions after a promotion */
+#define PACE (MONO_MS / 2) /* between two tunnels' first retransmissions after a promotion */
 #define PACE_MAX (500 * MONO_MS)
-#define TICK_TUNNELS 256       /* tunnels served by one tick */
+#define TICK_TUNNELS 256 /* tunnels served by one tick */
 
-/* ---- faults, counters, alarms ------------------------------------------------------------------- */
+/* ---- faults, counters, alarms -------------------------------------------------------------------
+ */
 
 static const struct {
 	const char *name;
@@ -35,7 +36,8 @@ static const struct counter_info counter_rows[TC_COUNTERS] = {
 };
 
 static const struct counter_info fault_counter_rows[TC_FAULTS] = {
-	{ "FAULT_OTHER", "tunnels and calls ended for a reason that a message or an operator gave" },
+	{ "FAULT_OTHER",
+	  "tunnels and calls ended for a reason that a message or an operator gave" },
 #define X(NAME, RESULT, ERROR, SENTENCE) { "FAULT_" #NAME, SENTENCE },
 #include "faults.def"
 #undef X
@@ -63,7 +65,9 @@ fault_name(enum tc_fault f)
 struct verdict
 verdict_of(enum tc_fault f)
 {
-	struct verdict v = { .fault = f, .result = fault_rows[f].result, .error = fault_rows[f].error };
+	struct verdict v = { .fault = f,
+			     .result = fault_rows[f].result,
+			     .error = fault_rows[f].error };
 
 	snprintf(v.text, sizeof v.text, "%s", fault_rows[f].sentence);
 	return v;
@@ -76,8 +80,9 @@ verdict_of_trouble(const struct l2tp_trouble *t)
 	struct verdict v = { .result = t->result, .error = t->error };
 
 	if (t->attr || t->vendor)
-		snprintf(v.text, sizeof v.text, "%s: %s (vendor %u, attribute %u)", l2tp_fault_sentence(t->fault),
-		    l2tp_avp_name(t->vendor, t->attr), t->vendor, t->attr);
+		snprintf(v.text, sizeof v.text, "%s: %s (vendor %u, attribute %u)",
+			 l2tp_fault_sentence(t->fault), l2tp_avp_name(t->vendor, t->attr),
+			 t->vendor, t->attr);
 	else
 		snprintf(v.text, sizeof v.text, "%s", l2tp_fault_sentence(t->fault));
 	return v;
@@ -139,14 +144,17 @@ tc_population(const struct tc *tc)
 static unsigned
 utf8_length(const unsigned char *s)
 {
-	unsigned n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+	unsigned n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+		     : s[0] >= 0xe0 && s[0] <= 0xef ? 3
+		     : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+						    : 0;
 
 	for (unsigned i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return n;
 }
@@ -164,13 +172,18 @@ clean_text(char *text)
 	}
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------- */
 
 static void
 set_fallback(struct tc *tc)
 {
 	tc->fallback = (struct conf_profile){
-		.window = 16, .hello_ms = 60000, .rtx_initial_ms = 1000, .rtx_cap_ms = 8000, .rtx_tries = 5, .setup_ms = 30000,
+		.window = 16,
+		.hello_ms = 60000,
+		.rtx_initial_ms = 1000,
+		.rtx_cap_ms = 8000,
+		.rtx_tries = 5,
+		.setup_ms = 30000,
 	};
 }
 
@@ -239,7 +252,7 @@ tc_configure(struct tc *tc, mono_t now, const struct conf *conf)
 	memset(tc->of_profile, 0, sizeof tc->of_profile);
 	memset(tc->in_state, 0, sizeof tc->in_state);
 	tc->refusing = 0;
-	DL_FOREACH(tc->all, t) {
+	DL_FOREACH (tc->all, t) {
 		tunnel_profile(tc, t);
 		tunnel_count(tc, t, 1);
 	}
@@ -247,7 +260,7 @@ tc_configure(struct tc *tc, mono_t now, const struct conf *conf)
 		lac_start(tc);
 }
 
-/* ---- role ---------------------------------------------------------------------------------------------- */
+/* ---- role ----------------------------------------------------------------------------- */
 
 static void
 start_tunnel(struct tc *tc, struct tunnel *t, mono_t when)
@@ -257,11 +270,12 @@ start_tunnel(struct tc *tc, struct tunnel *t, mono_t when)
 
 	chan_start(&t->chan, tc->now, when);
 	cc_timers(tc, t);
-	if (t->prof->hello_ms) { /* or all Hellos would go out in one instant, and their answers come in one */
+	if (t->prof->hello_ms) { /* or all Hellos would go out in one instant, and their answers
+				    come in one */
 		tc->random.fill(tc->random.arg, &spread, sizeof spread);
 		t->chan.heard -= (mono_t)(spread % (t->prof->hello_ms / 2 + 1)) * MONO_MS;
 	}
-	DL_FOREACH(t->setup, c) {
+	DL_FOREACH (t->setup, c) {
 		if (c->state == CALL_CLOSED || c->state == CALL_IDLE)
 			c->due = tc->now; /* only its removal is missing */
 		else
@@ -279,7 +293,7 @@ tc_activate(struct tc *tc, mono_t now)
 	tc->now = now;
 	tc->out = NULL;
 	tc->active = true;
-	DL_FOREACH(tc->all, t) {
+	DL_FOREACH (tc->all, t) {
 		start_tunnel(tc, t, when);
 		when += when - now < PACE_MAX ? PACE : 0;
 	}
@@ -292,12 +306,12 @@ tc_deactivate(struct tc *tc)
 	struct tunnel *t;
 
 	tc->active = false;
-	DL_FOREACH(tc->all, t)
+	DL_FOREACH (tc->all, t)
 		heap_set(tc, t, MONO_NEVER);
 	tc->dial_due = MONO_NEVER;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------- */
+/* ---- steps ---------------------------------------------------------------------------- */
 
 mono_t
 tc_next_due(const struct tc *tc)
@@ -347,7 +361,7 @@ not_active(struct tc *tc, const struct tc_event *ev)
 	if (ev->kind == TC_COMMAND) {
 		ev->command.answer->ok = false;
 		snprintf(ev->command.answer->text, sizeof ev->command.answer->text,
-		    "this node is not active: ask the other one");
+			 "this node is not active: ask the other one");
 	}
 }
 

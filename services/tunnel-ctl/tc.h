@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The core of tunnel-ctl: all control connections and calls of a node.  Pure: time, datagrams, rows and
- * randomness come in; records, effects and notes go out through the sink (design, 4).
+ * The core of tunnel-ctl: all control connections and calls of a node.  Pure: time, datagrams, rows
+ * and randomness come in; records, effects and notes go out through the sink (design, 4).
  *
  *     tc_step()     the active node's only door
  *     tc_apply()    what a record says: on the standby, and when the tables are read back
  *     tc_activate() the shadow becomes active: timers start, what is unacknowledged goes out again
  *
- * Records come before the effects that reveal them, always.  All effects of a step are EFFECT_CONTROL and
- * come out when the step ends; those of a tunnel in the order of its Ns.
+ * Records come before the effects that reveal them, always.  All effects of a step are
+ * EFFECT_CONTROL and come out when the step ends; those of a tunnel in the order of its Ns.
  */
 #ifndef TWIN_TC_H
 #define TWIN_TC_H
@@ -29,37 +29,39 @@ struct tc_random {
 /* Starts inactive and empty.  conf is lent until tc_configure() or tc_free().  NULL: no memory. */
 struct tc *tc_new(const struct conf *, const struct tc_random *);
 void tc_free(struct tc *); /* NULL is allowed */
-/* A reloaded configuration: tunnels keep their profile by name.  The old one is not used any more. */
+/* A reloaded configuration: tunnels keep their profile by name.  The old one is not used any more.
+ */
 void tc_configure(struct tc *, mono_t now, const struct conf *);
 /* Notes below this level are not even formatted. */
 void tc_note_level(struct tc *, enum note_level least);
 
-/* ---- replicated state ------------------------------------------------------------------------ */
+/* ---- replicated state ----------------------------------------------------------------- */
 
 /* Forgets everything: the tables are about to be read anew. */
 void tc_clear(struct tc *);
 /*
- * A row of one of our own tables, packed; `removed`: it is gone.  Order: as recorded, or table by table.
- * What makes no sense is counted and ignored.
+ * A row of one of our own tables, packed; `removed`: it is gone.  Order: as recorded, or table by
+ * table. What makes no sense is counted and ignored.
  */
 void tc_apply(struct tc *, enum table, struct span key, struct span row, bool removed);
 /* Every row that would be in the store now, in a fixed order, packed: for comparing two cores. */
 typedef void tc_row_fn(void *arg, enum table, struct span key, struct span row);
 void tc_each_row(const struct tc *, tc_row_fn *, void *arg);
 
-/* ---- role ------------------------------------------------------------------------------------ */
+/* ---- role ----------------------------------------------------------------------------- */
 
 void tc_activate(struct tc *, mono_t now);
 void tc_deactivate(struct tc *); /* keeps the state, does nothing any more */
 bool tc_active(const struct tc *);
 
-/* ---- events ---------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------- */
 
 enum tc_event_kind {
 	TC_DATAGRAMS, /* from workers: any number at once */
 	TC_TICK,      /* tc_next_due() has come */
 	TC_COMMAND,   /* an operator's words */
-	TC_ROW,	      /* somebody else's row (table link), also while inactive: no record, no effect then */
+	TC_ROW, /* somebody else's row (table link), also while inactive: no record, no effect then
+		 */
 };
 
 struct tc_datagram {
@@ -98,7 +100,8 @@ void tc_step(struct tc *, mono_t now, const struct tc_event *, struct sink *);
 /* When a TC_TICK is wanted; MONO_NEVER: not at all.  In the past: at once. */
 mono_t tc_next_due(const struct tc *);
 
-/* ---- what it counts, and what is wrong ---------------------------------------------------------- */
+/* ---- what it counts, and what is wrong ----------------------------------------------------------
+ */
 
 struct tc_population {
 	unsigned tunnels, established, half_open, closing;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The population: tunnels and calls, found in constant time by whatever a message names them with, and
- * by who is due next.  Nothing here decides anything; nothing here changes a row (rows.c does).
+ * The population: tunnels and calls, found in constant time by whatever a message names them with,
+ * and by who is due next.  Nothing here decides anything; nothing here changes a row (rows.c does).
  *
- * Ids are taken from a keyed permutation of 1..65535 walked step by step: they look random, none is used
- * twice at a time, and one that was given back does not come again before all others have had their turn.
+ * Ids are taken from a keyed permutation of 1..65535 walked step by step: they look random, none is
+ * used twice at a time, and one that was given back does not come again before all others have had
+ * their turn.
  */
 #include "tunnels.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <utlist.h>
 
-/* ---- ids ------------------------------------------------------------------------------------ */
+/* ---- ids ------------------------------------------------------------------------------ */
 
 /* Four Feistel rounds over two octets: a permutation of 0..65535 for each key. */
 static uint16_t
@@ -59,7 +60,8 @@ call_free_id(struct tc *tc, struct tunnel *t)
 	return 0;
 }
 
-/* ---- deadlines: a heap of tunnels, 1-based ----------------------------------------------------- */
+/* ---- deadlines: a heap of tunnels, 1-based -----------------------------------------------------
+ */
 
 static void
 heap_place(struct tc *tc, unsigned at, struct tunnel *t)
@@ -141,7 +143,8 @@ heap_reserve(struct tc *tc, unsigned n)
 	return true;
 }
 
-/* ---- tunnels ---------------------------------------------------------------------------------- */
+/* ---- tunnels ----------------------------------------------------------------------------------
+ */
 
 static unsigned
 bucket_of(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id)
@@ -177,7 +180,8 @@ bucket_remove(struct tc *tc, struct tunnel *t)
 }
 
 struct tunnel *
-tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id, struct tunnel *from)
+tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id,
+	       struct tunnel *from)
 {
 	struct tunnel *t = from ? from->next_bucket : tc->bucket[bucket_of(tc, peer, peer_id)];
 
@@ -261,7 +265,7 @@ tunnel_unlink(struct tc *tc, struct tunnel *t)
 {
 	struct call *c, *next;
 
-	HASH_ITER(hh, t->by_id, c, next)
+	HASH_ITER (hh, t->by_id, c, next)
 		call_unlink(tc, c);
 	bucket_remove(tc, t);
 	heap_remove(tc, t);
@@ -274,7 +278,8 @@ tunnel_unlink(struct tc *tc, struct tunnel *t)
 	tc->dead_tunnels = t;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------------
+ */
 
 struct call *
 call_find(const struct tunnel *t, uint16_t id)
@@ -380,7 +385,7 @@ call_unlink(struct tc *tc, struct call *c)
 	tc->dead_calls = c;
 }
 
-/* ---- after a step -------------------------------------------------------------------------------- */
+/* ---- after a step --------------------------------------------------------------------- */
 
 void
 bury(struct tc *tc)

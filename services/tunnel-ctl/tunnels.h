@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The population of the core: tunnels, their calls, who is due when; and the one way in which any of it
- * changes: put_x() records a row and applies it.
+ * The population of the core: tunnels, their calls, who is due when; and the one way in which any
+ * of it changes: put_x() records a row and applies it.
  *
  *   tc ──► tunnels by id (array), by peer (buckets), by deadline (heap)
- *           └─► calls by our id, by the peer's id (uthash); half open in the order of their deadlines
+ *           └─► calls by our id, by the peer's id (uthash); half open in the order of their
+ * deadlines
  *
  * Only the files of this folder include this.
  */
@@ -20,7 +21,14 @@
 #include "tc.h"
 
 /* Row.Tunnel.state.  `closing` is the RFC's idle while reliable delivery runs to its end (7.1). */
-enum cc_state { CC_IDLE, CC_WAIT_CTL_REPLY, CC_WAIT_CTL_CONN, CC_ESTABLISHED, CC_CLOSING, CC_STATES };
+enum cc_state {
+	CC_IDLE,
+	CC_WAIT_CTL_REPLY,
+	CC_WAIT_CTL_CONN,
+	CC_ESTABLISHED,
+	CC_CLOSING,
+	CC_STATES
+};
 
 /* Row.Call.state.  ESTABLISHED is public; CLOSED is a call's last row, with its causes. */
 enum call_state {
@@ -78,15 +86,15 @@ struct call {
 	uint8_t state, kind, role;
 	bool seq_required, seq_lns;
 	uint16_t result, error; /* of its last row */
-	uint16_t tried;	   /* local: members of the LNS group already tried */
+	uint16_t tried;		/* local: members of the LNS group already tried */
 	uint32_t serial;
 	uint32_t accm_send, accm_recv; /* as in `info` */
 	uint64_t since;
-	mono_t due;		  /* half open: given up then */
-	struct call *prev, *next; /* half open, by deadline; or dead */
+	mono_t due;			    /* half open: given up then */
+	struct call *prev, *next;	    /* half open, by deadline; or dead */
 	struct call *wait_prev, *wait_next; /* for the tunnel to open, or for room in it */
-	char *user_ref;		  /* NULL: none */
-	uint8_t *info;		  /* packed row of call_info; NULL: none */
+	char *user_ref;			    /* NULL: none */
+	uint8_t *info;			    /* packed row of call_info; NULL: none */
 	uint32_t info_len;
 	struct want *want;
 	UT_hash_handle hh, hp;
@@ -120,7 +128,7 @@ struct tunnel {
 	uint64_t id_key; /* of the permutation that session ids are taken from */
 	uint32_t id_count;
 	mono_t setup_due, linger_due, idle_due, hello_due, due;
-	unsigned heap_at; /* 0: not in it */
+	unsigned heap_at;   /* 0: not in it */
 	mono_t fresh_until; /* an SCCRQ with its ids that comes before is a late duplicate */
 	uint32_t request;   /* digest of the SCCRQ that opened it; 0: not known any more */
 	bool final;	    /* closing, and the last exchange is over */
@@ -185,7 +193,8 @@ struct tc {
 	uint8_t tx[CHAN_MESSAGE_MAX];
 };
 
-/* Makes a peer's text fit to be stored and shown: control characters, and what is not UTF-8, become '?'. */
+/* Makes a peer's text fit to be stored and shown: control characters, and what is not UTF-8, become
+ * '?'. */
 void clean_text(char *);
 
 static inline void
@@ -202,11 +211,12 @@ void alarm_set(struct tc *, enum tc_alarm, bool stands, const char *detail);
 			sink_note((TC)->out, (LEVEL), __VA_ARGS__);                                \
 	} while (0)
 
-/* ---- tunnels.c: finding ---------------------------------------------------------------------- */
+/* ---- tunnels.c: finding --------------------------------------------------------------- */
 
 struct tunnel *tunnel_find(const struct tc *, uint16_t id);
 /* The next one of this peer with this id of its own, after `from` (NULL: the first). */
-struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id, struct tunnel *from);
+struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id,
+			      struct tunnel *from);
 struct call *call_find(const struct tunnel *, uint16_t id);
 struct call *call_of_peer(const struct tunnel *, uint16_t peer_id);
 static inline unsigned
@@ -214,9 +224,9 @@ tunnel_calls(const struct tunnel *t)
 {
 	return HASH_CNT(hh, t->by_id);
 }
-uint16_t tunnel_free_id(struct tc *);		      /* 0: none left */
+uint16_t tunnel_free_id(struct tc *);		     /* 0: none left */
 uint16_t call_free_id(struct tc *, struct tunnel *); /* 0: none left */
-void tunnel_touch(struct tc *, struct tunnel *); /* flush it when the step ends */
+void tunnel_touch(struct tc *, struct tunnel *);     /* flush it when the step ends */
 void heap_set(struct tc *, struct tunnel *, mono_t due);
 void tunnel_profile(struct tc *, struct tunnel *); /* looks its profile up again */
 void call_half_open(struct tc *, struct call *);   /* its deadline starts now, if it is half open */
@@ -224,8 +234,9 @@ void call_half_open(struct tc *, struct call *);   /* its deadline starts now, i
 /* population: used by rows.c only */
 struct tunnel *tunnel_new(struct tc *, uint16_t id);
 void tunnel_unlink(struct tc *, struct tunnel *);
-void tunnel_count(struct tc *, const struct tunnel *, int by); /* before and after any change of its row */
-void bucket_add(struct tc *, struct tunnel *);		      /* by peer address and id: the same */
+void tunnel_count(struct tc *, const struct tunnel *,
+		  int by);		       /* before and after any change of its row */
+void bucket_add(struct tc *, struct tunnel *); /* by peer address and id: the same */
 void bucket_remove(struct tc *, struct tunnel *);
 struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
 void call_unlink(struct tc *, struct call *);
@@ -234,11 +245,13 @@ void call_set_state(struct tc *, struct call *, uint8_t state);
 void want_drop(struct tc *, struct call *);
 void bury(struct tc *); /* frees what was unlinked in this step */
 
-/* ---- rows.c: the one way in -------------------------------------------------------------------- */
+/* ---- rows.c: the one way in --------------------------------------------------------------------
+ */
 
 Row__Tunnel tunnel_row(const struct tunnel *); /* lends the tunnel's texts */
 Row__Call call_row(const struct call *);
-/* Records and applies.  The tunnel or call as it is then; NULL: no memory (the record is out all the same). */
+/* Records and applies.  The tunnel or call as it is then; NULL: no memory (the record is out all
+ * the same). */
 struct tunnel *put_tunnel(struct tc *, const Row__Tunnel *);
 void drop_tunnel(struct tc *, struct tunnel *); /* with its numbers, messages and calls */
 void put_seq(struct tc *, struct tunnel *);
@@ -246,13 +259,16 @@ void put_out(struct tc *, struct tunnel *, uint16_t ns, struct span message); /*
 struct call *put_call(struct tc *, struct tunnel *, const Row__Call *);
 void drop_call(struct tc *, struct call *); /* with its info */
 void put_info(struct tc *, struct call *, const Row__CallInfo *);
-/* The info of a call, unpacked into the step's arena: never NULL unless memory ends; may be changed and put. */
+/* The info of a call, unpacked into the step's arena: never NULL unless memory ends; may be changed
+ * and put. */
 Row__CallInfo *call_info(struct tc *, const struct call *);
 
-/* ---- msgs.c: messages out ----------------------------------------------------------------------- */
+/* ---- msgs.c: messages out -----------------------------------------------------------------------
+ */
 
 void send_sccrq(struct tc *, struct tunnel *);
-void send_sccrp(struct tc *, struct tunnel *, struct span challenge); /* the peer's, to be answered; may be empty */
+void send_sccrp(struct tc *, struct tunnel *,
+		struct span challenge); /* the peer's, to be answered; may be empty */
 void send_scccn(struct tc *, struct tunnel *, struct span challenge);
 void send_stopccn(struct tc *, struct tunnel *, const struct verdict *);
 void send_hello(struct tc *, struct tunnel *);
@@ -269,18 +285,21 @@ struct cause { /* of RFC 3145 and Q.931; 0: none */
 	const char *text;
 };
 /* our_id: the id we gave (or would have given); peer_id: where it goes, 0 if unknown */
-void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint16_t peer_id, const struct verdict *,
-    const struct cause *);
+void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint16_t peer_id,
+	      const struct verdict *, const struct cause *);
 void send_sli(struct tc *, struct call *, uint32_t send, uint32_t receive);
 void send_wen(struct tc *, struct call *, const struct l2tp_call_errors *);
 void send_csun(struct tc *, struct tunnel *, struct call *const *, unsigned n);
 /* Outside of any tunnel: answers that reveal nothing. */
 void reply_zlb(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t ns, uint16_t nr);
-void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t nr, const struct verdict *);
-/* What the step leaves to be done for a tunnel: Ns and Nr recorded, messages and acknowledgement out, next deadline. */
+void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t nr,
+		   const struct verdict *);
+/* What the step leaves to be done for a tunnel: Ns and Nr recorded, messages and acknowledgement
+ * out, next deadline. */
 void tunnel_flush(struct tc *, struct tunnel *);
 
-/* ---- cc.c, call.c, lac.c, cmd.c --------------------------------------------------------------- */
+/* ---- cc.c, call.c, lac.c, cmd.c ---------------------------------------------------------------
+ */
 
 void cc_receive(struct tc *, const struct tc_datagram *);
 struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_role);
@@ -290,7 +309,7 @@ void cc_timers(struct tc *, struct tunnel *);	  /* those of its state start now 
 void cc_idle_check(struct tc *, struct tunnel *); /* a call has gone: was it the last? */
 void cc_drain(struct tc *, struct tunnel *, bool on);
 const char *cc_state_name(unsigned);
-bool cc_room(const struct tunnel *);		   /* for another message of a call */
+bool cc_room(const struct tunnel *); /* for another message of a call */
 
 struct call_order { /* a call of ours to be made */
 	enum tc_role role;
@@ -299,23 +318,29 @@ struct call_order { /* a call of ours to be made */
 	uint16_t tried;
 	bool seq_required;
 };
-struct call *call_place(struct tc *, struct tunnel *, const struct call_order *); /* incoming, as LAC */
-struct call *call_request(struct tc *, struct tunnel *, const struct call_order *); /* outgoing, as LNS */
+struct call *call_place(struct tc *, struct tunnel *,
+			const struct call_order *); /* incoming, as LAC */
+struct call *call_request(struct tc *, struct tunnel *,
+			  const struct call_order *); /* outgoing, as LNS */
 void call_receive(struct tc *, struct tunnel *, const struct l2tp_msg *);
 void call_close(struct tc *, struct call *, const struct verdict *, const struct cause *);
-void call_tunnel_open(struct tc *, struct tunnel *); /* tunnel-open to waiting calls, while there is room */
+void call_tunnel_open(struct tc *,
+		      struct tunnel *); /* tunnel-open to waiting calls, while there is room */
 void call_tunnel_gone(struct tc *, struct tunnel *, unsigned budget);
 void call_timeout(struct tc *, struct call *);
-bool call_bearer(struct tc *, struct call *, bool up); /* answer or drop; false: not in that state */
+bool call_bearer(struct tc *, struct call *,
+		 bool up); /* answer or drop; false: not in that state */
 void call_want(struct tc *, struct want *);
 void call_row_event(struct tc *, struct span key, struct span row, bool removed);
 
 /* As LAC: the groups of LNSs, and the calls kept up. */
 enum dial_result { DIAL_OK, DIAL_NO_GROUP, DIAL_NO_MEMBER, DIAL_FULL };
 void lac_forget(struct tc *); /* a new configuration: what is known of members and dials */
-struct tunnel *lac_open(struct tc *, const char *group, enum tc_role); /* to its best member; NULL: none */
+struct tunnel *lac_open(struct tc *, const char *group,
+			enum tc_role);		    /* to its best member; NULL: none */
 void lac_moved(struct tc *, const struct tunnel *); /* it serves this group's member from now on */
-enum dial_result lac_dial(struct tc *, const char *group, const struct call_order *, struct call **out);
+enum dial_result lac_dial(struct tc *, const char *group, const struct call_order *,
+			  struct call **out);
 /* The call could not be had there.  True: it went to another member, this one is gone. */
 bool lac_redirect(struct tc *, struct call *);
 void lac_move_calls(struct tc *, struct tunnel *from, struct tunnel *to);
@@ -323,7 +348,8 @@ void lac_tunnel_up(struct tc *, const struct tunnel *);
 void lac_tunnel_failed(struct tc *, const struct tunnel *);
 void lac_call_up(struct tc *, const struct call *);
 void lac_call_down(struct tc *, const struct call *); /* about to be dropped */
-const struct conf_dial *lac_dial_for(const struct tc *, const char *called); /* that answers an outgoing call */
+const struct conf_dial *lac_dial_for(const struct tc *,
+				     const char *called); /* that answers an outgoing call */
 void lac_start(struct tc *);
 void lac_tick(struct tc *);
 const struct conf_lns_group *lac_group(const struct tc *, const char *name);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reliable delivery: see chan.h for what it promises.  Every comparison of numbers is made modulo 65536
- * as RFC 2661, 5.8 has it: what lies in the 32768 values before the expected one has been seen.
+ * Reliable delivery: see chan.h for what it promises.  Every comparison of numbers is made modulo
+ * 65536 as RFC 2661, 5.8 has it: what lies in the 32768 values before the expected one has been
+ * seen.
  *
- * Retransmission is go-back-N with the window of appendix A: a timeout halves the threshold, opens the
- * window with one message, and what the peer kept meanwhile is skipped when its Nr jumps.
+ * Retransmission is go-back-N with the window of appendix A: a timeout halves the threshold, opens
+ * the window with one message, and what the peer kept meanwhile is skipped when its Nr jumps.
  */
 #include "l2tp/chan.h"
 
@@ -21,7 +22,7 @@ after(uint16_t a, uint16_t b)
 	return (uint16_t)(b - a);
 }
 
-/* ---- queues -------------------------------------------------------------------------------- */
+/* ---- queues --------------------------------------------------------------------------- */
 
 static struct chan_slot *
 slot_of(const struct chan_queue *q, uint16_t n)
@@ -61,7 +62,8 @@ queue_grow(struct chan_queue *q, uint32_t span)
 	if (!bigger.slot)
 		return false;
 	for (uint32_t i = 0; i < q->cap; i++) {
-		/* An empty slot's buffer goes along too, to any free place; there is none to mix up with. */
+		/* An empty slot's buffer goes along too, to any free place; there is none to mix up
+		 * with. */
 		uint16_t n = (uint16_t)(q->lo + ((i - q->lo) & (q->cap - 1)));
 		*slot_of(&bigger, n) = q->slot[i];
 	}
@@ -148,7 +150,7 @@ queue_drop(struct chan_queue *q, uint16_t n)
 		q->span--;
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------- */
 
 void
 chan_init(struct chan *c, const struct chan_conf *conf)
@@ -213,7 +215,9 @@ void
 chan_start(struct chan *c, mono_t now, mono_t when)
 {
 	/* Rows that should have gone with their acknowledgement go now. */
-	c->acked_from = c->out.count && after(c->out.lo, c->seq.peer_nr) <= CHAN_QUEUE_MAX ? c->out.lo : c->seq.peer_nr;
+	c->acked_from = c->out.count && after(c->out.lo, c->seq.peer_nr) <= CHAN_QUEUE_MAX
+			    ? c->out.lo
+			    : c->seq.peer_nr;
 	c->next = c->sent_below = c->seq.ns; /* the old active may have sent them all */
 	c->cwnd = 1;
 	c->ssthresh = c->peer_window;
@@ -225,7 +229,7 @@ chan_start(struct chan *c, mono_t now, mono_t when)
 	c->rtx_due = chan_backlog(c) ? when : MONO_NEVER;
 }
 
-/* ---- receiving ----------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------ */
 
 /* One acknowledgement that moved the window: appendix A. */
 static void
@@ -319,7 +323,7 @@ chan_acked(struct chan *c, uint16_t *ns)
 	return true;
 }
 
-/* ---- sending ------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------- */
 
 bool
 chan_give_ns(struct chan *c, uint16_t *ns)
@@ -365,7 +369,7 @@ chan_take_ack(struct chan *c)
 	return owed;
 }
 
-/* ---- time ---------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------- */
 
 mono_t
 chan_due(const struct chan *c)
@@ -391,7 +395,8 @@ chan_tick(struct chan *c, mono_t now)
 	c->tries++;
 	c->interval_ms = back_off(c);
 	c->rtx_due = now + c->interval_ms * MONO_MS;
-	/* Appendix A: half of CWND is saved in SSTHRESH (never less than one), CWND is set to one. */
+	/* Appendix A: half of CWND is saved in SSTHRESH (never less than one), CWND is set to one.
+	 */
 	c->ssthresh = c->cwnd > 1 ? c->cwnd / 2 : 1;
 	c->cwnd = 1;
 	c->acks = 0;
