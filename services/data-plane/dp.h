@@ -164,6 +164,8 @@ void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
  */
 bool dp_ns_wanted(struct dp *, uint16_t *tunnel, uint16_t *session, uint32_t *below);
 void dp_ns_committed(struct dp *, uint16_t tunnel, uint16_t session, uint32_t below);
+/* No lease is wished for or on its way: after a load, every sequenced session may send. */
+bool dp_ns_settled(const struct dp *);
 /*
  * After every load and change of role.  What was pending is asked for again; under a new epoch what
  * was leased and not used is void.

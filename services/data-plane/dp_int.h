@@ -128,6 +128,7 @@ struct dp {
 	uint64_t epoch;
 	uint32_t *wish, *orphan; /* keys: whose lease runs low; whose lease has no call any more */
 	uint32_t wishes, wish_cap, orphans, orphan_cap;
+	uint32_t asked; /* leases asked for and not committed */
 
 	uint32_t usage_at;
 	struct dp_usage *gone;
@@ -222,6 +223,7 @@ bool seq_take(struct dp *, struct dp_session *, uint16_t ns);
 void seq_follow(struct dp *, struct dp_session *, bool has_seq);
 /* Puts the session on the list of wishes if its lease runs low. */
 void ns_wish(struct dp *, struct dp_session *);
+void ns_answered(struct dp *, struct dp_cold *);
 /* The lease row of a call that is gone: to be removed by its owner. */
 void ns_orphan(struct dp *, uint32_t key);
 

@@ -91,6 +91,20 @@ ns_orphan(struct dp *dp, uint32_t key)
 		key_push(&dp->orphan, &dp->orphans, &dp->orphan_cap, key);
 }
 
+/* What is asked for is answered, or not wanted any more. */
+void
+ns_answered(struct dp *dp, struct dp_cold *c)
+{
+	dp->asked -= c->ns_wanted != 0;
+	c->ns_wanted = 0;
+}
+
+bool
+dp_ns_settled(const struct dp *dp)
+{
+	return dp->wishes == 0 && dp->asked == 0;
+}
+
 bool
 dp_ns_wanted(struct dp *dp, uint16_t *tunnel, uint16_t *session, uint32_t *below)
 {
@@ -114,6 +128,7 @@ dp_ns_wanted(struct dp *dp, uint16_t *tunnel, uint16_t *session, uint32_t *below
 		if (*below == 0)
 			*below = 1; /* 0 says that there is no row */
 		cold_of(dp, s)->ns_wanted = *below;
+		dp->asked++;
 		dp->count[DP_COUNT_NS_LEASES]++;
 		return true;
 	}
@@ -127,7 +142,7 @@ dp_ns_committed(struct dp *dp, uint16_t tunnel, uint16_t session, uint32_t below
 
 	if (!s || cold_of(dp, s)->ns_wanted != below || below == 0)
 		return;
-	cold_of(dp, s)->ns_wanted = 0;
+	ns_answered(dp, cold_of(dp, s));
 	if ((int32_t)(below - s->ns_lease) > 0)
 		s->ns_lease = below;
 	ns_wish(dp, s);
@@ -148,7 +163,7 @@ dp_ns_role(struct dp *dp, bool active, uint64_t epoch)
 			continue;
 		if (c->ns_wanted && void_all && (int32_t)(c->ns_wanted - s->ns_lease) > 0)
 			s->ns_lease = c->ns_wanted; /* may be in somebody's store: jump over it */
-		c->ns_wanted = 0;
+		ns_answered(dp, c);
 		s->flags &= (uint16_t)~S_WISHING;
 		if (void_all)
 			s->ns_next = s->ns_lease;

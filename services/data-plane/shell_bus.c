@@ -480,14 +480,15 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 
 /*
  * What came while this worker was not there waits in its sockets.  It is read only when it can be
- * forwarded: tables loaded, and the lease heard of (the standby reads too, and throws away).
+ * forwarded: tables loaded, the lease heard of, and sequence numbers leased (the standby reads too,
+ * and throws away).
  */
 static void
 reading_begin(struct worker *w)
 {
 	if (w->reading || w->ready == 0 ||
-	    (owner_active(w->owner) && !owner_may_send(w->owner) &&
-	     loop_now(w->loop) < w->ready + LEASE_WAIT))
+	    (owner_active(w->owner) && loop_now(w->loop) < w->ready + LEASE_WAIT &&
+	     !(owner_may_send(w->owner) && dp_ns_settled(w->dp))))
 		return;
 	w->reading = true;
 	if (!udp_watch(w) || !tun_watch(w) || !hand_watch(w)) {
@@ -501,8 +502,8 @@ on_leases(void *arg)
 {
 	struct worker *w = arg;
 
-	reading_begin(w);
 	leases_ask(w);
+	reading_begin(w);
 	if (w->held)
 		held_retry(w);
 	return false;

@@ -440,7 +440,7 @@ call_remove(struct dp *dp, struct dp_session *s)
 		ns_orphan(dp, s->key);
 	s->flags &= (uint16_t) ~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW | S_NR_KNOWN);
 	s->ns_next = s->ns_lease = 0;
-	c->ns_wanted = 0;
+	ns_answered(dp, c);
 	c->has_call = false;
 	session_settle(dp, s);
 }
@@ -740,7 +740,7 @@ apply_data_ns(struct dp *dp, struct span key, const Row__DataNs *row)
 		return true;
 	if ((int32_t)(row->below - s->ns_lease) > 0) {
 		s->ns_next = s->ns_lease = row->below;
-		cold_of(dp, s)->ns_wanted = 0;
+		ns_answered(dp, cold_of(dp, s));
 	}
 	ns_wish(dp, s);
 	return true;

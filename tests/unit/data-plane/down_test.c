@@ -348,8 +348,10 @@ START_TEST(no_ns_leaves_before_its_lease_is_committed)
 	ck_assert(dp_ns_wanted(dp, &t, &s, &below));
 	ck_assert_uint_eq(below, DP_NS_LEASE);
 	ck_assert(!dp_ns_wanted(dp, &t, &s, &below));
+	ck_assert(!dp_ns_settled(dp));
 	dropped(to("10.0.0.1", 30), DP_DROP_NS_LEASE);
 	dp_ns_committed(dp, 7, 1, below);
+	ck_assert(dp_ns_settled(dp));
 	ck_assert_int_eq(to("10.0.0.1", 30).act, DP_FORWARD);
 	static const uint8_t head[] = { 8, 2, 0, 70, 0, 101, 0, 0, 0, 0, 0xff, 3, 0, 0x21 };
 	ck_assert_mem_eq(frame(0)->p, head, sizeof head);
@@ -454,7 +456,11 @@ START_TEST(the_lease_row_goes_with_the_call)
 	dp_ns_role(dp, true, 1);
 	sequenced(CALL_SEQ_REQUIRED);
 	lease();
+	for (unsigned i = 0; i < DP_NS_LEASE / 2; i++)
+		to("10.0.0.1", 30);
+	ck_assert(dp_ns_wanted(dp, &t, &s, &below)); /* asked for, and never answered */
 	fx_gone(dp, TABLE_CALL, 7, 1);
+	ck_assert(dp_ns_settled(dp));
 	ck_assert(dp_ns_wanted(dp, &t, &s, &below));
 	ck_assert_uint_eq(below, 0);
 	ck_assert_uint_eq(s, 1);
