@@ -92,12 +92,12 @@ acct_ask_sim(struct proc *p, const struct acct_ask *ask, size_t len)
 
 	if (len < offsetof(struct acct_ask, attrs) || ask->attrs_len > len)
 		return;
-	if (chance(w, 500)) /* lost on the way there: asked again */
+	if (w->plan.aaa_trouble && chance(w, 500)) /* lost on the way there: asked again */
 		goto silent;
 	check_acct(w, span_of(ask->key, ask->key_len), span_of(ask->attrs, ask->attrs_len));
 	if (w->broken == BREAK_ACCT_TWICE)
 		check_acct(w, span_of(ask->key, ask->key_len), span_of(other, chance(w, 5000) ? 3 : 4));
-	if (chance(w, 300)) /* lost on the way back */
+	if (w->plan.aaa_trouble && chance(w, 300)) /* lost on the way back */
 		goto silent;
 	m = msg_new(M_ACCT, ask->key, ask->key_len);
 	m->n[0] = 1;

@@ -203,9 +203,9 @@ egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h)
 		return;
 	if (l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0 && !w->check.split && !w->check.amnesty)
 		violated(w, INV_CONTROL_SEQUENCE, "Nr to lac%u goes back from %u to %u", l->id, l->nr_high, h->nr);
-	l->nr_seen = true;
-	if ((int16_t)(h->nr - l->nr_high) > 0)
+	if (!l->nr_seen || (int16_t)(h->nr - l->nr_high) > 0)
 		l->nr_high = h->nr;
+	l->nr_seen = true;
 }
 
 static void
@@ -597,19 +597,65 @@ sm_from_store(const struct node *n)
 	return text;
 }
 
+/* Echoes are answered and counted without a record: of a link's snapshot everything else is compared. */
+static size_t
+without_echo(const uint8_t *saved, size_t len, uint8_t out[PPP_SAVE_MAX])
+{
+	static const uint8_t random[PPP_RANDOM];
+	struct ppp_conf conf;
+	struct ppp_ctx c = { .conf = &conf, .now = MONO_S, .random = random };
+	struct ppp_link link;
+
+	ppp_conf_defaults(&conf);
+	ppp_link_init(&link);
+	if (!ppp_link_load(&link, &c, span_of(saved, len)))
+		return 0;
+	memset(&link.echo, 0, sizeof link.echo);
+	return ppp_link_save(&link, out, PPP_SAVE_MAX);
+}
+
+static char *
+normal(char *text)
+{
+	uint8_t saved[PPP_SAVE_MAX], out[PPP_SAVE_MAX];
+	size_t len = 0;
+	char *to = NULL, *at_hex, *from = text;
+	FILE *f = open_memstream(&to, &len);
+
+	while ((at_hex = strstr(from, "automata="))) {
+		size_t n = 0;
+		unsigned v;
+		at_hex += strlen("automata=");
+		fwrite(from, 1, (size_t)(at_hex - from), f);
+		for (; n < sizeof saved && sscanf(at_hex, "%2x", &v) == 1 && at_hex[0] != ' '; at_hex += 2)
+			saved[n++] = (uint8_t)v;
+		n = without_echo(saved, n, out);
+		for (size_t i = 0; i < n; i++)
+			fprintf(f, "%02x", out[i]);
+		from = at_hex;
+	}
+	fputs(from, f);
+	fclose(f);
+	free(text);
+	return to;
+}
+
 static bool
 same_sm(const struct node *n, struct sm *sm, struct why *y)
 {
-	char *core = sm_dump(sm), *store = sm_from_store(n);
+	char *core = normal(sm_dump(sm)), *store = normal(sm_from_store(n));
 	bool ok = strcmp(core, store) == 0;
 	size_t i = 0;
 
 	while (!ok && core[i] == store[i])
 		i++;
-	while (i && core[i - 1] != '\n')
-		i--;
-	if (!ok)
-		no(y, INV_SAME_STATE, "session-mgr of %s says \"%.150s\", its store \"%.150s\"", n->name, core + i, store + i);
+	if (!ok) {
+		size_t line = i;
+		while (line && core[line - 1] != '\n')
+			line--;
+		no(y, INV_SAME_STATE, "session-mgr of %s: \"%.40s\" at %zu is \"%.40s\", in its store \"%.40s\"", n->name,
+		   core + line, i - line, core + i, store + i);
+	}
 	free(core);
 	free(store);
 	return ok;

@@ -360,7 +360,6 @@ node_power(struct node *n, bool on, bool lose)
 		return;
 	}
 	n->on = false;
-	n->holds = false;
 	for (unsigned k = 0; k < PROCS; k++) {
 		if (n->p[k].up)
 			proc_kill(&n->p[k], 0);
@@ -371,7 +370,7 @@ node_power(struct node *n, bool on, bool lose)
 	if (!lose)
 		return;
 	check_power_lost(w, n);
-	n->have_saved = false;
+	n->have_saved = n->holds = false; /* both are the machine's memory */
 	n->boot = w->now;
 	n->clock0 = rnd_time(w, MONO_S, 1000 * MONO_S);
 	rows_copy(&n->store.now, &n->store.disk);

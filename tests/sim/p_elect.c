@@ -153,13 +153,10 @@ start(struct proc *p)
 	elect_init(&s->e, &s->conf, node_now(n), rnd(p->w) | 1, n->have_saved ? &n->saved : NULL);
 	s->role = s->e.role;
 	p->impl = s;
-	/* Addresses are the kernel's: they outlived the elector before. */
-	if (n->holds && s->role != ELECT_ACTIVE && s->role != ELECT_PROMOTING)
-		claim(n, false);
-	if (s->role == ELECT_ACTIVE || s->role == ELECT_PROMOTING) {
-		s->e.holding = true;
-		claim(n, true);
-	}
+	/* Addresses are the kernel's: they outlived the elector before, and need no new announcement. */
+	s->e.holding = s->role == ELECT_ACTIVE || s->role == ELECT_PROMOTING;
+	if (s->e.holding != n->holds)
+		claim(n, s->e.holding);
 	s->tick_at = node_now(n);
 }
 
