@@ -235,6 +235,7 @@ struct sync {
 	bool link, session_live;
 	uint64_t session, sessions;
 	uint64_t twin_instance, twin_attempt, attempt;
+	bool proved, mode_told; /* active: the twin has acknowledged in this session; was told that it is mirrored */
 	bool snapping;	       /* pages are on their way; active: the view is open while snap_open */
 	bool snap_open, want_snapshot;
 	uint64_t snap_position, page, page_acked;

@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-static void go_mirrored(struct sync *, mono_t now, struct sync_out *);
-
 #define PAGES_IN_FLIGHT 8
 #define FLIP_WITHIN 256		/* transactions: close enough to let owners wait for the rest */
 #define FLIP_PAUSE (1 * MONO_S) /* after a twin that was close, and then did not come up */
@@ -90,6 +88,7 @@ sync_ship_hello(struct sync *s, mono_t now, const struct mirror_head *h, struct 
 	if (follow)
 		s->snap_position = 0;
 	s->acked = follow ? h->position : 0;
+	s->proved = s->mode_told = false;
 	if (s->mirrored && (!follow || s->acked < s->released)) { /* it has lost, or never told us, what it once held */
 		s->mirrored = false;
 		s->flip = s->meta.position;
@@ -101,8 +100,6 @@ sync_ship_hello(struct sync *s, mono_t now, const struct mirror_head *h, struct 
 		  (unsigned long long)s->meta.position);
 	if (!say_session(s, now, h, out))
 		sync_session_drop(s, now, "the answer did not go out", false, out);
-	else if (s->mirrored)
-		go_mirrored(s, now, out); /* it still is: say so in this session too */
 	sync_ship(s, now, out);
 	sync_ship_mode(s, now, out);
 }
@@ -206,6 +203,7 @@ sync_ship_ack(struct sync *s, mono_t now, uint64_t position, struct sync_out *ou
 		sync_session_drop(s, now, "acknowledges what was never sent", true, out);
 		return;
 	}
+	s->proved = true;
 	for (uint64_t p = from + 1; p <= position; p++) {
 		const struct sync_txn *t = sync_log_at(s, p);
 		if (!t)
@@ -244,6 +242,9 @@ go_mirrored(struct sync *s, mono_t now, struct sync_out *out)
 
 	if (!sync_twin_say(s, now, &h, NULL, 0, out))
 		return;
+	s->mode_told = true;
+	if (s->mirrored)
+		return; /* it still is: only this session had to be told */
 	s->mirrored = true;
 	s->hold_free = false;
 	s->ask = 0;
@@ -272,7 +273,7 @@ lost_since(const struct sync *s, mono_t now)
 static void
 solo_tick(struct sync *s, mono_t now)
 {
-	if (!s->session_live || s->snapping || now < s->flip_retry)
+	if (!s->session_live || s->snapping || !s->proved || now < s->flip_retry)
 		return;
 	if (s->meta.position - s->acked > FLIP_WITHIN)
 		return;
@@ -286,7 +287,7 @@ solo_tick(struct sync *s, mono_t now)
 static void
 waiting_tick(struct sync *s, mono_t now, struct sync_out *out)
 {
-	if (!s->mirrored && s->session_live && !s->snapping && s->acked >= s->flip)
+	if (s->session_live && s->proved && !s->mode_told && !s->snapping && s->acked >= s->flip)
 		go_mirrored(s, now, out);
 	if (s->hold_free && (!s->session_live || now - s->flip_from > s->conf.degrade)) {
 		s->flip_retry = now + FLIP_PAUSE;

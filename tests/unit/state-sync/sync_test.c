@@ -566,6 +566,26 @@ START_TEST(nobody_is_welcomed_before_the_role_is_known)
 }
 END_TEST
 
+START_TEST(a_twin_that_greets_twice_is_mirrored_all_the_same)
+{
+	struct pair *p = pair_new();
+	struct node *a = &p->n[0], *b = &p->n[1];
+
+	order(a, true, 2, true, 0);
+	order(b, false, 2, false, 0);
+	a->wire_up = b->wire_up = true;
+	step(b, (struct sync_event){ .kind = SYNC_TWIN_UP });
+	step(a, (struct sync_event){ .kind = SYNC_TWIN_UP });
+	settle(p);
+	step(b, (struct sync_event){ .kind = SYNC_TWIN_UP });
+	settle(p);
+	pass(p, 300 * MS);
+	ck_assert(a->status.mirrored);
+	ck_assert(b->disk.meta.mirrored);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(mirrored_committed_waits_for_the_twin)
 {
 	struct pair *p = mirrored();
@@ -1102,6 +1122,8 @@ sync_seed(uint32_t s)
 	}
 	pass(w.p, 20 * MS);
 	ck_assert_msg(w.p->n[w.active].status.mirrored, "seed %u does not heal", s);
+	ck_assert_msg(w.p->n[!w.active].status.mirrored, "seed %u: the standby was not told", s);
+	ck_assert(w.p->n[!w.active].disk.meta.mirrored);
 	same_stores(w.p);
 	holds_all(&w.p->n[w.active], "the end");
 	all_promotions += w.promotions;
@@ -1148,6 +1170,7 @@ main(void)
 	tcase_add_test(t, alone_a_batch_is_committed_at_the_flush);
 	tcase_add_test(t, alone_with_waits_disk_committed_comes_after_the_disk);
 	tcase_add_test(t, nobody_is_welcomed_before_the_role_is_known);
+	tcase_add_test(t, a_twin_that_greets_twice_is_mirrored_all_the_same);
 	tcase_add_test(t, mirrored_committed_waits_for_the_twin);
 	tcase_add_test(t, what_may_not_enter_the_store_is_refused);
 	tcase_add_test(t, a_standby_refuses_submissions);
