@@ -51,8 +51,7 @@ cc_room(const struct tunnel *t)
 	return chan_backlog(&t->chan) < ROOM;
 }
 
-/* ---- the one place where the state changes ----------------------------------------------------
- */
+/* ---- the one place where the state changes -------------------------------------------- */
 
 void
 cc_timers(struct tc *tc, struct tunnel *t)

@@ -14,8 +14,7 @@
 
 #define BACKOFF_MAX 5 /* redial interval doubles so many times */
 
-/* ---- groups ------------------------------------------------------------------------------------
- */
+/* ---- groups --------------------------------------------------------------------------- */
 
 const struct conf_lns_group *
 lac_group(const struct tc *tc, const char *name)

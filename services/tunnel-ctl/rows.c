@@ -40,8 +40,7 @@ take_octets(uint8_t *to, size_t cap, ProtobufCBinaryData from)
 	return (uint8_t)n;
 }
 
-/* ---- tunnel -------------------------------------------------------------------------------------
- */
+/* ---- tunnel --------------------------------------------------------------------------- */
 
 static void
 endpoint_row(const struct endpoint *e, ProtobufCBinaryData *addr, uint32_t *port)

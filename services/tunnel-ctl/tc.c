@@ -15,8 +15,7 @@
 #define PACE_MAX (500 * MONO_MS)
 #define TICK_TUNNELS 256 /* tunnels served by one tick */
 
-/* ---- faults, counters, alarms -------------------------------------------------------------------
- */
+/* ---- faults, counters, alarms --------------------------------------------------------- */
 
 static const struct {
 	const char *name;

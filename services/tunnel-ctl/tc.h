@@ -100,8 +100,7 @@ void tc_step(struct tc *, mono_t now, const struct tc_event *, struct sink *);
 /* When a TC_TICK is wanted; MONO_NEVER: not at all.  In the past: at once. */
 mono_t tc_next_due(const struct tc *);
 
-/* ---- what it counts, and what is wrong ----------------------------------------------------------
- */
+/* ---- what it counts, and what is wrong ------------------------------------------------ */
 
 struct tc_population {
 	unsigned tunnels, established, half_open, closing;

@@ -60,8 +60,7 @@ call_free_id(struct tc *tc, struct tunnel *t)
 	return 0;
 }
 
-/* ---- deadlines: a heap of tunnels, 1-based -----------------------------------------------------
- */
+/* ---- deadlines: a heap of tunnels, 1-based -------------------------------------------- */
 
 static void
 heap_place(struct tc *tc, unsigned at, struct tunnel *t)
@@ -143,8 +142,7 @@ heap_reserve(struct tc *tc, unsigned n)
 	return true;
 }
 
-/* ---- tunnels ----------------------------------------------------------------------------------
- */
+/* ---- tunnels -------------------------------------------------------------------------- */
 
 static unsigned
 bucket_of(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id)
@@ -278,8 +276,7 @@ tunnel_unlink(struct tc *tc, struct tunnel *t)
 	tc->dead_tunnels = t;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------
- */
+/* ---- calls ---------------------------------------------------------------------------- */
 
 struct call *
 call_find(const struct tunnel *t, uint16_t id)

@@ -245,8 +245,7 @@ void call_set_state(struct tc *, struct call *, uint8_t state);
 void want_drop(struct tc *, struct call *);
 void bury(struct tc *); /* frees what was unlinked in this step */
 
-/* ---- rows.c: the one way in --------------------------------------------------------------------
- */
+/* ---- rows.c: the one way in ----------------------------------------------------------- */
 
 Row__Tunnel tunnel_row(const struct tunnel *); /* lends the tunnel's texts */
 Row__Call call_row(const struct call *);
@@ -263,8 +262,7 @@ void put_info(struct tc *, struct call *, const Row__CallInfo *);
  * and put. */
 Row__CallInfo *call_info(struct tc *, const struct call *);
 
-/* ---- msgs.c: messages out -----------------------------------------------------------------------
- */
+/* ---- msgs.c: messages out ------------------------------------------------------------- */
 
 void send_sccrq(struct tc *, struct tunnel *);
 void send_sccrp(struct tc *, struct tunnel *,
@@ -298,8 +296,7 @@ void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uin
  * out, next deadline. */
 void tunnel_flush(struct tc *, struct tunnel *);
 
-/* ---- cc.c, call.c, lac.c, cmd.c ---------------------------------------------------------------
- */
+/* ---- cc.c, call.c, lac.c, cmd.c ------------------------------------------------------- */
 
 void cc_receive(struct tc *, const struct tc_datagram *);
 struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_role);
