@@ -41,6 +41,8 @@ dump_sess(FILE *f, const struct sess *s)
 	uint8_t saved[PPP_SAVE_MAX];
 	size_t n = s->saved_len;
 
+	if (!s->call && !s->link && !s->sub && !s->held)
+		return; /* waits to be dropped */
 	fprintf(f, "session %08x call=%u up=%u role=%u peer=%u", s->key, s->call, s->call_up, s->call_role,
 		s->call_ident.peer_id);
 	fprintf(f, " link=%u phase=%u hangup=%u client=%u mtu=%u pfc=%u acfc=%u of=%u/%u", s->link, s->phase, s->hangup,
@@ -55,7 +57,6 @@ dump_sess(FILE *f, const struct sess *s)
 	}
 	fprintf(f, " forwarding=%u subscriber=", s->forwarding);
 	hex(f, s->sub, s->sub_len);
-	fprintf(f, " info=%u", s->info_len);
 }
 
 static void
@@ -85,7 +86,10 @@ dump_acct(FILE *f, const struct acct *a)
 			continue; \
 		FN(f, x); \
 		fclose(f); \
-		add_line(&l, line); \
+		if (line && line[0]) \
+			add_line(&l, line); \
+		else \
+			free(line); \
 	}
 
 static int

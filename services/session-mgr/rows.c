@@ -181,6 +181,8 @@ apply_call(struct sm *sm, struct sess *s, const Row__Call *row)
 {
 	s->call = row != NULL;
 	s->call_up = row && row->state == CALL_ESTABLISHED;
+	s->call_role = 0;
+	s->call_ident = (struct call_ident){ 0 };
 	if (row) {
 		name_drop(&sm->names, s->dial);
 		s->dial = row->user_ref[0] ? name_of(sm, row->user_ref) : NULL;

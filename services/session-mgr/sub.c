@@ -333,8 +333,9 @@ new_session_id(struct step *st)
 	return text(st->sm, id);
 }
 
+/* `before`: the session's earlier row, which knows what the call was about; or NULL. */
 static Row__Subscriber *
-new_row(struct step *st, const char *user, const char *how)
+new_row(struct step *st, const char *user, const char *how, const Row__Subscriber *before)
 {
 	Row__Subscriber *row = arena_alloc(&st->sm->step_arena, sizeof *row);
 	const Row__CallInfo *info = sess_info(st->sm, st->s);
@@ -352,6 +353,9 @@ new_row(struct step *st, const char *user, const char *how)
 	if (info) {
 		row->calling = text(st->sm, info->calling);
 		row->called = text(st->sm, info->called);
+	} else if (before) {
+		row->calling = before->calling;
+		row->called = before->called;
 	}
 	return row;
 }
@@ -359,15 +363,15 @@ new_row(struct step *st, const char *user, const char *how)
 enum refusal
 sub_grant(struct step *st, const struct aaa_grant *g, const char *user, const char *how, bool local)
 {
-	Row__Subscriber *row = sub_of(st);
+	Row__Subscriber *before = sub_of(st), *row;
 	enum refusal r;
 
 	/* LCP was negotiated again: the same user goes on with what it has. */
-	if (row && strcmp(row->user, user) == 0)
+	if (before && strcmp(before->user, user) == 0)
 		return REFUSAL_NONE;
-	if (row)
+	if (before)
 		sub_end(st, TERM_USER_REQUEST);
-	row = new_row(st, user, how);
+	row = new_row(st, user, how, before);
 	if (!row)
 		return REFUSAL_NO_ADDRESS;
 	r = grant_addresses(st, row, g);
@@ -453,7 +457,7 @@ client_row(struct step *st)
 
 	if (row)
 		return row;
-	row = new_row(st, d ? d->user : "", "client");
+	row = new_row(st, d ? d->user : "", "client", NULL);
 	if (!row)
 		return NULL;
 	for (unsigned i = 0; d && i < d->route_count; i++)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 #include "ppp/ppp.h"
 #include "rows.pb-c.h"
 #include "sm.h"
@@ -40,8 +42,22 @@ struct in_flight {
 	uint8_t b[PPP_FRAME_MAX];
 };
 
+/* The store: the latest row of each key.  A new shadow is filled from it. */
+struct stored {
+	UT_hash_handle hh;
+	struct {
+		uint32_t table, len;
+		uint8_t b[KEY_MAX];
+	} key;
+	unsigned writes;
+	bool there;
+	size_t len;
+	uint8_t row[4096];
+};
+
 struct rig {
 	struct sink sink; /* first */
+	struct stored *store;
 	struct sm *active, *shadow;
 	struct conf *conf;
 	struct users *users;
@@ -84,6 +100,29 @@ tape(struct rig *r, const char *line)
 }
 
 static inline void
+store_row(struct rig *r, enum table t, struct span key, struct span row, bool removed)
+{
+	struct stored *x, like;
+
+	memset(&like.key, 0, sizeof like.key);
+	like.key.table = t;
+	like.key.len = (uint32_t)key.len;
+	memcpy(like.key.b, key.p, key.len);
+	HASH_FIND(hh, r->store, &like.key, sizeof like.key, x);
+	if (!x) {
+		x = calloc(1, sizeof *x);
+		x->key = like.key;
+		HASH_ADD(hh, r->store, key, sizeof x->key, x);
+	}
+	ck_assert_uint_le(row.len, sizeof x->row);
+	x->there = !removed;
+	x->writes += !removed;
+	x->len = row.len;
+	if (row.len)
+		memcpy(x->row, row.p, row.len);
+}
+
+static inline void
 rig_record(struct sink *sink, enum table table, struct span key, const ProtobufCMessage *row)
 {
 	struct rig *r = (struct rig *)sink;
@@ -94,6 +133,7 @@ rig_record(struct sink *sink, enum table table, struct span key, const ProtobufC
 	if (row)
 		protobuf_c_message_pack(row, b);
 	r->records++;
+	store_row(r, table, key, span_of(b, n), !row);
 	if (r->shadow)
 		sm_apply(r->shadow, table, key, span_of(b, n), !row);
 	if (table == TABLE_ACCT && row) {
@@ -168,12 +208,25 @@ foreign(struct rig *r, enum table t, struct key k, const ProtobufCMessage *row)
 	uint8_t b[4096];
 	size_t n = row ? protobuf_c_message_pack(row, b) : 0;
 
+	store_row(r, t, key_span(&k), span_of(b, n), !row);
 	sm_apply(r->active, t, key_span(&k), span_of(b, n), !row);
 	if (r->shadow)
 		sm_apply(r->shadow, t, key_span(&k), span_of(b, n), !row);
 }
 
 /* The active dies; its shadow goes on.  What was in flight stays in flight: it was committed. */
+static inline void
+rig_new_shadow(struct rig *r)
+{
+	struct stored *x, *tmp;
+
+	r->shadow = rig_core(r);
+	HASH_ITER (hh, r->store, x, tmp)
+		if (x->there)
+			sm_apply(r->shadow, (enum table)x->key.table, span_of(x->key.b, x->key.len),
+				 span_of(x->row, x->len), false);
+}
+
 static inline void
 rig_promote(struct rig *r)
 {
@@ -518,6 +571,12 @@ rig_start(struct rig *r)
 static inline void
 rig_end(struct rig *r)
 {
+	struct stored *x, *tmp;
+
+	HASH_ITER (hh, r->store, x, tmp) {
+		HASH_DELETE(hh, r->store, x);
+		free(x);
+	}
 	sm_free(r->active);
 	sm_free(r->shadow);
 	users_free(r->users);

@@ -642,6 +642,124 @@ START_TEST(as_lac_the_ppp_is_not_ours)
 }
 END_TEST
 
+/* ---- Any order of events: dialling, hanging up, loss, late answers, switchovers. */
+
+static unsigned
+chance(unsigned of)
+{
+	uint8_t b[4];
+
+	rig_random(&rig, b, sizeof b);
+	return get_u32(b) % of;
+}
+
+static void
+somebody_dials(uint16_t session)
+{
+	static const char *const who[][2] = { { "alice", "wonder" }, { "bob", "builder" }, { "carol", "wrong" },
+					      { "static", "x" },     { "full", "x" },	   { "chooser", "x" },
+					      { "short", "x" },	     { "nopool", "x" } };
+	unsigned i = chance(8);
+
+	dial(&rig, session, who[i][0], who[i][1]);
+}
+
+static void
+something_happens(uint16_t *session)
+{
+	unsigned i = chance(PEERS);
+	struct peer *p = &rig.peer[i];
+	struct ppp_ctx c;
+
+	switch (chance(12)) {
+	case 0:
+		if (!p->rig)
+			somebody_dials(++*session % 11 + 1); /* ids come back soon */
+		break;
+	case 1:
+		if (p->rig) {
+			call_gone(&rig, 1, p->session);
+			p->rig = NULL;
+		}
+		break;
+	case 2:
+		if (p->rig) {
+			c = peer_ctx(p);
+			ppp_link_close(&p->link, &c, (struct ppp_cause){ PPP_CAUSE_NORMAL, 0, 2 });
+		}
+		break;
+	case 3:
+		if (rig.next < rig.frames && ++rig.next == rig.frames)
+			rig.next = rig.frames = 0; /* lost */
+		break;
+	case 4:
+		rig.hold_aaa = chance(2);
+		rig.hold_acct = chance(2);
+		break;
+	case 5:
+		if (p->rig)
+			report(&rig, p->session, chance(3), 70 + chance(2), chance(100000), chance(100000));
+		break;
+	case 6:
+		if (chance(10) == 0) {
+			rig_promote(&rig);
+			rig_new_shadow(&rig);
+		}
+		break;
+	default:
+		pass(&rig, chance(4));
+	}
+}
+
+/* Every start has one stop, and neither was ever emitted twice. */
+static void
+accounts_balance(void)
+{
+	struct stored *x, *tmp;
+	unsigned starts = 0, stops = 0;
+
+	HASH_ITER (hh, rig.store, x, tmp) {
+		if (x->key.table != TABLE_ACCT)
+			continue;
+		if (x->key.b[x->key.len - 1] == 'a') {
+			starts++;
+			ck_assert_uint_eq(x->writes, 1);
+		} else if (x->key.b[x->key.len - 1] == 'z') {
+			stops++;
+			ck_assert_uint_eq(x->writes, 1);
+		}
+	}
+	ck_assert_uint_gt(starts, 0);
+	ck_assert_uint_eq(starts, stops);
+}
+
+START_TEST(whatever_happens_the_books_balance)
+{
+	uint16_t session = 0;
+
+	rig_start(&rig);
+	rig.seed = 99 + (uint64_t)_i;
+	rig.tape_len = 0;
+	for (int i = 0; i < 400; i++) {
+		something_happens(&session);
+		rig.tape_len = 0;
+		if (rig.asks > 48 || rig.accts > 48) { /* the rig's own memory is bounded */
+			rig.hold_aaa = rig.hold_acct = false;
+			settle(&rig);
+			rig.asks = rig.asked = rig.accts = rig.acct_seen = 0;
+		}
+	}
+	for (uint16_t s = 1; s <= 11; s++)
+		call_gone(&rig, 1, s);
+	memset(rig.peer, 0, sizeof rig.peer);
+	rig.hold_aaa = rig.hold_acct = false;
+	pass(&rig, 90);
+	nothing_left();
+	accounts_balance();
+	rig_end(&rig);
+}
+END_TEST
+
 /* ---- The client end, and what a LAC did before us. */
 
 static bool server_up;
@@ -766,6 +884,7 @@ END_TEST
 static void
 add(TCase *t)
 {
+	tcase_add_loop_test(t, whatever_happens_the_books_balance, 0, 60);
 	tcase_add_test(t, as_client_we_dial_and_learn_our_address);
 	tcase_add_test(t, what_the_lac_negotiated_is_taken_over);
 	tcase_add_test(t, a_subscriber_comes_and_goes);
