@@ -120,12 +120,12 @@ out_bool(struct out_table *o, bool value)
 void
 out_table_end(struct out_table *o, const char *empty)
 {
-	if (o->rows == 0 && !out_json)
-		printf("%s\n", empty);
-	else
+	if (o->rows)
 		scols_print_table(o->t);
-	if (o->rows == 0 && out_json)
+	else if (out_json)
 		printf("{ \"%s\": [] }\n", scols_table_get_name(o->t));
+	else
+		printf("%s\n", empty);
 	scols_unref_table(o->t);
 	free(o);
 }

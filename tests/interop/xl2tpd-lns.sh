@@ -12,7 +12,7 @@ command -v xl2tpd >/dev/null || { echo "skipped: xl2tpd is not installed"; exit 
 lab_begin
 lab_network
 as_lac='.profile = [ { name: "their-lns", roles: "lac", "local-host-name": "lac-1", "require-auth": true,
-                       secret: "between us", "hello-interval": 1000 } ]
+                       secret: "between-us", "hello-interval": 1000 } ]
         | ."lns-group" = [ { name: "theirs", profile: "their-lns", member: [ { address: "10.10.0.10" } ] } ]
         | del(.ppp, .pool)'
 lab_configure a "$as_lac"
@@ -33,7 +33,7 @@ length bit = yes
 hostname = theirs
 pppoptfile = $LAB/xl2tpd/ppp
 CONF
-echo '* * "between us"' >"$LAB/xl2tpd/secrets"
+echo '* * between-us' >"$LAB/xl2tpd/secrets"
 chmod 600 "$LAB/xl2tpd/secrets"
 : >"$LAB/xl2tpd/ppp"
 printf '#!/bin/sh\nexec sleep 1000\n' >"$LAB/xl2tpd/pppd"
@@ -54,7 +54,7 @@ lab_capture lac access0
 
 lab_step "a call"
 lab_ctl "$LAB_ACTIVE" call dial theirs
-lab_until 10 "xl2tpd has the tunnel" said "Connection established to 10.10.0.1" || lab_fail "no tunnel"
+lab_until 10 "xl2tpd has the tunnel" said "Connection established to 10.10.0.1," || lab_fail "no tunnel"
 lab_until 10 "xl2tpd has the call" said "Call established with" || lab_fail "no call"
 lab_until 5 "we have the call" calls 1 || lab_fail "we do not have the call"
 lab_ctl "$LAB_ACTIVE" show tunnels
@@ -74,7 +74,7 @@ lab_step "we clear the call"
 session=$(lab_ctl "$LAB_ACTIVE" --json show sessions | jq -r '.sessions[0].session')
 lab_ctl "$LAB_ACTIVE" call clear "$session"
 lab_until 10 "the call is gone" calls 0 || lab_fail "the call stays"
-lab_until 10 "xl2tpd was told" said "Call .*disconnect|result_code_avp|Connection [0-9]+ closed|call_close" || lab_fail "xl2tpd was not told (CDN)"
+lab_until 10 "xl2tpd was told" said "Connection closed to 10.10.0.1|result_code_avp|Connection [0-9]+ closed|call_close" || lab_fail "xl2tpd was not told (CDN)"
 
 lab_step "another call in the same tunnel; xl2tpd ends"
 lab_ctl "$LAB_ACTIVE" call dial theirs

@@ -197,7 +197,7 @@ lab_configure() {
 	    { interface: "access0", address: "fd00:10::1", "prefix-length": 64 },
 	    { interface: "core0", address: "10.20.0.1", "prefix-length": 24 },
 	    { interface: "core0", address: "fd00:20::1", "prefix-length": 64 } ],
-	  "data-plane": { workers: 2 },
+	  "data-plane": { workers: 2, listen: [ { address: "10.10.0.1" }, { address: "fd00:10::1" } ] },
 	  profile: [ { name: "anyone", "local-host-name": "lns.lab", ppp: "subscribers" } ],
 	  ppp: [ { name: "subscribers", auth: [ "chap-md5", "pap" ], "local-address": "10.20.0.1",
 	           dns: [ "10.20.0.10" ], pool: "v4", pool6: "v6" } ],
@@ -248,8 +248,11 @@ lab_pair_up() {
 	lab_node_up b || return 1
 	wait $first || return 1
 	lab_find_active 20 || return 1
-	lab_ctl "$LAB_ACTIVE" wait mirrored 20
+	lab_warm
 }
+
+# The standby holds everything, and both nodes know it.
+lab_warm() { lab_ctl "$LAB_ACTIVE" wait mirrored "${1:-20}" && lab_ctl "$LAB_STANDBY" wait mirrored "${1:-20}"; }
 
 lab_is_active() { [ "$(lab_ctl "$1" --json --timeout 200 raw elector status 2>/dev/null | jq -r .role)" = active ]; }
 

@@ -31,6 +31,7 @@ expect "one address" "$(ctl --json show sessions address 100.64.18.103 | jq -r '
 expect "one tunnel" "$(ctl show sessions tunnel 7 | wc -l)" 1001
 expect "a limit" "$(ctl show sessions limit 5 | wc -l)" 6
 expect "nobody" "$(ctl show sessions user nobody)" "no such sessions"
+expect "nobody, for programs" "$(ctl --json show sessions user nobody | jq -c .)" '{"sessions":[]}'
 expect "tunnels count their calls" "$(ctl --json show tunnels | jq '.tunnels[0].calls')" 1000
 expect "a peer's escape sequence stays text" "$(ctl show tunnels | grep -c $'\033' || true)" 0
 expect "access line" "$(ctl --json show session 1/1 | jq -r '."access-line"."Agent-Circuit-Id"')" "port 1/2"
