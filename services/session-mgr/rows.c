@@ -89,6 +89,13 @@ tun_find(struct sm *sm, uint16_t id)
 	return t;
 }
 
+/* Rows count roles 1, 2, 3 (proto/rows.proto); the configuration has a bit for each. */
+static uint8_t
+role_of(uint32_t row)
+{
+	return row == 3 ? ROLE_CLIENT : (uint8_t)row;
+}
+
 static void
 tun_free(struct sm *sm, struct tun *t)
 {
@@ -168,7 +175,7 @@ apply_tunnel(struct sm *sm, uint16_t id, const Row__Tunnel *row)
 		return;
 	}
 	t->id = id;
-	t->role = (uint8_t)row->role;
+	t->role = role_of(row->role);
 	t->profile = name_of(sm, row->profile);
 	t->peer_host = name_of(sm, row->peer_host);
 	ip_addr_from(row->local_addr.data, row->local_addr.len, &t->local);
@@ -186,7 +193,7 @@ apply_call(struct sm *sm, struct sess *s, const Row__Call *row)
 	if (row) {
 		name_drop(&sm->names, s->dial);
 		s->dial = row->user_ref[0] ? name_of(sm, row->user_ref) : NULL;
-		s->call_role = (uint8_t)row->role;
+		s->call_role = role_of(row->role);
 		s->call_ident = (struct call_ident){ (uint16_t)row->peer_id, row->serial, row->since };
 	}
 }

@@ -827,7 +827,7 @@ START_TEST(as_client_we_dial_and_learn_our_address)
 	p->conf.ipv6 = false;
 	p->conf.echo_ms = 0;
 	ppp_link_init(&p->link);
-	call_row(&rig, 1, 5, 5, ROLE_CLIENT, "uplink");
+	call_row(&rig, 1, 5, 5, 3, "uplink");
 	c = peer_ctx(p);
 	ppp_link_up(&p->link, &c, NULL);
 	serve(p);
