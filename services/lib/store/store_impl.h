@@ -35,6 +35,8 @@ struct store {
 	MDB_txn *txn;
 	bool txn_failed;
 	int txn_errno;
+	uint64_t room;	     /* octets of the file that have blocks for sure */
+	size_t txn_octets;   /* that this transaction may add */
 	struct store_view *open_views, *spare_views;
 	char error[STORE_ERROR];
 };

@@ -205,7 +205,7 @@ dbis_open(struct store_env *e)
 static int
 env_make(const char *dir, uint64_t map_octets, struct store_env *e)
 {
-	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (e->writable ? 0 : MDB_RDONLY);
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (e->writable ? MDB_WRITEMAP : MDB_RDONLY);
 	int rc = mdb_env_create(&e->env);
 
 	if (rc == 0)
