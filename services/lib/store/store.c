@@ -109,12 +109,24 @@ txn_fail(struct store *s, const char *doing, int rc)
 	return s->txn_errno;
 }
 
-#define ROOM_AHEAD (32u << 20) /* octets allocated at a time */
+#define ROOM_AHEAD (32u << 20) /* octets allocated at a time, while the disk has them */
+#define ROOM_KEPT (1u << 20)   /* that only removals may use: who is full must be able to get less */
 #define PAGES_A_PUT 4	       /* pages that one put may newly take: a leaf and the way to it */
+
+static int
+allocate(struct store *s, int fd, uint64_t octets, uint64_t most)
+{
+	if (octets > most)
+		octets = most;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)octets) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+		return errno;
+	s->room = octets;
+	return 0;
+}
 
 /* Has blocks for what this transaction may write.  A file system that cannot allocate ahead takes its chances. */
 static int
-room_for(struct store *s, size_t octets)
+room_for(struct store *s, size_t kept, size_t octets)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -123,16 +135,14 @@ room_for(struct store *s, size_t octets)
 	mdb_env_info(s->env->env, &info);
 	mdb_env_stat(s->env->env, &stat);
 	s->txn_octets += octets + (size_t)PAGES_A_PUT * stat.ms_psize;
-	const uint64_t need = (info.me_last_pgno + 1) * stat.ms_psize + s->txn_octets;
+	const uint64_t need = (info.me_last_pgno + 1) * stat.ms_psize + s->txn_octets + kept;
 	if (need <= s->room || s->room >= info.me_mapsize)
 		return 0;
-	uint64_t to = need + ROOM_AHEAD < info.me_mapsize ? need + ROOM_AHEAD : info.me_mapsize;
 	if (mdb_env_get_fd(s->env->env, &fd) != 0)
 		return 0;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)to) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-		return errno;
-	s->room = to;
-	return 0;
+	if (allocate(s, fd, need + ROOM_AHEAD, info.me_mapsize) == 0)
+		return 0;
+	return allocate(s, fd, need, info.me_mapsize);
 }
 
 /* Refusals before LMDB sees anything; they do not harm the transaction. */
@@ -171,7 +181,7 @@ store_put(struct store *s, unsigned table, struct span key, struct span row)
 
 	if (rc)
 		return rc;
-	rc = room_for(s, row.len);
+	rc = room_for(s, ROOM_KEPT, row.len);
 	if (rc)
 		return txn_fail(s, "making room in", rc);
 	rc = mdb_put(s->txn, s->env->dbi[table], &k, &v, 0);
@@ -186,7 +196,7 @@ store_del(struct store *s, unsigned table, struct span key)
 
 	if (rc)
 		return rc;
-	rc = room_for(s, 0);
+	rc = room_for(s, 0, 0);
 	if (rc)
 		return txn_fail(s, "making room in", rc);
 	rc = mdb_del(s->txn, s->env->dbi[table], &k, NULL);
@@ -200,7 +210,7 @@ store_clear_table(struct store *s, unsigned table)
 
 	if (rc)
 		return rc;
-	rc = room_for(s, 0);
+	rc = room_for(s, 0, 0);
 	if (rc)
 		return txn_fail(s, "making room in", rc);
 	rc = mdb_drop(s->txn, s->env->dbi[table], 0);
