@@ -106,7 +106,7 @@ clear_found(struct node *n, const struct clearing *w)
 		if (code != DONE)
 			worst = code;
 	}
-	if (!out_json)
+	if (!out_json && w->n != 1)
 		fprintf(w->n ? stdout : stderr, "%u sessions\n", w->n);
 	return worst;
 }

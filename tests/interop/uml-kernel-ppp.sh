@@ -86,8 +86,14 @@ uml_hangup
 no_session() { [ "$(lab_ctl "$LAB_ACTIVE" --json show sessions up | jq '.sessions | length')" = 0 ]; }
 lab_until 10 "the session is gone" no_session || lab_fail "a session stays behind"
 
+stop_xl2tpd() {
+	uml_sh "kill \$(cat /run/xl2tpd.pid)" || true
+	lab_until 15 "pppd has ended" uml_sh "! pgrep -x pppd && ! pgrep -x xl2tpd" || lab_fail "pppd does not end"
+	uml_sh "rm -f /run/pppd.log /run/xl2tpd.log /run/xl2tpd/ctl"
+}
+
 lab_step "again, with PAP"
-uml_sh "kill \$(cat /run/xl2tpd.pid); sleep 1; rm -f /run/pppd.log /run/xl2tpd.log /run/xl2tpd/ctl"
+stop_xl2tpd
 uml_xl2tpd bob builder "refuse-chap
 refuse-eap
 refuse-mschap
@@ -103,7 +109,7 @@ lab_until 10 "pppd is told" uml_sh "grep -qiE 'LCP TermReq|terminated' /run/pppd
 lab_until 10 "the session is gone" no_session || lab_fail "the cleared session stays behind"
 
 lab_step "a wrong password"
-uml_sh "kill \$(cat /run/xl2tpd.pid); sleep 1; rm -f /run/pppd.log /run/xl2tpd.log /run/xl2tpd/ctl"
+stop_xl2tpd
 uml_xl2tpd bob wrong "refuse-chap
 refuse-eap
 refuse-mschap

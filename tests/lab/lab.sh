@@ -288,6 +288,7 @@ lab_capture_end() {
 # Ends every process of the lab's namespaces, then the namespaces, then the folder.
 lab_teardown() {
 	local n pids p
+	disown -a 2>/dev/null # their end is no news
 	for n in a b lac host acc core; do
 		[ -e "/run/netns/$LAB_ID-$n" ] || continue
 		# Supervisors first, so that nothing is started again meanwhile.
