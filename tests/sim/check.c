@@ -201,7 +201,7 @@ egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h)
 {
 	if (h->tunnel != l->tid || l->state == LAC_DOWN)
 		return;
-	if (l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0 && !w->check.split && !w->check.amnesty)
+	if (l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0 && !excused(w))
 		violated(w, INV_CONTROL_SEQUENCE, "Nr to lac%u goes back from %u to %u", l->id, l->nr_high, h->nr);
 	if (!l->nr_seen || (int16_t)(h->nr - l->nr_high) > 0)
 		l->nr_high = h->nr;
@@ -215,7 +215,7 @@ egress_data(struct world *w, struct lac *l, const struct l2tp_hdr *h)
 
 	if (!s || !h->has_seq)
 		return;
-	if (s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0 && !w->check.split && !w->check.amnesty)
+	if (s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0 && !excused(w))
 		violated(w, INV_DATA_NS, "data Ns of lac%u line %u goes from %u to %u", l->id, s->id, s->ns_last, h->ns);
 	s->ns_seen = true;
 	s->ns_last = h->ns;
@@ -228,6 +228,7 @@ check_egress(struct world *w, struct node *n, uint64_t epoch, struct endpoint pe
 	struct l2tp_hdr h;
 	struct span body;
 
+	c->sent[n->id]++;
 	if (epoch < c->epoch_sent && !c->split)
 		violated(w, INV_ONE_ACTIVE, "%s sends under epoch %llu, after %s spoke under %llu", n->name,
 			 (unsigned long long)epoch, w->node[c->epoch_node].name, (unsigned long long)c->epoch_sent);
@@ -269,9 +270,7 @@ check_reached(struct world *w, struct node *n, unsigned lac, const uint8_t *p, s
 void
 check_ran_out(struct lac *l, const struct lac_out *o)
 {
-	struct checker *c = &l->w->check;
-
-	if (o->seen < SEEN_OFTEN || c->split || c->amnesty)
+	if (o->seen < SEEN_OFTEN || excused(l->w))
 		return;
 	if (!l->nr_seen || (int16_t)(l->nr_high - o->ns) <= 0)
 		violated(l->w, INV_CONTROL_MOVES, "lac%u: message %u reached an able node %u times and was never acknowledged",
@@ -280,16 +279,25 @@ check_ran_out(struct lac *l, const struct lac_out *o)
 
 /* --- roles and leases ------------------------------------------------------------------------------------------------- */
 
-/* Nothing of either has come through to the other for as long as a promotion or going on alone needs. */
+/* Both paths between the nodes are cut, or were until just now, and nothing has come through for a promotion's time. */
 static bool
 dark(struct world *w)
 {
 	mono_t beat = w->plan.heartbeat_ms * MONO_MS;
 
+	if (w->now - w->check.cut_at > 3 * beat)
+		return false;
 	for (unsigned i = 0; i < NODES; i++)
 		if (w->now - w->check.beat_heard[i] < beat + beat / 4)
 			return false;
 	return w->now - w->check.beat_heard[0] >= 5 * beat || w->now - w->check.beat_heard[1] >= 5 * beat;
+}
+
+/* Is it running, as opposed to asleep with a lease in its hand? */
+static bool
+awake(const struct node *n)
+{
+	return n->on && proc_runs(&n->p[P_ELECT]);
 }
 
 void
@@ -302,7 +310,7 @@ check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t
 	n->lease_until = active ? until : 0;
 	if (held || n->lease_until <= w->now || !twin->on || twin->lease_until <= w->now || w->check.split)
 		return;
-	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w)) {
+	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w) && awake(twin)) {
 		w->check.split = true;
 		tell(w, "split: both nodes are active, as prefer-service accepts");
 		return;
@@ -345,7 +353,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch)
 			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);
 	c->active_epochs[c->epochs % 64] = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
-	if (e && e->alarm[ELECT_ALARM_STALE_PROMOTION] && (dark(w) || !w->node[1 - n->id].on))
+	if (e && e->alarm[ELECT_ALARM_STALE_PROMOTION] && (dark(w) || !awake(&w->node[1 - n->id])))
 		c->amnesty = true; /* nobody else was there, and the operator is told so */
 	if (!c->split && !c->amnesty)
 		remembers(w, n);
@@ -371,7 +379,7 @@ check_line_open(struct line *s)
 	for (unsigned i = 0; i < LACS; i++)
 		for (unsigned k = 0; k < LINES; k++) {
 			struct line *o = &w->lac[i].line[k];
-			if (o != s && o->net_up && o->addr == s->addr && !o->excused && !w->check.split && !w->check.amnesty)
+			if (o != s && o->net_up && o->addr == s->addr && !o->excused && !excused(w))
 				violated(w, INV_ADDRESS_ONCE, "lac%u line %u and lac%u line %u both have %08x", s->lac->id, s->id, i, k, s->addr);
 		}
 }
@@ -444,7 +452,7 @@ check_acct(struct world *w, struct span key, struct span attrs)
 	if (!a || kind == 'i')
 		return;
 	was = kind == 'a' ? &a->start_hash : &a->stop_hash;
-	if (*was && *was != h && !w->check.split && !w->check.amnesty)
+	if (*was && *was != h && !excused(w))
 		violated(w, INV_ACCT_ONCE, "accounting %s of %s is said again with other contents", kind == 'a' ? "start" : "stop", a->id);
 	*was = h;
 	if (kind == 'a')
@@ -477,6 +485,8 @@ bounds(struct world *w)
 void
 check_tick(struct world *w)
 {
+	if (net_is_cut(w, NET_MIRROR, PLACE_A, PLACE_B) && net_is_cut(w, NET_ACCESS, PLACE_A, PLACE_B))
+		w->check.cut_at = w->now;
 	service(w);
 	if (++w->check.ticks % BELIEF_EVERY)
 		return;

@@ -447,10 +447,14 @@ struct checker {
 	unsigned sessions_opened, sessions_lost, sessions_asked, switchovers, believed;
 	mono_t beat_heard[NODES]; /* last beat of the other delivered to it */
 	bool quiet_dial; /* nobody dials any more */
+	unsigned sent[NODES]; /* datagrams to LACs */
+	mono_t cut_at; /* when the nodes had no path to each other last */
 	bool pinged;
 	unsigned ticks;
 };
 
+/* Losses have an excuse: see check.c. */
+#define excused(w) ((w)->check.split || (w)->check.amnesty)
 void violated(struct world *, enum invariant, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void check_init(struct world *);
 void check_fini(struct world *);

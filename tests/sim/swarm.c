@@ -286,6 +286,26 @@ traffic(struct world *w, void *a, uint64_t b, uint64_t c)
 	at(w, w->now + rnd_time(w, w->plan.data_every / 2, w->plan.data_every), traffic, NULL, 0, 0);
 }
 
+/* A twin that is gone for good: with prefer-safety its survivor waits for the operator's word. */
+static void
+operator(struct world *w, void *a, uint64_t b, uint64_t c)
+{
+	for (unsigned i = 0; i < NODES; i++) {
+		struct node *n = &w->node[i];
+		struct msg *m;
+		if (!w->node[1 - i].never || sim_active_node(w) || !n->p[P_ELECT].up)
+			continue;
+		m = msg_new(M_PROMOTE, NULL, 0);
+		m->n[0] = b;
+		if (b)
+			w->check.amnesty = true;
+		tell(w, "%s  operator: promote%s", n->name, b ? " --force" : "");
+		proc_post(&n->p[P_ELECT], m, 0, true);
+	}
+	if (!b)
+		at(w, w->now + 5 * MONO_S, operator, NULL, 1, 0);
+}
+
 /* The last fault is over: everything runs and reaches everything. */
 static void
 calm(struct world *w, void *a, uint64_t b, uint64_t c)
@@ -296,6 +316,7 @@ calm(struct world *w, void *a, uint64_t b, uint64_t c)
 	w->plan.store_refuses = w->plan.aaa_trouble = w->plan.hangups = false;
 	if (w->plan.disk_delay > 20 * MONO_MS)
 		w->plan.disk_delay = 20 * MONO_MS;
+	at(w, w->now + MONO_S, operator, NULL, 0, 0);
 	for (int i = 0; i < NETS; i++)
 		w->net[i].loss = w->net[i].loss > 100 ? 100 : w->net[i].loss;
 	for (unsigned i = 0; i < NODES; i++) {
