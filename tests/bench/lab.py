@@ -247,7 +247,9 @@ class Node:
                 raise Trouble(f"node {self.name}: {', '.join(dead)} ended: see {self.lab.dir}")
             s = self.status("elector")
             y = self.status("state-sync")
-            return (role is None or s.get("role") == role) and (mirror is None or y.get("mirror") == mirror)
+            ready = [p["who"] for p in y.get("processes", []) if p.get("welcomed")]
+            return (len(ready) == 2 + self.lab.workers and (role is None or s.get("role") == role) and
+                    (mirror is None or y.get("mirror") == mirror))
         until(f"node {self.name} {role} {mirror}", seconds, right)
 
     def kill(self):
