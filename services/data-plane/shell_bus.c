@@ -20,6 +20,7 @@
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
 #define LEASE_WAIT (1 * MONO_S)
+#define LEASE_PATIENCE (200 * MONO_MS) /* an elector starts again in less */
 #define HELD_FOR (2 * MONO_S)
 
 /* ---- verdicts carried out ---------------------------------------------------------------- */
@@ -475,7 +476,10 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu",
 			 dp_sessions(w->dp), dp_tunnels(w->dp), active ? "active" : "standby",
 			 (unsigned long long)epoch);
-	w->ready = w->ready ? w->ready : loop_now(w->loop);
+	if (w->ready == 0) {
+		w->ready = loop_now(w->loop);
+		w->wait_until = w->ready + LEASE_WAIT;
+	}
 }
 
 /*
@@ -487,14 +491,39 @@ static void
 reading_begin(struct worker *w)
 {
 	if (w->reading || w->ready == 0 ||
-	    (owner_active(w->owner) && loop_now(w->loop) < w->ready + LEASE_WAIT &&
-	     !(owner_may_send(w->owner) && dp_ns_settled(w->dp))))
+	    (owner_active(w->owner) && loop_now(w->loop) < w->wait_until &&
+	     !(owner_may_send(w->owner) && (w->settled || dp_ns_settled(w->dp)))))
 		return;
-	w->reading = true;
-	if (!udp_watch(w) || !tun_watch(w) || !hand_watch(w)) {
+	w->reading = w->settled = true;
+	if (!udp_watch(w, true) || !tun_watch(w, true) || !hand_watch(w, true)) {
 		log_line(NOTE_ERROR, "cannot watch sockets");
 		loop_stop(w->loop);
 	}
+}
+
+bool
+worker_paused(struct worker *w)
+{
+	mono_t now, over = owner_may_send_until(w->owner);
+
+	if (worker_may_send(w, &now) || !owner_active(w->owner)) {
+		w->lapsed = 0;
+		return false;
+	}
+	if (w->lapsed == 0)
+		w->lapsed = over ? over : now;
+	if (now >= w->lapsed + LEASE_PATIENCE)
+		return false;
+	w->reading = false;
+	w->wait_until = w->lapsed + LEASE_PATIENCE;
+	loop_timer_set(w->loop, &w->wake, w->wait_until);
+	return udp_watch(w, false) && tun_watch(w, false) && hand_watch(w, false);
+}
+
+/* Patience is over: reading_begin() looks at the clock before the loop sleeps again. */
+static void
+on_wake(void *arg)
+{
 }
 
 static bool
@@ -607,6 +636,7 @@ shell_bus_start(struct worker *w)
 	w->sets[1] = (struct counters){ dp_drop_info + 1, dp_drops(w->dp) + 1,
 					DP_DROPS - 1 }; /* 0 is no drop */
 	owner_counters(w->owner, w->sets, 2);
+	loop_timer_init(&w->wake, on_wake, w);
 	loop_timer_init(&w->tick, on_tick, w);
 	loop_timer_set(w->loop, &w->tick, mono_now() + TICK);
 	return loop_each(w->loop, on_each, w) && loop_each(w->loop, on_leases, w);
@@ -616,6 +646,7 @@ void
 shell_bus_stop(struct worker *w)
 {
 	loop_timer_clear(w->loop, &w->tick);
+	loop_timer_clear(w->loop, &w->wake);
 	owner_free(w->owner);
 	puntq_free(w->to_ctl);
 	puntq_free(w->to_mgr);

@@ -69,8 +69,11 @@ on_hand(void *arg, int fd, unsigned events)
 	static uint8_t buffer[ROOM + HAND_MAX];
 	struct worker *w = arg;
 	mono_t now;
-	bool may = worker_may_send(w, &now);
+	bool may;
 
+	if (worker_paused(w))
+		return;
+	may = worker_may_send(w, &now);
 	for (unsigned i = 0; i < BATCH; i++) {
 		struct hand_head h;
 		struct iovec iov[2] = { { &h, sizeof h }, { buffer + ROOM, HAND_MAX } };
@@ -88,7 +91,10 @@ on_hand(void *arg, int fd, unsigned events)
 }
 
 bool
-hand_watch(struct worker *w)
+hand_watch(struct worker *w, bool on)
 {
-	return loop_fd_add(w->loop, w->fds.hand_in[w->id], LOOP_READ, on_hand, w) != NULL;
+	if (!w->hand && !(w->hand = loop_fd_add(w->loop, w->fds.hand_in[w->id], LOOP_READ, on_hand, w)))
+		return false;
+	loop_fd_change(w->hand, on ? LOOP_READ : 0);
+	return true;
 }

@@ -118,7 +118,7 @@ read_batch(struct worker *w, int fd)
 static void
 on_tun(void *arg, int fd, unsigned events)
 {
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS && !worker_paused(arg); i++) {
 		if (!read_batch(arg, fd))
 			return;
 	}
@@ -154,10 +154,14 @@ tun_start(struct worker *w)
 }
 
 bool
-tun_watch(struct worker *w)
+tun_watch(struct worker *w, bool on)
 {
-	w->tun->watch = loop_fd_add(w->loop, w->fds.tun[w->id], LOOP_READ, on_tun, w);
-	return w->tun->watch != NULL;
+	struct loop_fd **f = &w->tun->watch;
+
+	if (!*f && !(*f = loop_fd_add(w->loop, w->fds.tun[w->id], LOOP_READ, on_tun, w)))
+		return false;
+	loop_fd_change(*f, on ? LOOP_READ : 0);
+	return true;
 }
 
 void

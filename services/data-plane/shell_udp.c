@@ -172,7 +172,7 @@ on_udp(void *arg, int fd, unsigned events)
 	struct worker *w = arg;
 	unsigned l = w->fds.listens > 1 && fd == w->fds.udp[1][w->id];
 
-	for (unsigned i = 0; i < ROUNDS; i++) {
+	for (unsigned i = 0; i < ROUNDS && !worker_paused(w); i++) {
 		if (receive(w, fd, w->conf->data.listen[l].port) < RX)
 			return;
 	}
@@ -468,12 +468,13 @@ udp_start(struct worker *w)
 }
 
 bool
-udp_watch(struct worker *w)
+udp_watch(struct worker *w, bool on)
 {
 	for (unsigned l = 0; l < w->fds.listens; l++) {
-		w->udp->watch[l] = loop_fd_add(w->loop, w->fds.udp[l][w->id], LOOP_READ, on_udp, w);
-		if (!w->udp->watch[l])
+		struct loop_fd **f = &w->udp->watch[l];
+		if (!*f && !(*f = loop_fd_add(w->loop, w->fds.udp[l][w->id], LOOP_READ, on_udp, w)))
 			return false;
+		loop_fd_change(*f, on ? LOOP_READ : 0);
 	}
 	return true;
 }

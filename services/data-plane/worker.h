@@ -51,6 +51,7 @@ struct worker {
 	struct fds fds;
 	struct udp_io *udp;
 	struct tun_io *tun;
+	struct loop_fd *hand;
 	struct kernel *kernel; /* worker 0 only */
 
 	struct puntq *to_ctl, *to_mgr;
@@ -61,11 +62,21 @@ struct worker {
 	unsigned helds;
 	mono_t ready; /* since when the tables are loaded; 0: not yet */
 	bool reading; /* sockets and TUN */
+	bool settled; /* it has read before: sequence numbers were leased */
+	mono_t lapsed;	   /* active, and since then without a lease; 0: it has one */
+	mono_t wait_until; /* reading waits for a lease at most until then */
+	struct loop_timer wake;
 	struct counters sets[2];
 };
 
 /* May packets leave now?  Reads the clock into *now. */
 bool worker_may_send(struct worker *, mono_t *now);
+/*
+ * Asked before anything is read.  True: this node is active and its lease has just run out, as when
+ * the elector starts again or this process was not scheduled; reading has been paused, and what
+ * comes waits in the sockets until the lease is heard of, the role is gone or patience ends.
+ */
+bool worker_paused(struct worker *);
 static inline void
 worker_drop(struct worker *w, enum dp_drop why, uint64_t n)
 {
@@ -73,7 +84,7 @@ worker_drop(struct worker *w, enum dp_drop why, uint64_t n)
 }
 
 bool udp_start(struct worker *);
-bool udp_watch(struct worker *); /* reads from now on */
+bool udp_watch(struct worker *, bool on); /* reads from now on, or not */
 void udp_stop(struct worker *);
 /* Sends in the order given, except that runs for one peer are put together. */
 void udp_send(struct worker *, struct tx *, unsigned n);
@@ -81,14 +92,14 @@ void udp_send(struct worker *, struct tx *, unsigned n);
 void udp_send_frames(struct worker *);
 
 bool tun_start(struct worker *);
-bool tun_watch(struct worker *);
+bool tun_watch(struct worker *, bool on);
 void tun_stop(struct worker *);
 /* ROOM octets before `p` may be written. */
 void tun_write(struct worker *, uint8_t *p, uint32_t len);
 /* The packets of the last dp_up or dp_down. */
 void tun_write_made(struct worker *);
 
-bool hand_watch(struct worker *);
+bool hand_watch(struct worker *, bool on);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };
 void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session,
 	       uint8_t tos, const struct dp_ends *, struct span octets);
