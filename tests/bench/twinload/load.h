@@ -149,5 +149,6 @@ void traffic_mark(struct load *g);
 
 /* report.c */
 void report(struct load *g, const char *event);
+void report_sessions(struct load *g);
 
 #endif

@@ -46,7 +46,8 @@ static const char HELP[] =
     "  --direction up|down|both  (both)\n"
     "  --hold S              stay S seconds after all are up, then report and end (0);\n"
     "                        -1: stay for commands on stdin:\n"
-    "      traffic on|off    mark    verify    extra    report    hangup    quit\n"
+    "      traffic on|off    mark    verify    extra    report    sessions    hangup    quit\n"
+    "      (sessions: the packets of each, [LNS's session id, extra?, sent up, arrived, sent down, arrived])\n"
     "\n"
     "  Every event is a line of JSON on stdout.  Exit 0: all came up and nothing contradicted itself.\n";
 
@@ -249,6 +250,8 @@ command(struct load *g, char *line)
 		verify_next = g->now;
 	} else if (!strcmp(line, "report")) {
 		report(g, "report");
+	} else if (!strcmp(line, "sessions")) {
+		report_sessions(g);
 	} else if (!strcmp(line, "hangup")) {
 		hanging_up = true;
 	} else if (!strcmp(line, "quit")) {

@@ -50,3 +50,21 @@ report(struct load *g, const char *event)
 	    (unsigned long long)t->down_got, ms(t->up_gap), ms(t->down_gap), ms(up), ms(down));
 	fflush(stdout);
 }
+
+/* The packets of every open session since it came up; unlike the totals they are never reset. */
+void
+report_sessions(struct load *g)
+{
+	const char *comma = "";
+
+	printf("{\"event\":\"sessions\",\"list\":[");
+	for (uint32_t i = 0; i < g->sess_total; i++) {
+		const struct sess *s = &g->sess[i];
+		if (s->state != S_OPEN)
+			continue;
+		printf("%s[%u,%d,%u,%u,%u,%u]", comma, s->peer_sid, s->extra, s->up_seq, s->up_got, s->down_next, s->down_got);
+		comma = ",";
+	}
+	printf("]}\n");
+	fflush(stdout);
+}
