@@ -162,9 +162,9 @@ check_snapshot(struct world *w, struct node *n, uint64_t position)
 void
 check_power_lost(struct world *w, struct node *n)
 {
-	const struct node *twin = &w->node[1 - n->id];
+	const struct sync_meta *lost = &n->store.meta, *kept = &w->node[1 - n->id].store.meta;
 
-	if (!(twin->store.meta.complete && twin->store.meta.mirrored))
+	if (!kept->complete || kept->lineage != lost->lineage || kept->epoch < lost->epoch || kept->position < lost->position)
 		w->check.amnesty = true;
 }
 

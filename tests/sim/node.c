@@ -370,6 +370,7 @@ node_power(struct node *n, bool on, bool lose)
 	if (!lose)
 		return;
 	check_power_lost(w, n);
+	n->behind = true;
 	n->have_saved = n->holds = false; /* both are the machine's memory */
 	n->boot = w->now;
 	n->clock0 = rnd_time(w, MONO_S, 1000 * MONO_S);

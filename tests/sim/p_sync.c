@@ -406,6 +406,10 @@ start(struct proc *p)
 				    out_disk, out_client, out_twin, out_status, out_alarm, out_note };
 	s->p = p;
 	s->batch = batch_new();
+	if (n->behind) { /* shell_store.c, forget_standing() */
+		n->store.meta.mirrored = n->behind = false;
+		n->store.meta.node[0] = 0;
+	}
 	sync_init(&s->s, &conf, &n->store.meta, rnd(p->w) | 1);
 	s->tick_at = node_now(n);
 	p->impl = s;

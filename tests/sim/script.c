@@ -558,6 +558,9 @@ run_line(struct story *s)
 			n->never = false;
 			node_power(n, true, false);
 		}
+	} else if (strcmp(verb, "mute") == 0) { /* the twin hears nothing of it, and the other way is open */
+		if ((n = node_word(s, next(s))))
+			s->w->cut[NET_MIRROR][n->id][1 - n->id] = s->w->cut[NET_ACCESS][n->id][1 - n->id] = true;
 	} else if (strcmp(verb, "cut") == 0)
 		do_cut(s);
 	else if (strcmp(verb, "heal") == 0)

@@ -190,6 +190,7 @@ struct node {
 	bool holds;	       /* service addresses, in its kernel */
 	mono_t on_at;	       /* switched on again then */
 	bool never;	       /* not again */
+	bool behind;	       /* its power was cut: the store may lack the last commits */
 	/* as seen by the checker */
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
