@@ -169,7 +169,12 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 	e->top_epoch = saved->top_epoch > saved->epoch ? saved->top_epoch : saved->epoch;
 	e->role = saved->role;
 	e->promote_from = now;
-	if (e->role == ELECT_STANDBY && saved->twin_active) {
+	e->heard_before = saved->heard;
+	if (e->role == ELECT_STANDBY && saved->twin_active && now - saved->heard >= conf->dead) {
+		/* So long without our beats, the twin may have gone on alone: what it said last counts no more. */
+		e->role = ELECT_START;
+		e->unsure = true;
+	} else if (e->role == ELECT_STANDBY && saved->twin_active) {
 		e->twin.role = ELECT_ACTIVE;
 		e->twin.epoch = saved->epoch;
 		e->twin.flags = saved->whole ? BEAT_WHOLE : 0;
@@ -196,6 +201,7 @@ elect_saved_take(const struct elect *e, struct elect_saved *out)
 		.boot = e->boot,
 		.seq = e->seq,
 		.until = e->role == ELECT_ACTIVE && !e->offering ? e->until : 0,
+		.heard = e->heard ? e->heard : e->heard_before,
 	};
 }
 
@@ -219,12 +225,12 @@ notice_stall(struct elect *e, mono_t now, struct elect_out *out)
 	e->quiet_from = now;
 	e->count[ELECT_C_STALLS]++;
 	elect_note(e, out, NOTE_WARN, "stalled ms=%lld", (long long)((now - e->last_tick) / MONO_MS));
+	e->last_tick = now;
 }
 
 static void
 tick(struct elect *e, mono_t now, struct elect_out *out)
 {
-	notice_stall(e, now, out);
 	e->last_tick = now;
 	elect_paths_tick(e, now, out);
 	elect_lease_tick(e, now, out);
@@ -265,6 +271,7 @@ elect_step(struct elect *e, mono_t now, const struct elect_event *ev, struct ele
 {
 	enum elect_role before = e->role;
 
+	notice_stall(e, now, out); /* first of all: whatever woke us, it must not find the twin silent for so long */
 	switch (ev->kind) {
 	case ELECT_TICK:
 		tick(e, now, out);

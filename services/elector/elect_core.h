@@ -124,6 +124,7 @@ struct elect_saved {
 	uint64_t epoch, top_epoch; /* top: highest ever seen or taken */
 	uint64_t boot, seq;
 	mono_t until; /* of the lease */
+	mono_t heard; /* when the twin was, last */
 };
 
 struct elect_change {
@@ -156,12 +157,15 @@ struct elect {
 
 	/* whole: the twin holds everything that was ever revealed (active: we decide; standby: as told) */
 	bool whole;
+	bool unsure; /* started anew, and what the twin said last is too old: cleared when it is heard */
 	uint64_t whole_seq; /* active: since this beat of ours the twin is told that it is not */
 	uint64_t alone;	    /* last wish of state-sync granted */
 
 	/* the twin */
 	struct beat twin;   /* last one that counted */
 	mono_t heard;	    /* when; 0: never */
+	mono_t heard_before; /* the same of the elector before this one */
+	mono_t stranger_at; /* when a life of the twin that has not proved itself was heard last; 0: never */
 	mono_t quiet_from;  /* silence is counted from here at the earliest: we were not running before */
 	mono_t nobody_from; /* since when neither node is active; 0: one is */
 	uint64_t acked;	    /* highest beat of ours (this boot) that it has heard */

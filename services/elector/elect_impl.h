@@ -17,6 +17,7 @@ void elect_addresses(struct elect *, struct elect_out *, bool hold);
 /* elect_twin.c: what is known of the twin */
 void elect_hear(struct elect *, mono_t now, const struct beat *, struct elect_out *);
 void elect_paths_tick(struct elect *, mono_t now, struct elect_out *);
+bool elect_stranger(const struct elect *, mono_t now);	  /* a twin that has not proved itself speaks */
 bool elect_twin_active(const struct elect *);		  /* when last heard */
 mono_t elect_sent_at(const struct elect *, uint64_t seq); /* 0: not known any more */
 

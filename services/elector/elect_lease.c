@@ -89,7 +89,7 @@ alone_now(const struct elect *e, mono_t now)
 	if (!e->conf.pair || e->goodbye)
 		return true;
 	if (e->lapsed)
-		return silence >= e->conf.probation || (e->forced && silence >= e->conf.dead);
+		return !elect_stranger(e, now) && (silence >= e->conf.probation || (e->forced && silence >= e->conf.dead));
 	if (!e->whole)
 		return true; /* the twin cannot promote */
 	return silence * 2 >= 3 * e->conf.heartbeat && (!deaf(e) || silence >= e->conf.dead);

@@ -173,7 +173,7 @@ static void
 alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 {
 	bool up = elect_sync_up(e, now);
-	bool stale = !e->status.mirrored && !e->status.empty;
+	bool stale = (!e->status.mirrored || e->unsure) && !e->status.empty;
 	mono_t wait = stale ? STALE_WAITS * e->conf.start_wait : e->conf.start_wait;
 
 	if (!e->conf.pair) {
@@ -181,7 +181,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 			elect_promote(e, now, "no twin configured", out);
 		return;
 	}
-	if (elect_silence(e, now) < wait || !up || !e->status.ready)
+	if (elect_silence(e, now) < wait || elect_stranger(e, now) || !up || !e->status.ready)
 		return;
 	if (!elect_may_without_twin(e, now)) {
 		elect_alarm_set(e, out, ELECT_ALARM_WAITING, true, NULL);

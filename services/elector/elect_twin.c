@@ -62,6 +62,8 @@ counts(struct elect *e, mono_t now, const struct beat *b)
 		return false;
 	}
 	if (!proven(e, now, b)) {
+		if (b->boot != e->new_boot || b->seq > e->new_seq)
+			e->stranger_at = now;
 		e->new_boot = b->boot;
 		e->new_seq = b->seq;
 		e->count[ELECT_C_BEATS_UNPROVEN]++;
@@ -100,6 +102,16 @@ weigh(struct elect *e, mono_t now, struct elect_out *out)
 		elect_become(e, now, ELECT_STANDBY, "the twin is active", out);
 }
 
+/*
+ * Somebody with the pair's key speaks, and may not hear us: a path that works one way.  No reason to believe a word of
+ * it, but none to begin service beside it either.
+ */
+bool
+elect_stranger(const struct elect *e, mono_t now)
+{
+	return e->stranger_at && now - e->stranger_at < e->conf.dead;
+}
+
 void
 elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *out)
 {
@@ -120,7 +132,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	e->twin = *b;
 	e->heard = now;
 	e->goodbye = b->flags & BEAT_GOODBYE;
-	e->forced = false;
+	e->forced = e->unsure = false;
 	if (b->boot == e->new_boot)
 		e->new_boot = 0;
 	elect_alarm_set(e, out, ELECT_ALARM_SAME_SIDE, false, NULL);
