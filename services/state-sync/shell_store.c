@@ -316,6 +316,22 @@ on_disk(void *arg, int fd, unsigned events)
 	shell_step(sh, &ev); /* with a failing disk, too: the page cache is what is left */
 }
 
+/*
+ * After a power cut this store may lack what it had acknowledged, or what it had revealed as the active one: it is not
+ * the equal of the twin's until the twin says so, and META has to say that before anybody reads it again.
+ */
+static bool
+forget_standing(struct shell *sh, struct sync_meta *meta)
+{
+	if (!store_was_behind(sh->store) || (!meta->mirrored && !meta->node[0]))
+		return true;
+	meta->mirrored = false;
+	meta->node[0] = 0;
+	log_line(NOTE_WARN, "power was lost with commits not on disk: the twin may hold more position=%llu",
+		 (unsigned long long)meta->position);
+	return store_shell_meta(sh, meta, false) == 0;
+}
+
 bool
 store_shell_open(struct shell *sh, struct sync_meta *meta, bool *damaged, char *error, size_t len)
 {
@@ -325,7 +341,7 @@ store_shell_open(struct shell *sh, struct sync_meta *meta, bool *damaged, char *
 	if (!sh->store)
 		return false;
 	*damaged = store_was_damaged(sh->store);
-	if (store_durable(sh->store, false) || !read_meta(sh, meta)) {
+	if (store_durable(sh->store, false) || !read_meta(sh, meta) || !forget_standing(sh, meta)) {
 		snprintf(error, len, "%s", store_error(sh->store));
 		return false;
 	}

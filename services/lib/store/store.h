@@ -49,6 +49,11 @@ store_error(const struct store *); /* the last failure of this store, a sentence
 bool store_replaced(const struct store *);
 /* True when store_open_rw found a damaged store and set it aside as DIR/data.mdb.damaged. */
 bool store_was_damaged(const struct store *);
+/*
+ * True when commits were left unsynced by an earlier boot of this machine: what is here is whole, but the last
+ * transactions may be missing.
+ */
+bool store_was_behind(const struct store *);
 /* Moves DIR's files aside, for a writer that met -EUCLEAN.  The store must be closed. */
 int store_discard(const char *dir);
 

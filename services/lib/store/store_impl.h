@@ -31,7 +31,7 @@ struct store_view {
 struct store {
 	struct store_env *env;
 	char *dir;
-	bool writer, damaged;
+	bool writer, damaged, behind;
 	MDB_txn *txn;
 	bool txn_failed;
 	int txn_errno;

@@ -302,6 +302,12 @@ store_was_damaged(const struct store *s)
 	return s->damaged;
 }
 
+bool
+store_was_behind(const struct store *s)
+{
+	return s->behind;
+}
+
 /* --- stores -------------------------------------------------------------------------------- */
 
 static struct store *
@@ -349,8 +355,9 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 	struct store *s = store_make(dir);
 	uint64_t map = map_octets < SMALLEST_MAP ? SMALLEST_MAP : map_octets & ~(uint64_t)4095;
 	int rc = s ? make_dir(s) : -ENOMEM;
+	bool behind = rc == 0 && left_unsynced(dir);
 
-	if (rc == 0 && left_unsynced(dir) && !readable_whole(dir)) {
+	if (behind && !readable_whole(dir)) {
 		s->damaged = true;
 		rc = store_discard(dir);
 	}
@@ -365,6 +372,7 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 	if (rc)
 		return give_up(s, rc, error, error_len);
 	s->writer = true;
+	s->behind = behind;
 	rc = store_mark_unsynced(s, true);
 	if (rc == 0)
 		rc = store_errno(mdb_env_set_flags(s->env->env, MDB_NOSYNC, 1));
