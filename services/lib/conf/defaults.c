@@ -27,7 +27,7 @@ conf_profile_defaults(struct conf_profile *p)
 		.rtx_tries = 5,
 		.setup_ms = 60000,
 		.sequencing = SEQ_IF_ASKED,
-		.failover = true,
+		.failover = false,
 		.recovery_ms = 60000,
 		.proxy = PROXY_USE,
 	};
