@@ -229,6 +229,7 @@ sync_go_solo(struct sync *s, mono_t now, struct sync_out *out)
 {
 	s->solo = true;
 	s->mirrored = s->hold_free = false;
+	s->mode_told = false; /* the elector told the twin otherwise: in this session, too, it has to be told anew */
 	s->ask = 0;
 	s->lost_from = 0;
 	sync_release(s, now, out);
