@@ -308,8 +308,9 @@ check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t
 
 	n->lease_epoch = epoch;
 	n->lease_until = active ? until : 0;
-	if (!held && n->lease_until > w->now && epoch < w->check.epoch_sent && w->plan.policy == POLICY_PREFER_SERVICE && dark(w))
-		w->check.split = true; /* the twin may have taken over, and nobody can say so */
+	if (!held && n->lease_until > w->now && epoch < w->check.epoch_sent && w->plan.policy == POLICY_PREFER_SERVICE &&
+	    (dark(w) || (!awake(twin) && w->now - w->check.beat_heard[n->id] > 5 * w->plan.heartbeat_ms * MONO_MS)))
+		w->check.split = true; /* the twin had taken over, and nobody can say so */
 	if (held || n->lease_until <= w->now || !twin->on || twin->lease_until <= w->now || w->check.split)
 		return;
 	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w) && awake(twin)) {

@@ -320,6 +320,7 @@ main(int argc, char **argv)
 			failed += rc != 0;
 			passed += rc == 0;
 		}
+		printf("%u passed, %u failed, 0 skipped\n", passed, failed);
 		return failed != 0;
 	}
 	if (one) {
