@@ -223,6 +223,7 @@ notice_stall(struct elect *e, mono_t now, struct elect_out *out)
 	if (now - e->last_tick <= limit)
 		return;
 	e->quiet_from = now;
+	e->slept = e->role == ELECT_PROMOTING;
 	e->count[ELECT_C_STALLS]++;
 	elect_note(e, out, NOTE_WARN, "stalled ms=%lld", (long long)((now - e->last_tick) / MONO_MS));
 	e->last_tick = now;

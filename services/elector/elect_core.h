@@ -152,6 +152,7 @@ struct elect {
 	mono_t until;
 	uint64_t floor_seq; /* acknowledgements below do not extend it */
 	bool lapsed;
+	bool slept;	    /* while promoting: others may have acted, so the lease begins lapsed */
 	bool forced;	    /* operator: go on without the twin, until it is heard */
 	mono_t grant_until, deny_until;
 

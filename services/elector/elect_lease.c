@@ -99,7 +99,10 @@ void
 elect_lease_begin(struct elect *e, mono_t now, struct elect_out *out)
 {
 	e->until = 0;
-	e->lapsed = false;
+	e->lapsed = e->slept && e->conf.pair;
+	e->slept = false;
+	if (e->lapsed)
+		return; /* it has to listen first */
 	if (elect_may_without_twin(e, now))
 		extend(e, alone_until(e, now), ELECT_C_LEASE_ALONE, out);
 	else
