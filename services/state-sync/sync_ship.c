@@ -270,13 +270,18 @@ lost_since(const struct sync *s, mono_t now)
 	return oldest->since;
 }
 
-/* Leaving solo: owners wait for the twin from here on; the elector learns of it when nothing is missing. */
+/*
+ * Leaving solo: owners wait for the twin from here on; the elector learns of it when nothing is missing.
+ * A session that is silent is no reason: it was lost, and its end has only not been noticed yet.
+ */
 static void
 solo_tick(struct sync *s, mono_t now)
 {
+	const struct sync_txn *oldest = sync_log_at(s, s->acked + 1);
+
 	if (!s->session_live || s->snapping || !s->proved || now < s->flip_retry)
 		return;
-	if (s->meta.position - s->acked > FLIP_WITHIN)
+	if (s->meta.position - s->acked > FLIP_WITHIN || (oldest && now - oldest->since > s->conf.degrade))
 		return;
 	s->solo = false;
 	s->hold_free = true;

@@ -708,6 +708,35 @@ START_TEST(a_long_cut_asks_and_goes_alone_only_when_granted)
 }
 END_TEST
 
+/* The session stands for a second after the twin's last word: alone is alone, not asked for at every tick. */
+START_TEST(a_silent_session_is_no_reason_to_wait_again)
+{
+	struct pair *p = mirrored();
+	struct node *a = &p->n[0];
+
+	submit(a, 1);
+	flush(a);
+	for (unsigned i = 0; i < 90; i++) { /* the twin hears nothing and says nothing */
+		now += 10 * MS;
+		wire_clear(&p->w[0]);
+		tick(a);
+		if (a->status.ask)
+			order(a, true, 2, false, a->status.ask);
+		submit(a, i % KEYS);
+		flush(a);
+	}
+	ck_assert(a->s.session_live);
+	ck_assert_uint_eq(a->s.count[SYNC_C_DEGRADED], 1);
+	ck_assert_uint_eq(a->o.pends, 0); /* and nobody waits */
+	link_set(p, false);
+	link_set(p, true);
+	pass(p, 300 * MS);
+	ck_assert(a->status.mirrored && !a->alarm[SYNC_ALARM_ALONE]);
+	same_stores(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on)
 {
 	struct pair *p = pair_new();
@@ -1180,6 +1209,7 @@ main(void)
 	tcase_add_test(t, a_standby_refuses_submissions);
 	tcase_add_test(t, a_short_cut_is_healed_from_the_log);
 	tcase_add_test(t, a_long_cut_asks_and_goes_alone_only_when_granted);
+	tcase_add_test(t, a_silent_session_is_no_reason_to_wait_again);
 	tcase_add_test(t, a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on);
 	tcase_add_test(t, promotion_keeps_everything_and_the_old_active_gives_its_tail_up);
 	tcase_add_test(t, after_a_switchover_the_old_active_follows_without_a_snapshot);
