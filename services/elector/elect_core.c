@@ -170,15 +170,15 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 	e->role = saved->role;
 	e->promote_from = now;
 	e->heard_before = saved->heard;
-	if (e->role == ELECT_STANDBY && saved->twin_active && now - saved->heard >= conf->dead) {
-		/* So long without our beats, the twin may have gone on alone: what it said last counts no more. */
-		e->role = ELECT_START;
-		e->unsure = true;
-	} else if (e->role == ELECT_STANDBY && saved->twin_active) {
+	if (e->role == ELECT_STANDBY && saved->twin_active) {
+		/* So long without our beats, the twin may have gone on alone: its word of then counts no more. */
+		bool fresh = now - saved->heard < conf->dead;
 		e->twin.role = ELECT_ACTIVE;
 		e->twin.epoch = saved->epoch;
-		e->twin.flags = saved->whole ? BEAT_WHOLE : 0;
+		e->twin.flags = saved->whole && fresh ? BEAT_WHOLE : 0;
 	}
+	if (e->role == ELECT_PROMOTING)
+		e->role = ELECT_START; /* nothing was revealed under its epoch, and what it was decided upon may have changed */
 	if (e->role != ELECT_ACTIVE)
 		return;
 	e->whole = saved->whole;

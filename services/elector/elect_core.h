@@ -158,7 +158,6 @@ struct elect {
 
 	/* whole: the twin holds everything that was ever revealed (active: we decide; standby: as told) */
 	bool whole;
-	bool unsure; /* started anew, and what the twin said last is too old: cleared when it is heard */
 	uint64_t whole_seq; /* active: since this beat of ours the twin is told that it is not */
 	uint64_t alone;	    /* last wish of state-sync granted */
 

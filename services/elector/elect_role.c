@@ -173,7 +173,7 @@ static void
 alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 {
 	bool up = elect_sync_up(e, now);
-	bool stale = (!e->status.mirrored || e->unsure) && !e->status.empty;
+	bool stale = !e->status.mirrored && !e->status.empty;
 	mono_t wait = stale ? STALE_WAITS * e->conf.start_wait : e->conf.start_wait;
 
 	if (!e->conf.pair) {

@@ -132,7 +132,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	e->twin = *b;
 	e->heard = now;
 	e->goodbye = b->flags & BEAT_GOODBYE;
-	e->forced = e->unsure = false;
+	e->forced = false;
 	if (b->boot == e->new_boot)
 		e->new_boot = 0;
 	elect_alarm_set(e, out, ELECT_ALARM_SAME_SIDE, false, NULL);
