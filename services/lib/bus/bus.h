@@ -64,7 +64,9 @@ struct bus_sock *bus_router_listen(struct bus *, const char *endpoint,
 struct bus_sock *bus_dealer_dial(struct bus *, const char *endpoint, const char *identity,
 				 const struct bus_curve *curve, bus_fn *fn, void *arg);
 
-/* Told when a connection of this socket came up or went away; before the next message is delivered.
+/*
+ * Told when a connection of this socket came up or went away; before the next message is delivered.  One
+ * that came up before the call may not be told.
  */
 enum bus_link { BUS_UP, BUS_DOWN };
 typedef void bus_link_fn(void *arg, struct bus_sock *, enum bus_link);
