@@ -141,6 +141,8 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 		elect_note(e, out, NOTE_INFO, "twin heard node=%s role=%s epoch=%llu", b->node,
 			   elect_role_name(b->role), (unsigned long long)b->epoch);
 	weigh(e, now, out);
+	if (e->holding && role_before == ELECT_ACTIVE && b->role != ELECT_ACTIVE)
+		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);
 	elect_role_tick(e, now, out);
 	if (first || role_before != b->role)

@@ -455,6 +455,25 @@ START_TEST(who_slept_and_meets_a_higher_epoch_yields)
 }
 END_TEST
 
+/* Two were active, cut off from each other: when the other gives up, its neighbours have to learn who is left. */
+START_TEST(addresses_are_announced_again_when_the_other_holder_yields)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	unsigned claimed;
+
+	while (n.e.role != ELECT_ACTIVE)
+		tick(&n);
+	claimed = n.t.holds;
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY));
+	ck_assert_uint_eq(n.t.holds, claimed);
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert_uint_eq(n.t.holds, claimed + 1);
+	ck_assert(n.t.hold);
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert_uint_eq(n.t.holds, claimed + 1);
+}
+END_TEST
+
 START_TEST(a_recording_of_an_old_life_counts_for_nothing)
 {
 	struct node n = standby_whole(POLICY_PREFER_SERVICE);
@@ -946,6 +965,7 @@ main(void)
 	tcase_add_test(t, a_deaf_twin_ends_the_lease);
 	tcase_add_test(t, who_slept_longer_than_its_lease_listens_first);
 	tcase_add_test(t, who_slept_and_meets_a_higher_epoch_yields);
+	tcase_add_test(t, addresses_are_announced_again_when_the_other_holder_yields);
 	tcase_add_test(t, a_recording_of_an_old_life_counts_for_nothing);
 	tcase_add_test(t, our_own_side_is_an_error_of_configuration);
 	tcase_add_test(t, a_switchover_quiesces_then_offers_then_yields);
