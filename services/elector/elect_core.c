@@ -253,6 +253,9 @@ hear_sync(struct elect *e, mono_t now, const struct elect_status *s, struct elec
 		e->top_epoch = s->seen_epoch;
 	if (s->epoch > e->top_epoch)
 		e->top_epoch = s->epoch;
+	/* State-sync obeys no epoch below one that it has seen; who serves under less has to hear of it. */
+	if ((e->role == ELECT_START || e->role == ELECT_STANDBY) && e->top_epoch > e->epoch)
+		e->epoch = e->top_epoch;
 	elect_switch_tick(e, now, out);
 	elect_role_tick(e, now, out);
 	elect_alone_tick(e, now, out);
