@@ -14,6 +14,7 @@
 #include "cc.h"
 
 #define HALF_OPEN_MAX 4096 /* tunnels that peers have begun and not finished */
+#define HALF_OPEN_PEER_MAX 1024 /* of one address: a flood of its own keeps nobody else out */
 
 /* Of an SCCRQ's body: to know it again. */
 static uint32_t
@@ -246,7 +247,8 @@ request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
 	}
 	fresh = tunnel_free_id(tc);
 	if (h->ns != 0 || h->nr != 0 || fresh == 0 ||
-	    tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX) {
+	    tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX ||
+	    tunnel_half_open(tc, &in->peer.addr) >= HALF_OPEN_PEER_MAX) {
 		bump(tc, h->ns || h->nr ? N_BAD_NR : N_FLOOD);
 		return;
 	}

@@ -137,12 +137,12 @@ apply_tunnel(struct tc *tc, uint16_t id, const Row__Tunnel *r)
 		return NULL;
 	struct endpoint local = row_endpoint(r->local_addr, r->local_port);
 	struct endpoint peer = row_endpoint(r->peer_addr, r->peer_port);
+	tunnel_count(tc, t, -1);
 	bucket_remove(tc, t);
 	t->local = local;
 	t->peer = peer;
 	t->peer_id = (uint16_t)r->peer_id;
 	bucket_add(tc, t);
-	tunnel_count(tc, t, -1);
 	apply_tunnel_numbers(t, r);
 	apply_tunnel_texts(t, r);
 	tunnel_profile(tc, t);

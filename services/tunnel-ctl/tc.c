@@ -250,6 +250,7 @@ tc_configure(struct tc *tc, mono_t now, const struct conf *conf)
 	tc->conf = conf;
 	memset(tc->of_profile, 0, sizeof tc->of_profile);
 	memset(tc->in_state, 0, sizeof tc->in_state);
+	memset(tc->half_open_of, 0, sizeof tc->half_open_of);
 	tc->refusing = 0;
 	DL_FOREACH (tc->all, t) {
 		tunnel_profile(tc, t);

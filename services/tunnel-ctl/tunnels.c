@@ -191,6 +191,12 @@ tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id
 	return NULL;
 }
 
+unsigned
+tunnel_half_open(const struct tc *tc, const struct ip_addr *peer)
+{
+	return tc->half_open_of[bucket_of(tc, peer, 0)];
+}
+
 struct tunnel *
 tunnel_find(const struct tc *tc, uint16_t id)
 {
@@ -211,6 +217,8 @@ void
 tunnel_count(struct tc *tc, const struct tunnel *t, int by)
 {
 	tc->in_state[t->state] += (unsigned)by;
+	if (t->state == CC_WAIT_CTL_CONN)
+		tc->half_open_of[bucket_of(tc, &t->peer.addr, 0)] += (unsigned)by;
 	if (t->state == CC_CLOSING && t->since == 0)
 		tc->refusing += (unsigned)by;
 	if (t->state != CC_CLOSING && t->state != CC_IDLE && t->prof != &tc->fallback)

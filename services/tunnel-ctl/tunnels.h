@@ -171,6 +171,7 @@ struct tc {
 	struct tunnel **heap;
 	unsigned heap_len, heap_cap;
 	unsigned tunnels, in_state[CC_STATES], refusing, of_profile[CONF_PROFILES];
+	unsigned half_open_of[BUCKETS]; /* begun by a peer and not finished, by its address */
 	unsigned calls, calls_established;
 	struct tunnel *dead_tunnels;
 	struct call *dead_calls;
@@ -214,6 +215,8 @@ void alarm_set(struct tc *, enum tc_alarm, bool stands, const char *detail);
 /* ---- tunnels.c: finding --------------------------------------------------------------- */
 
 struct tunnel *tunnel_find(const struct tc *, uint16_t id);
+/* Tunnels that this address (and the few that share its bucket) has begun and not finished. */
+unsigned tunnel_half_open(const struct tc *, const struct ip_addr *peer);
 /* The next one of this peer with this id of its own, after `from` (NULL: the first). */
 struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id,
 			      struct tunnel *from);
