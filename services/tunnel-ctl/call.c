@@ -347,6 +347,17 @@ bearer_answered(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 
 /* ---- actions: the end ----------------------------------------------------------------- */
 
+/* Where the CDN goes.  A reply that is refused has told the peer's id, if no other call has it. */
+static uint16_t
+peer_of(const struct tunnel *t, const struct call *c, const struct call_event *ev)
+{
+	uint16_t id = c->peer_id;
+
+	if (id == 0 && ev->kind == CE_TROUBLE && ev->msg)
+		id = call_assigned(ev->msg);
+	return id == c->peer_id || !call_of_peer(t, id) ? id : 0;
+}
+
 static void
 disconnect(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
@@ -354,7 +365,7 @@ disconnect(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *e
 		ev->why = verdict_of(FAULT_CALL_STATE);
 	bump_fault(tc, &ev->why);
 	bump(tc, ev->kind == CE_TIMEOUT ? N_CALLS_TIMED_OUT : N_CALLS_ENDED_BY_US);
-	send_cdn(tc, t, c->id, c->peer_id, &ev->why, ev->cause);
+	send_cdn(tc, t, c->id, peer_of(t, c, ev), &ev->why, ev->cause);
 	end(tc, c, &ev->why, ev->cause);
 }
 

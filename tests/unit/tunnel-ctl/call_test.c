@@ -425,6 +425,32 @@ bring_to(enum table_of table, unsigned to)
 	return id;
 }
 
+/* The refused reply has told the id that its CDN goes to (4.4.4), unless that is another call's. */
+START_TEST(a_refused_reply_is_answered_to_the_id_it_assigned)
+{
+	static const uint16_t assigned[] = { 300, 300, 0 };
+	static const char *const answer[] = {
+		"CDN 10/300 result=2 error=8\n", "CDN 10/0 result=2 error=8\n", "CDN 10/0 result=2 error=8\n",
+	};
+	struct l2tp_wr *m;
+	uint16_t id;
+
+	id = bring_to(LAC_IN, CALL_WAIT_REPLY);
+	if (_i == 1) { /* the id of another call */
+		peer_icrq(&p, 300);
+		peer_listen(&p);
+	}
+	ack();
+	said();
+	m = peer_begin(&p, L2TP_ICRP, id);
+	if (assigned[_i])
+		l2tp_avp_u16(m, AVP_ASSIGNED_SESSION, assigned[_i]);
+	l2tp_avp_raw(m, 9, 1, true, false, "x", 1);
+	peer_end(&p);
+	ck_assert_str_eq(said(), answer[_i]);
+}
+END_TEST
+
 static void
 say_type(enum l2tp_type type, uint16_t id)
 {
@@ -831,6 +857,7 @@ add_tests(TCase *tc)
 	tcase_add_loop_test(tc, calls_are_refused_with_the_right_code, 0, sizeof refusals / sizeof *refusals);
 	tcase_add_test(tc, trouble_in_a_calls_message_ends_the_call_only);
 	tcase_add_test(tc, a_call_half_open_for_too_long_is_given_up);
+	tcase_add_loop_test(tc, a_refused_reply_is_answered_to_the_id_it_assigned, 0, 3);
 	tcase_add_loop_test(tc, every_message_in_every_state, 0, sizeof walk / sizeof *walk);
 	tcase_add_loop_test(tc, every_pair_of_the_tables_is_decided, 0, 4);
 	tcase_add_loop_test(tc, local_close_in_every_state, 0, 9);
