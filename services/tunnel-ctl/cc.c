@@ -606,14 +606,49 @@ cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 
 /* ---- opened, closed, timed by us ------------------------------------------------------ */
 
+static bool
+unspecified(const struct ip_addr *a)
+{
+	for (size_t i = 0; i < ip_addr_len(a); i++) {
+		if (a->b[i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The address that moves to the twin with the tunnel: a service address on the peer's network, and in a
+ * pair any at all rather than one that stays with this node.  The kernel's choice (no address) is last.
+ */
+static struct ip_addr
+service_for(const struct conf *conf, const struct ip_addr *peer)
+{
+	struct ip_addr any = { .family = peer->family };
+
+	for (unsigned i = 0; i < conf->claims; i++) {
+		const struct ip_prefix *p = &conf->claim[i].addr;
+		if (p->addr.family != peer->family)
+			continue;
+		if (ip_prefix_has(p, peer))
+			return p->addr;
+		if (conf->pair.enabled && unspecified(&any))
+			any = p->addr;
+	}
+	return any;
+}
+
 static struct endpoint
 local_for(const struct tc *tc, const struct ip_addr *peer)
 {
+	struct endpoint e = { .addr.family = peer->family, .port = L2TP_PORT };
+
 	for (unsigned i = 0; i < tc->conf->data.listens; i++) {
 		if (tc->conf->data.listen[i].addr.family == peer->family)
-			return tc->conf->data.listen[i];
+			e = tc->conf->data.listen[i];
 	}
-	return (struct endpoint){ .addr.family = peer->family, .port = L2TP_PORT };
+	if (unspecified(&e.addr))
+		e.addr = service_for(tc->conf, peer);
+	return e;
 }
 
 struct tunnel *

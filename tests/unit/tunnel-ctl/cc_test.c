@@ -618,6 +618,66 @@ START_TEST(a_flood_of_bad_requests_stays_bounded)
 }
 END_TEST
 
+static struct ip_prefix
+claim(const char *text)
+{
+	struct ip_prefix p;
+
+	ck_assert(ip_prefix_parse(text, &p));
+	return p;
+}
+
+START_TEST(our_request_leaves_from_the_address_that_moves_to_the_twin)
+{
+	static const struct {
+		const char *claim[2];
+		bool pair;
+		uint8_t last; /* octet of the local address; 0: the kernel's choice */
+	} rows[] = {
+		{ { "10.20.0.1/24", "198.51.100.1/24" }, false, 1 },
+		{ { "198.51.100.1/24", "198.51.100.2/24" }, true, 1 },
+		{ { "2001:db8::1/64", "198.51.100.2/24" }, true, 2 },
+		{ { "10.20.0.9/24", "10.30.0.1/24" }, true, 9 },
+		{ { "10.20.0.9/24", "10.30.0.1/24" }, false, 0 },
+	};
+	struct peer p = peer_new(l, 7, 10);
+
+	group_of(l, &p);
+	memset(l->conf.data.listen[0].addr.b, 0, sizeof l->conf.data.listen[0].addr.b);
+	l->conf.data.listen[0].addr.family = 4;
+	l->conf.claims = 2;
+	l->conf.claim[0].addr = claim(rows[_i].claim[0]);
+	l->conf.claim[1].addr = claim(rows[_i].claim[1]);
+	l->conf.pair.enabled = rows[_i].pair;
+	lab_start(l, 1);
+	ck_assert(lab_command(l, "tunnel open g"));
+	ck_assert_uint_eq(l->outs, 1);
+	ck_assert_uint_eq(l->out[0].local.addr.family, 4);
+	ck_assert_uint_eq(l->out[0].local.addr.b[3], rows[_i].last);
+}
+END_TEST
+
+START_TEST(a_flood_of_one_address_keeps_nobody_out)
+{
+	struct peer flood = peer_new(l, 66, 1), other = peer_new(l, 7, 10);
+
+	lab_start(l, 1);
+	l->unchecked = true;
+	for (unsigned i = 1; i <= 6000; i++) {
+		flood.id = (uint16_t)i;
+		flood.at.port = (uint16_t)i;
+		flood.tunnel = flood.ns = flood.nr = 0;
+		peer_sccrq(&flood);
+	}
+	ck_assert_uint_eq(tc_population(l->tc).half_open, 1024);
+	peer_sccrq(&other);
+	ck_assert_uint_eq(tc_population(l->tc).half_open, 1025);
+	lab_wait(l, 70 * MONO_S);
+	ck_assert_uint_eq(tc_population(l->tc).tunnels, 0);
+	ck_assert_uint_eq(tunnel_half_open(l->tc, &flood.at.addr), 0);
+}
+END_TEST
+
 START_TEST(malformed_datagrams_do_nothing)
 {
 	static const uint8_t junk[][12] = {
@@ -725,6 +785,8 @@ add_tests(TCase *tc)
 	tcase_add_loop_test(tc, the_tie_breaker_decides, 0, 4);
 	tcase_add_test(tc, stray_replies_get_what_the_idle_rows_say);
 	tcase_add_test(tc, a_flood_of_bad_requests_stays_bounded);
+	tcase_add_test(tc, a_flood_of_one_address_keeps_nobody_out);
+	tcase_add_loop_test(tc, our_request_leaves_from_the_address_that_moves_to_the_twin, 0, 5);
 	tcase_add_test(tc, malformed_datagrams_do_nothing);
 	tcase_add_test(tc, a_promoted_shadow_goes_on_in_mid_establishment);
 	tcase_add_test(tc, outer_ipv6);
