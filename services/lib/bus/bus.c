@@ -53,7 +53,9 @@ struct bus_message {
 static void
 on_ready(void *arg, int fd, unsigned events)
 {
-	/* The loop is awake: bus_each drains. */
+	struct bus_sock *s = arg;
+
+	s->look = true; /* bus_each drains */
 }
 
 static void
@@ -63,14 +65,14 @@ set_int(void *zmq, int option, int value)
 }
 
 static struct loop_fd *
-watch(struct bus *b, void *zmq)
+watch(struct bus_sock *s, void *zmq)
 {
 	int fd;
 	size_t len = sizeof fd;
 
 	return zmq_getsockopt(zmq, ZMQ_FD, &fd, &len)
 		   ? NULL
-		   : loop_fd_add(b->loop, fd, LOOP_READ, on_ready, NULL);
+		   : loop_fd_add(s->bus->loop, fd, LOOP_READ, on_ready, s);
 }
 
 struct bus_sock *
@@ -81,10 +83,10 @@ bus_sock_open(struct bus *b, int type, bus_fn *fn, void *arg)
 	if (!s)
 		return NULL;
 	*s = (struct bus_sock){
-		.bus = b, .fn = fn, .arg = arg, .router = type == ZMQ_ROUTER, .next = b->socks
+		.bus = b, .fn = fn, .arg = arg, .router = type == ZMQ_ROUTER, .look = true, .next = b->socks
 	};
 	s->zmq = zmq_socket(b->ctx, type);
-	if (!s->zmq || (type != ZMQ_PUB && !(s->fd = watch(b, s->zmq)))) {
+	if (!s->zmq || (type != ZMQ_PUB && !(s->fd = watch(s, s->zmq)))) {
 		int e = errno;
 		if (s->zmq)
 			zmq_close(s->zmq);
@@ -375,12 +377,13 @@ bus_watch(struct bus_sock *s, bus_link_fn *fn, void *arg)
 		return false;
 	s->monitor = zmq_socket(s->bus->ctx, ZMQ_PAIR);
 	if (!s->monitor || zmq_connect(s->monitor, at) ||
-	    !(s->monitor_fd = watch(s->bus, s->monitor))) {
+	    !(s->monitor_fd = watch(s, s->monitor))) {
 		monitor_close(s);
 		return false;
 	}
 	s->link = fn;
 	s->link_arg = arg;
+	s->look = true;
 	return true;
 }
 
@@ -535,8 +538,11 @@ bus_each(void *arg)
 		return false;
 	b->draining = true;
 	for (struct bus_sock *s = b->socks; s; s = s->next) {
-		if (s->zmq)
-			more |= drain(s);
+		if (!s->zmq || !s->look)
+			continue;
+		s->look = false;
+		if (drain(s))
+			s->look = more = true;
 	}
 	b->draining = false;
 	if (b->closed_some)
@@ -555,6 +561,7 @@ sent(struct bus_sock *s, bool ok)
 		s->counts.refused_no_peer++;
 	else
 		s->counts.refused_full++;
+	s->look = true;
 	loop_poke(s->bus->loop); /* the send may have swallowed an edge */
 	return ok;
 }
@@ -562,6 +569,7 @@ sent(struct bus_sock *s, bool ok)
 static bool
 send_frame(struct bus_sock *s, struct span f, bool more)
 {
+	s->look = true; /* whatever it did to the descriptor's edge */
 	return zmq_send(s->zmq, f.p, f.len, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
 }
 

@@ -9,6 +9,7 @@ struct bus_sock {
 	struct bus *bus;
 	void *zmq;	     /* NULL: closed */
 	bool router, latest; /* latest: of what waits, only the last is delivered */
+	bool look;	     /* its descriptor said something, or a send may have swallowed that */
 	bus_fn *fn;
 	void *arg;
 	struct loop_fd *fd;
