@@ -928,6 +928,12 @@ START_TEST(the_simulation_is_eventful)
 }
 END_TEST
 
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 20 /* each costs ten times as much */
+#else
+#define SEEDS 100
+#endif
+
 START_TEST(no_seed_makes_two_holders_prefer_service)
 {
 	sim_run(1 + (uint32_t)_i * 7919, POLICY_PREFER_SERVICE, true);
@@ -981,8 +987,8 @@ main(void)
 	tcase_add_test(t, an_arbiter_that_denies_keeps_a_standby_down);
 	tcase_set_timeout(sim, 60);
 	tcase_add_test(sim, the_simulation_is_eventful);
-	tcase_add_loop_test(sim, no_seed_makes_two_holders_prefer_service, 0, 100);
-	tcase_add_loop_test(sim, no_seed_makes_two_leases_prefer_safety, 0, 100);
+	tcase_add_loop_test(sim, no_seed_makes_two_holders_prefer_service, 0, SEEDS);
+	tcase_add_loop_test(sim, no_seed_makes_two_leases_prefer_safety, 0, SEEDS);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, sim);
 	r = srunner_create(s);
