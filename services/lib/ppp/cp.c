@@ -297,7 +297,7 @@ check_begin(struct check *k, struct ppp_link *l, const struct ppp_ctx *ctx, cons
 	build_begin(&k->rej, ops->proto, PPP_CONF_REJ, id);
 	k->l = l;
 	k->ctx = ctx;
-	k->naking = k->rejecting = false;
+	k->naking = k->rejecting = k->looped = false;
 	k->may_nak = may_nak;
 	k->seen = 0;
 	ops->begin(k);
@@ -315,6 +315,12 @@ check_options(struct check *k, const struct cp_ops *ops, struct span options)
 			k->rejecting = true;
 		}
 	}
+	/*
+	 * RFC 1661, 6.4: our own request is naked with another magic number.  It asks for authentication, too,
+	 * and our Reject of that, come back as well, would end the link as if the peer had refused.
+	 */
+	if (k->looped)
+		k->rejecting = false;
 	if (!k->rejecting)
 		ops->missing(k);
 }

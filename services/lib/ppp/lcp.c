@@ -240,7 +240,7 @@ judge_magic(struct check *k, struct span v)
 		link_fault(k->ctx, PPP_FAULT_LOOPED);
 	}
 	if (ours) /* whatever Max-Failure says: a rejected number would hide the loop */
-		k->may_nak = true;
+		k->may_nak = k->looped = true;
 	if (magic == 0 || ours)
 		return check_nak_u32(k, PPP_LCP_MAGIC, random_u32(k->ctx, RANDOM_OTHER) | 1);
 	k->lcp.magic = magic;

@@ -72,6 +72,7 @@ struct check {
 	struct build nak, rej;
 	bool naking, rejecting; /* something was written there */
 	bool may_nak;		/* Max-Failure not reached */
+	bool looped;		/* LCP: our own magic number is in it */
 	uint32_t seen;		/* bit per known option */
 	struct ppp_lcp_opts lcp; /* what holds if all is well */
 	uint32_t address;

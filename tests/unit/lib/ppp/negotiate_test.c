@@ -260,9 +260,10 @@ START_TEST(max_failure)
 }
 END_TEST
 
+/* Also where our request holds what we would reject if a peer asked it of us. */
 START_TEST(a_looped_back_link)
 {
-	lcp_server(PPP_AUTH_NONE);
+	lcp_server(_i ? PPP_AUTH_PAP : PPP_AUTH_NONE);
 	for (unsigned i = 0; i < 100 && p.flights; i++) {
 		struct flight x = p.flight[0];
 
@@ -687,7 +688,7 @@ main(void)
 	tcase_add_test(l, our_lcp_options_naked_and_rejected);
 	tcase_add_test(l, naks_without_end);
 	tcase_add_test(l, max_failure);
-	tcase_add_test(l, a_looped_back_link);
+	tcase_add_loop_test(l, a_looped_back_link, 0, 2);
 	tcase_add_test(l, an_open_link_looped_back);
 	tcase_add_test(l, unknown_codes_are_rejected);
 	tcase_add_test(l, a_reject_is_cut_to_the_peers_mru);
