@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -99,6 +100,24 @@ request(struct kernel *k, struct nlmsghdr *h)
 	return mnl_cb_run(buf, (size_t)n, k->seq, k->port, NULL, NULL) < 0 ? -errno : 0;
 }
 
+/*
+ * What we say to the core about a subscriber's packets (time exceeded, packet-too-big) comes from our end
+ * of the link, which as a rule is an address of this very node.  The kernel takes such a source, coming
+ * in, for a forgery unless accept_local says otherwise.  By netlink: /proc/sys may be read-only.
+ */
+static void
+accept_own_sources(struct nlmsghdr *h)
+{
+	struct nlattr *families = mnl_attr_nest_start(h, IFLA_AF_SPEC);
+	struct nlattr *inet = mnl_attr_nest_start(h, AF_INET);
+	struct nlattr *conf = mnl_attr_nest_start(h, IFLA_INET_CONF);
+
+	mnl_attr_put_u32(h, IPV4_DEVCONF_ACCEPT_LOCAL, 1);
+	mnl_attr_nest_end(h, conf);
+	mnl_attr_nest_end(h, inet);
+	mnl_attr_nest_end(h, families);
+}
+
 static int
 link_up(struct kernel *k, unsigned mtu)
 {
@@ -113,6 +132,7 @@ link_up(struct kernel *k, unsigned mtu)
 	if (mtu)
 		mnl_attr_put_u32(h, IFLA_MTU, mtu);
 	mnl_attr_put_u32(h, IFLA_TXQLEN, 4096);
+	accept_own_sources(h);
 	return request(k, h);
 }
 
