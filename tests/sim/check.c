@@ -279,18 +279,13 @@ check_ran_out(struct lac *l, const struct lac_out *o)
 
 /* --- roles and leases ------------------------------------------------------------------------------------------------- */
 
-/* Both paths between the nodes are cut, or were until just now, and nothing has come through for a promotion's time. */
+/* Nothing has come through to this node for a promotion's time, and all paths are cut both ways, or were until just now. */
 static bool
-dark(struct world *w)
+dark(struct world *w, const struct node *n)
 {
 	mono_t beat = w->plan.heartbeat_ms * MONO_MS;
 
-	if (w->now - w->check.cut_at > 3 * beat)
-		return false;
-	for (unsigned i = 0; i < NODES; i++)
-		if (w->now - w->check.beat_heard[i] < beat + beat / 4)
-			return false;
-	return w->now - w->check.beat_heard[0] >= 5 * beat || w->now - w->check.beat_heard[1] >= 5 * beat;
+	return w->check.cut_at && w->now - w->check.cut_at <= 3 * beat && w->now - w->check.beat_heard[n->id] >= 5 * beat;
 }
 
 /* Is it running, as opposed to asleep with a lease in its hand? */
@@ -298,6 +293,21 @@ static bool
 awake(const struct node *n)
 {
 	return n->on && proc_runs(&n->p[P_ELECT]);
+}
+
+/*
+ * An active node of before that comes back, or wakes, hears nobody, because its twin is asleep or nothing reaches it.  With
+ * prefer-service it serves, and no rule of two nodes can tell it that its epoch is over.
+ */
+static bool
+returns_unaware(struct world *w, const struct node *n, uint64_t epoch)
+{
+	const struct node *twin = &w->node[1 - n->id];
+	mono_t beat = w->plan.heartbeat_ms * MONO_MS;
+	bool mute = w->cut[NET_MIRROR][twin->id][n->id] && w->cut[NET_ACCESS][twin->id][n->id];
+
+	return w->plan.policy == POLICY_PREFER_SERVICE && epoch < w->check.epoch_sent &&
+	       w->now - w->check.beat_heard[n->id] >= 5 * beat && (mute || !awake(twin) || dark(w, n));
 }
 
 void
@@ -308,12 +318,11 @@ check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t
 
 	n->lease_epoch = epoch;
 	n->lease_until = active ? until : 0;
-	if (!held && n->lease_until > w->now && epoch < w->check.epoch_sent && w->plan.policy == POLICY_PREFER_SERVICE &&
-	    (dark(w) || (!awake(twin) && w->now - w->check.beat_heard[n->id] > 5 * w->plan.heartbeat_ms * MONO_MS)))
-		w->check.split = true; /* the twin had taken over, and nobody can say so */
+	if (!held && n->lease_until > w->now && returns_unaware(w, n, epoch))
+		w->check.split = true;
 	if (held || n->lease_until <= w->now || !twin->on || twin->lease_until <= w->now || w->check.split)
 		return;
-	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w) && awake(twin)) {
+	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w, n) && awake(twin)) {
 		w->check.split = true;
 		tell(w, "split: both nodes are active, as prefer-service accepts");
 		return;
@@ -356,7 +365,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch)
 			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);
 	c->active_epochs[c->epochs % 64] = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
-	if (e && e->alarm[ELECT_ALARM_STALE_PROMOTION] && (dark(w) || !awake(&w->node[1 - n->id])))
+	if (e && e->alarm[ELECT_ALARM_STALE_PROMOTION] && (dark(w, n) || !awake(&w->node[1 - n->id])))
 		c->amnesty = true; /* nobody else was there, and the operator is told so */
 	if (!c->split && !c->amnesty)
 		remembers(w, n);
@@ -488,7 +497,7 @@ bounds(struct world *w)
 void
 check_tick(struct world *w)
 {
-	if (net_is_cut(w, NET_MIRROR, PLACE_A, PLACE_B) && net_is_cut(w, NET_ACCESS, PLACE_A, PLACE_B))
+	if (w->cut[NET_MIRROR][0][1] && w->cut[NET_MIRROR][1][0] && w->cut[NET_ACCESS][0][1] && w->cut[NET_ACCESS][1][0])
 		w->check.cut_at = w->now;
 	service(w);
 	if (++w->check.ticks % BELIEF_EVERY)

@@ -9,6 +9,7 @@ struct shell {
 	struct elect_conf conf;
 	mono_t tick_at;
 	enum elect_role role;
+	uint64_t boot, seq; /* of the latest beat */
 };
 
 static const enum net path_net[] = { NET_MIRROR, NET_ACCESS };
@@ -26,8 +27,6 @@ beat_arrives(struct world *w, unsigned to, const void *octets, size_t len)
 
 	if (p->up)
 		proc_post(p, msg_new(M_BEAT, octets, len), 0, false);
-	if (proc_runs(p))
-		w->check.beat_heard[to] = w->now;
 }
 
 static void
@@ -178,6 +177,10 @@ hear(struct proc *p, struct msg *m)
 	case M_BEAT:
 		if (beat_read(span_of(m->octets, m->len), p->w->beat_key, &b) != BEAT_OK)
 			break;
+		if (b.boot != s->boot || b.seq > s->seq) /* what is overtaken says nothing about now */
+			p->w->check.beat_heard[p->n->id] = p->w->now;
+		s->seq = b.boot != s->boot || b.seq > s->seq ? b.seq : s->seq;
+		s->boot = b.boot;
 		if (p->w->broken == BREAK_SAME_SIDE)
 			b.side = 1;
 		step(s, &(struct elect_event){ .kind = ELECT_BEAT, .beat = &b });

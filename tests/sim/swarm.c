@@ -125,7 +125,7 @@ plan_of(uint64_t seed)
 	faults(w, &p);
 	configuration(w, &p);
 	p.calm_from = MONO_S + rnd_time(w, 4 * MONO_S, 14 * MONO_S);
-	p.end = p.calm_from + 45 * MONO_S;
+	p.end = p.calm_from + 120 * MONO_S; /* a tunnel that nobody answers takes two full cycles to go */
 	free(w);
 	return p;
 }
