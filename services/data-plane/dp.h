@@ -33,6 +33,7 @@ struct dp;
 #define DP_PACKET_MAX 65535
 #define DP_NS_LEASE                                                                                \
 	8192 /* data sequence numbers leased at a time; well under half of their space */
+#define DP_NS_FIRST 512 /* the first time, and after every takeover */
 
 /* Why a packet went no further: drops.def. */
 enum dp_drop {

@@ -70,7 +70,11 @@ key_push(uint32_t **list, uint32_t *n, uint32_t *cap, uint32_t key)
 	return true;
 }
 
-/* Asked for when half is used; not while it is being asked for. */
+/*
+ * Asked for when half is used; not while it is being asked for.  The first one after a takeover is small, and not renewed
+ * before it is used: every takeover jumps over it, and a session that is silent through a few of them must
+ * not move by half the numbers, or the peer would take what follows for old.
+ */
 void
 ns_wish(struct dp *dp, struct dp_session *s)
 {
@@ -78,8 +82,8 @@ ns_wish(struct dp *dp, struct dp_session *s)
 
 	if (!dp->active || (s->flags & (need | S_WISHING)) != need || cold_of(dp, s)->ns_wanted)
 		return;
-	if (s->ns_lease - s->ns_next > DP_NS_LEASE / 2)
-		return;
+	if (s->ns_lease - s->ns_next > DP_NS_LEASE / 2 || s->ns_lease - s->ns_next == DP_NS_FIRST)
+		return; /* enough, or not begun */
 	if (key_push(&dp->wish, &dp->wishes, &dp->wish_cap, s->key))
 		s->flags |= S_WISHING;
 }
@@ -124,7 +128,7 @@ dp_ns_wanted(struct dp *dp, uint16_t *tunnel, uint16_t *session, uint32_t *below
 		s->flags &= (uint16_t)~S_WISHING;
 		*tunnel = (uint16_t)(s->key >> 16);
 		*session = (uint16_t)s->key;
-		*below = s->ns_next + DP_NS_LEASE;
+		*below = s->ns_next + (s->ns_lease == s->ns_next ? DP_NS_FIRST : DP_NS_LEASE);
 		if (*below == 0)
 			*below = 1; /* 0 says that there is no row */
 		cold_of(dp, s)->ns_wanted = *below;
