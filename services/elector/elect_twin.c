@@ -102,6 +102,16 @@ weigh(struct elect *e, mono_t now, struct elect_out *out)
 		elect_become(e, now, ELECT_STANDBY, "the twin is active", out);
 }
 
+/* State-sync says where its store is now and then only; who is offered the role wants to know at once. */
+static void
+ask_position(struct elect *e, mono_t now, struct elect_out *out)
+{
+	if (e->role != ELECT_STANDBY || !(e->twin.flags & BEAT_OFFER) || e->status.position >= e->twin.offer_position)
+		return;
+	e->order_at = 0;
+	elect_order_send(e, now, out);
+}
+
 /*
  * Somebody with the pair's key speaks, and may not hear us: a path that works one way.  No reason to believe a word of
  * it, but none to begin service beside it either.
@@ -144,6 +154,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	if (e->holding && role_before == ELECT_ACTIVE && b->role != ELECT_ACTIVE)
 		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);
+	ask_position(e, now, out);
 	elect_role_tick(e, now, out);
 	if (first || role_before != b->role)
 		elect_beat_send(e, now, out); /* it waits for our echo */

@@ -168,5 +168,6 @@ sync_role_order(struct sync *s, mono_t now, const struct sync_event *ev, struct 
 		obey_standby(s, now, o, out);
 	if (s->role == SYNC_R_STANDBY && before != o->epoch)
 		sync_clients_tell(s, now, SYNC_K_ROLE, out);
+	s->status_at = 0; /* an order is answered, if only with our position */
 	sync_status_tell(s, now, out);
 }

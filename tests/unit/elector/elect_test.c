@@ -577,6 +577,23 @@ START_TEST(an_offer_is_taken_only_with_everything)
 }
 END_TEST
 
+/* Its state-sync told its position up to 50 ms ago; an offer costs no subscriber that long. */
+START_TEST(an_offer_ahead_of_what_is_known_asks_for_the_position)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat b = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_OFFER);
+	unsigned orders = n.t.orders;
+
+	b.offer_position = n.s.position + 1;
+	hear(&n, b);
+	ck_assert_uint_eq(n.t.orders, orders + 1);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	n.s.position++;
+	status(&n);
+	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+}
+END_TEST
+
 START_TEST(going_alone_waits_until_the_twin_knows)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
@@ -978,6 +995,7 @@ main(void)
 	tcase_add_test(t, a_switchover_nobody_takes_is_called_off);
 	tcase_add_test(t, a_switchover_is_refused_with_a_reason);
 	tcase_add_test(t, an_offer_is_taken_only_with_everything);
+	tcase_add_test(t, an_offer_ahead_of_what_is_known_asks_for_the_position);
 	tcase_add_test(t, going_alone_waits_until_the_twin_knows);
 	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);

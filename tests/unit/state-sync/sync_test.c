@@ -604,6 +604,23 @@ START_TEST(mirrored_committed_waits_for_the_twin)
 }
 END_TEST
 
+START_TEST(an_order_is_answered_with_the_position)
+{
+	struct pair *p = mirrored();
+	struct node *b = &p->n[1];
+
+	tick(b);
+	submit(&p->n[0], 1);
+	flush(&p->n[0]);
+	settle(p);
+	ck_assert_uint_eq(b->disk.meta.position, 1);
+	ck_assert_uint_eq(b->status.position, 0); /* it will be said some time */
+	order(b, false, 2, false, 0);
+	ck_assert_uint_eq(b->status.position, 1);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(what_may_not_enter_the_store_is_refused)
 {
 	struct pair *p = mirrored();
@@ -1205,6 +1222,7 @@ main(void)
 	tcase_add_test(t, nobody_is_welcomed_before_the_role_is_known);
 	tcase_add_test(t, a_twin_that_greets_twice_is_mirrored_all_the_same);
 	tcase_add_test(t, mirrored_committed_waits_for_the_twin);
+	tcase_add_test(t, an_order_is_answered_with_the_position);
 	tcase_add_test(t, what_may_not_enter_the_store_is_refused);
 	tcase_add_test(t, a_standby_refuses_submissions);
 	tcase_add_test(t, a_short_cut_is_healed_from_the_log);
