@@ -57,6 +57,7 @@ void
 cc_timers(struct tc *tc, struct tunnel *t)
 {
 	t->setup_due = t->linger_due = t->idle_due = MONO_NEVER;
+	t->fresh_until = tc->now + LATE * t->chan.conf.rtx_initial_ms * MONO_MS;
 	switch (t->state) {
 	case CC_WAIT_CTL_REPLY:
 	case CC_WAIT_CTL_CONN:
@@ -64,7 +65,6 @@ cc_timers(struct tc *tc, struct tunnel *t)
 			t->setup_due = tc->now + t->prof->setup_ms * MONO_MS;
 		break;
 	case CC_ESTABLISHED:
-		t->fresh_until = tc->now + LATE * t->chan.conf.rtx_initial_ms * MONO_MS;
 		cc_idle_check(tc, t);
 		break;
 	default:
@@ -316,6 +316,7 @@ refuse(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	t = enter(tc, NULL, ev, row);
 	if (!t)
 		return;
+	t->request = ev->digest;
 	take_first(tc, t);
 	send_stopccn(tc, t, &ev->why);
 }

@@ -192,8 +192,9 @@ tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *
 
 /*
  * The tunnel that this SCCRQ has opened already, or was refused by: then it is a retransmission. An
- * established one has nothing to wait for but copies that were long under way; any other SCCRQ with
- * its peer's id comes from a peer that has started anew.
+ * established one, and a refused one whose peer has acknowledged that, have nothing to wait for but
+ * copies that were long under way; any other SCCRQ with its peer's id comes from a peer that has
+ * started anew.
  */
 static struct tunnel *
 same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
@@ -203,10 +204,9 @@ same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
 	while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
 		if (t->initiated || !endpoint_eq(&t->peer, &in->peer))
 			continue;
-		if (t->state == CC_WAIT_CTL_CONN || (t->state == CC_CLOSING && t->since == 0))
+		if (t->state == CC_WAIT_CTL_CONN || (t->state == CC_CLOSING && t->since == 0 && !t->final))
 			return t;
-		if (t->state == CC_ESTABLISHED && tc->now < t->fresh_until &&
-		    t->request == digest(in->octets))
+		if (tc->now < t->fresh_until && t->request == digest(in->octets))
 			return t;
 	}
 	return NULL;
