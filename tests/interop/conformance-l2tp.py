@@ -26,10 +26,18 @@ SECRET = b"correct horse"
 FAST, CAP, TRIES = 50, 400, 5            # ms: scaled from 1, 2, 4, 8, 8 s
 CYCLE = (50 + 100 + 200 + 400 + 400 + 400) / 1000
 node = None
+V4, V6 = ("10.10.0.10", "10.10.0.1"), ("fd00:10::10", "fd00:10::1")
 
 
 def story(f):
-    stories.append(f)
+    stories.append((f.__name__, V4, f))
+    return f
+
+
+def both(f):
+    """A story that is told over either outer family."""
+    story(f)
+    stories.append((f.__name__ + "_ipv6", V6, f))
     return f
 
 
@@ -46,11 +54,13 @@ def ctl(*words):
     return node.ctl("raw", "tunnel-ctl", *words, check=False)
 
 
-def tunnels():
-    try:
-        return json.loads(node.ctl("--json", "show", "tunnels"))
-    except (labs.Trouble, ValueError):
-        return None
+def tunnels(host):
+    """How many of this host the node knows, in whatever state."""
+    return sum(t.get("host") == host for t in json.loads(node.ctl("--json", "show", "tunnels"))["tunnels"])
+
+
+def session(p, theirs):
+    return node.ctl("--json", "show", "session", f"{p.tid}/{theirs}")
 
 
 def ended(p, result, error=None, seconds=3):
@@ -114,7 +124,7 @@ def three_messages_open_a_tunnel():
         check("6.4", "and answered by nothing else", not p.inbox, p.inbox)
 
 
-@story
+@both
 def terms_of_the_request():
     p = Peer()
     p.ask(drop=(4,))
@@ -152,7 +162,6 @@ def terms_of_the_request():
     refused("4.1", "an AVP beyond the message", 2, 2, avp(8, b"v", 1, length=200))
     refused("4.4.3", "a host that fits no profile", 4, None, host="elsewhere")
     refused("5.1.1", "a Challenge where there is no secret", 4, None, avp(11, b"c" * 16))
-    refused("4.4.1", "a Message Type that comes second", 2, None, host="conf") if False else None
     for what, a in (("an unknown optional AVP", avp(1999, b"x", 0)), ("one of another vendor", avp(7, b"x", 0, vendor=9)),
                     ("an optional AVP with a reserved bit", avp(8, b"v", 0, reserved=1)),
                     ("an optional AVP of a wrong length", avp(6, b"v", 0)),
@@ -187,8 +196,9 @@ def message_type_first():
     p.send(77, m=0)
     check("4.4.1", "an unknown message type, M clear, is acknowledged", p.await_ack())
     check("4.4.1", "and ignored", p.alive())
-    for kind in (21, 22, 23, 24, 25, 26, 27, 17):
-        p.send(kind, m=0)
+    for kind, body in ((21, avp(79, bytes(10))), (22, avp(79, bytes(10))), (23, avp(14, 9)), (24, avp(14, 9)), (25, b""),
+                       (26, avp(81, b"\0\1")), (27, avp(1, 1) + avp(14, 9)), (17, avp(54, bytes(2), 0)), (18, b""), (19, b"")):
+        p.send(kind, body, m=0)
         check("4.4.1", f"message {kind} of an extension, M clear, does not end the tunnel", p.await_ack() and p.alive())
         p.inbox.clear()
     p.send(77)
@@ -200,7 +210,7 @@ def message_type_first():
 # ---- 3.1: the header --------------------------------------------------------------------------------
 
 
-@story
+@both
 def headers():
     for bits, what in ((0xC803, "version 3"), (0xC801, "version 1 (L2F)"), (0xC805, "version 5"), (0xC800, "version 0"),
                        (0x8802, "no L bit"), (0xC002, "no S bit"), (0xCA02, "an O bit")):
@@ -252,7 +262,7 @@ def headers():
 # ---- 5.1.1: authentication ----------------------------------------------------------------------------
 
 
-@story
+@both
 def authentication():
     p = Peer("auth", secret=SECRET)
     p.ask(avp(11, b"what is the word"))
@@ -286,7 +296,7 @@ def authentication():
 # ---- 4.3: hiding ----------------------------------------------------------------------------------------
 
 
-@story
+@both
 def hidden_avps():
     rv = b"some random octets"
     p = Peer("auth", secret=SECRET)
@@ -337,7 +347,7 @@ def hidden_avps():
 # ---- 5.8: reliable delivery -------------------------------------------------------------------------------
 
 
-@story
+@both
 def duplicates_and_order():
     p = Peer()
     first = p.ask()
@@ -393,10 +403,12 @@ def duplicates_and_order():
     m = p.poll(1)
     check("5.8", "what lies in the 32768 before is a duplicate: acknowledged, not executed",
           m and m.type == ZLB and m.nr == p.ns and p.alive(), m)
+    p.raw(p.packet(b"", nr=p.nr + 1000))
     p.raw(p.packet(mtype(HELLO), nr=p.nr + 100))
     p.listen(0.05)
-    p.raw(p.packet(b"", nr=p.nr + 1000))
-    check("3.1", "an Nr of what was never sent ends nothing", p.await_ack() and p.alive() if False else True)
+    p.raw(p.packet(mtype(HELLO)))
+    p.ns += 1
+    check("3.1", "an Nr of what was never sent ends nothing", p.await_ack() and p.alive())
     p.stop()
 
 
@@ -413,7 +425,7 @@ def zlb_takes_no_number():
     p.stop()
 
 
-@story
+@both
 def windows():
     for size in (1, 2, 4):
         p = Peer("slow").open(window=size)
@@ -453,7 +465,7 @@ def windows():
     p.stop()
 
 
-@story
+@both
 def retransmission():
     p = Peer("fast")
     p.ask()
@@ -465,7 +477,7 @@ def retransmission():
     check("5.8", "at intervals that double up to the cap",
           len(gaps) == 5 and all(0.85 * w <= g <= 1.5 * w + 60 for g, w in zip(gaps, want)), [round(g) for g in gaps])
     check("5.8", "with the same Ns", {m.ns for m in first} == {0})
-    check("5.8", "then the tunnel is gone", not [t for t in tunnels() or [] if t.get("peer_host") == "fast"] and p.quiet(0.3))
+    check("5.8", "then the tunnel is gone", tunnels("fast") == 0 and p.quiet(0.3))
     p.tid = first[0].num(9)
     p.send(SCCCN)
     check("7.2.1", "and its id says nothing any more", p.quiet(0.2), p.seen[-1:])
@@ -475,12 +487,16 @@ def retransmission():
     p.ack()
     p.icrq(5)
     m = p.expect(ICRP)
+    p.nr = m.ns                     # as if it had not come
     p.send(HELLO)
-    got = [x for x in p.listen(0.2) if x.type == ICRP]
-    check("5.8", "a retransmission carries the Nr of now", got and got[-1].nr == p.ns and got[-1].ns == m.ns, got)
-    end = time.monotonic() + CYCLE + 1
+    p.seen.clear()
+    end = time.monotonic() + 0.2
     while time.monotonic() < end:
-        p.poll(0.2)
+        p.poll(0.02)
+        p.nr = m.ns
+    got = [x for x in p.seen if x.type == ICRP]
+    check("5.8", "a retransmission carries the Nr of now", got and got[-1].nr == p.ns and got[-1].ns == m.ns, got)
+    p.listen(CYCLE + 0.5)
     check("5.8", "a peer that does not acknowledge loses its tunnel", not p.alive())
     check("5.8", "without a StopCCN of any other number", not [x for x in p.seen if x.type == STOPCCN and x.ns < m.ns])
 
@@ -533,11 +549,11 @@ def numbers_wrap():
     end = time.monotonic() + 25
     body = mtype(ICRQ) + avp(14, 5) + avp(15, u32(1)) + avp(1999, b"x")      # refused: a CDN each
     goal = 65536 + 300
-    sent = 2
+    sent, heard = 2, 0
     p.ns = 2
     last = time.monotonic()
     while sent < goal and time.monotonic() < end:
-        while sent < goal and ((p.ns - p.acked) & 0xffff) < 256:
+        while sent < goal and ((p.ns - p.acked) & 0xffff) < 256 and sent - heard < 512:
             p.raw(p.packet(body))
             p.ns = (p.ns + 1) & 0xffff
             sent += 1
@@ -546,14 +562,16 @@ def numbers_wrap():
         while select.select([p.sock], [], [], 0)[0]:
             p.poll(0)
             last = time.monotonic()
-        if len(p.seen) > 2000:
-            del p.seen[:-10]
-            del p.inbox[:-10]
+        heard += len(p.inbox)
+        p.inbox.clear()
+        p.seen.clear()
         p.ack()
     check("5.8", "our numbers pass 65535", sent >= goal and p.await_ack(), (sent, p.acked))
     p.auto = True
-    p.listen(0.2)
-    check("5.8", "and so do the node's", p.nr < 1000, p.nr)
+    p.listen(0.3)
+    heard += len(p.inbox)
+    check("5.8", "and so do the node's: an answer to each message, in order", heard == goal - 2 and
+          p.nr == (heard + 1) & 0xffff, (heard, p.nr))
     check("5.8", "the tunnel lives", p.alive())
     p.seen.clear()
     p.inbox.clear()
@@ -566,7 +584,7 @@ def numbers_wrap():
 # ---- 7.2.1: the wrong message ---------------------------------------------------------------------------------
 
 
-@story
+@both
 def tunnel_states():
     def half():
         p = Peer()
@@ -625,6 +643,24 @@ def tunnel_states():
         q.send(SCCCN)
         check("5.1", "and opens", q.await_ack() and q.alive())
     q.stop()
+    p = Peer()
+    first = p.ask(avp(1999, b"x"))
+    p.tid = p.expect(STOPCCN).num(9)
+    p.raw(first)
+    got = p.listen(0.05)
+    check("5.8", "a refused SCCRQ again is acknowledged, and refused once", got and {x.tid for x in got} == {p.id} and
+          {x.num(9) for x in got} <= {None, p.tid}, got)
+    p.ack()
+    p.listen(0.05)
+    p.raw(first)
+    got = p.listen(0.1)
+    check("5.8", "again, the refusal acknowledged: acknowledged at most", {x.type for x in got} <= {ZLB}, got)
+    q = Peer(sock=p.sock)
+    q.id = p.id
+    q.ask()
+    m = q.answered()
+    check("7.2.1", "another one with the same ids is a new request", m and m.type == SCCRP and m.ns == 0 and m.nr == 1, m)
+    q.stop()
     a, b = Peer().open(), Peer().open()
     check("5.1", "two tunnels of one address live together", a.alive() and b.alive() and a.tid != b.tid)
     a.stop()
@@ -634,7 +670,7 @@ def tunnel_states():
 # ---- 7.4.2: incoming calls, the node is LNS --------------------------------------------------------------------
 
 
-@story
+@both
 def incoming_calls():
     p = Peer().open()
     p.icrq(300, avp(18, u32(1)), avp(25, u32(9), 0), avp(21, b"internet"), avp(22, b"5551234"), avp(23, b"sub"))
@@ -644,19 +680,18 @@ def incoming_calls():
     theirs = m.num(14)
     p.iccn(theirs, avp(38, u32(5000), 0), avp(37, b"group", 0), avp(29, 4, 0), avp(26, b"\1\4\5\xdc", 0))
     check("6.8", "ICCN is acknowledged", p.await_ack())
-    shown = node.ctl("show", "session", f"{p.tid}/{theirs}")
-    for text in ("internet", "5551234", "64000"):
-        check("6.6", f"{text} is shown", text in shown.replace(" ", "").replace(".", "") or text in shown, shown[:300] if text == "64000" else "")
+    for text in ("internet", "5551234", "64000", "5000", "sub"):
+        check("6.6, 6.8", f"{text} is shown", text in session(p, theirs), session(p, theirs))
     p.send(WEN, avp(34, b"\0\0" + b"".join(u32(v) for v in (11, 12, 13, 14, 15, 16))), sid=theirs)
     check("6.13", "WEN is acknowledged", p.await_ack())
-    check("6.13", "and shown", re.search(r"\b16\b", node.ctl("show", "session", f"{p.tid}/{theirs}")))
+    check("6.13", "and shown", re.search(r"\b16\b", session(p, theirs)), session(p, theirs))
     p.send(SLI, avp(35, b"\0\0" + u32(1) + u32(2)), sid=theirs)
     check("6.14", "SLI from a LAC is no reason to end", p.await_ack() and p.alive())
     p.send(CDN, avp(1, struct.pack("!HH", 2, 6) + b"text"), avp(14, 300), avp(12, b"\0\x10\0" + b"x"),
            avp(46, b"\0\3\xc0\x21\1bye", 0), sid=theirs)
     check("6.12", "CDN with Q.931 and RFC 3145 causes is acknowledged", p.await_ack())
     check("7.4.2", "and answered by nothing", not p.expect(seconds=0.08), p.inbox)
-    check("7.4.2", "the call is gone", "no " in node.ctl("show", "session", f"{p.tid}/{theirs}", check=False) or True)
+    check("7.4.2", "the call is gone", "5551234" not in node.ctl("show", "session", f"{p.tid}/{theirs}", check=False))
     sid, theirs = p.call(301)
     p.send(CDN, avp(1, 3), avp(14, 301), sid=0)
     check("4.4.4", "a CDN of session 0 is taken by the Assigned Session ID", p.await_ack())
@@ -666,7 +701,7 @@ def incoming_calls():
     p.stop()
 
 
-@story
+@both
 def faulty_calls():
     p = Peer().open()
     p.icrq(400, drop=(15,))
@@ -797,24 +832,25 @@ def draining():
 # ---- RFC 5515 ---------------------------------------------------------------------------------------------------
 
 
-@story
+@both
 def access_lines_and_speeds():
     p = Peer().open()
     sid = 900
     v = 3561
     p.icrq(sid, avp(98, b"", 0), avp(1, b"circuit-eth-1/2:42", 0, vendor=v), avp(2, b"remote-zz9", 0, vendor=v),
-           avp(0x81, u32(1234000), 0, vendor=v), avp(0x82, u32(5678000), 0, vendor=v))
+           avp(129, u32(0) + u32(1234000), 0, vendor=v), avp(130, u32(1) + u32(5), 0, vendor=v),
+           avp(131, u32(9), 0, vendor=v))
     m = p.expect(ICRP, CDN)
     theirs = m.num(14)
     p.iccn(theirs)
     p.await_ack()
-    shown = node.ctl("show", "session", f"{p.tid}/{theirs}")
+    shown = session(p, theirs)
     check("RFC 5515, 5", "the circuit and remote ids are shown", "circuit-eth-1/2:42" in shown and "remote-zz9" in shown, shown)
-    check("RFC 5515, 5", "the line rates are shown", "1234" in shown.replace(" ", "").replace(".", "") , shown)
+    check("RFC 5515, 5.3", "the line rates are shown, 64 bits of them", "1234000" in shown and "4294967301" in shown, shown)
     p.send(CSUN, avp(97, struct.pack("!HHII", 0, theirs, 777000, 888000), 0), m=0)
     check("RFC 5515, 4.1", "CSUN is acknowledged", p.await_ack())
-    shown = node.ctl("show", "session", f"{p.tid}/{theirs}")
-    check("RFC 5515, 4.1", "and taken", "777" in shown and "888" in shown, shown)
+    shown = session(p, theirs)
+    check("RFC 5515, 4.1", "and taken", "777000" in shown and "888000" in shown, shown)
     p.send(CSUN, avp(97, struct.pack("!HHII", 0, 64999, 1, 1), 0), m=0)
     p.send(CSURQ, avp(97, struct.pack("!HHII", 0, theirs, 0, 0), 0), m=0)
     p.send(CSUN, m=0)
@@ -859,7 +895,7 @@ def echoed(p, sid, theirs, ident, **kw):
     return False
 
 
-@story
+@both
 def data_messages():
     p = Peer().open()
     sid, theirs = p.call(connect=False)
@@ -875,6 +911,7 @@ def data_messages():
     m = p.expect(SLI, seconds=1)
     check("6.14", "a negotiated ACCM is told by SLI", m and m.get(35) and 0x000a0000 in struct.unpack("!II", m.get(35)[2:]), m)
     check("6.14", "SLI goes to the id that we assigned", m and m.sid == sid, m)
+    check("5.4", "data is unsequenced where nobody asked for it", p.data_bits and not any(b & 0x0800 for b in p.data_bits))
     n = 10
     for bits, what in ((0x0002, "no bits"), (0x4002, "L"), (0x0102, "P"), (0x4102, "L and P"), (0x3402, "reserved bits")):
         n += 1
@@ -904,6 +941,16 @@ def data_messages():
     p.listen(0.05)
     p.data.clear()
     check("5.6", "after CDN data is answered no more", not echoed(p, sid, theirs, 96))
+    sid, theirs = p.call(None, iccn=[avp(39)])
+    p.data_ns.clear()
+    p.data_bits.clear()
+    head = struct.pack("!HHHH", p.tid, theirs, 0, 0)
+    p.ppp(theirs, lcp(1, 1, b"\x05\x06\x12\x34\x56\x79"), bits=0x0802, head=head)
+    negotiate(p, sid, theirs, seconds=1.5)
+    check("4.4.4", "Sequencing Required: every data message has Ns", p.data_bits and all(b & 0x0800 for b in p.data_bits),
+          [hex(b) for b in p.data_bits])
+    check("5.4", "which goes up by one", len(p.data_ns) > 1 and
+          all((b - a) & 0xffff == 1 for a, b in zip(p.data_ns, p.data_ns[1:])), p.data_ns)
     p.stop()
 
 
@@ -944,8 +991,7 @@ def the_node_opens_a_tunnel():
         check("6.8", "ICRP is answered by ICCN with speeds and framing",
               m and m.type == ICCN and m.sid == 701 and m.num(24) == 100000 and m.num(38) == 200000 and m.num(19) in (1, 2), m)
         p.send(SLI, avp(35, b"\0\0" + u32(0xa0000) + u32(0)), sid=theirs)
-        check("6.14", "SLI is taken", p.await_ack() and "a0000" in node.ctl("show", "session", f"{p.tid}/{theirs}").lower(),
-              node.ctl("show", "session", f"{p.tid}/{theirs}")[:900])
+        check("6.14", "SLI is acknowledged", p.await_ack())
         ctl("call", "errors", f"{p.tid}/{theirs}", "crc=1", "framing=2", "hardware=3", "buffer=4", "timeouts=5", "alignment=6")
         m = p.expect(WEN)
         check("6.13", "WEN carries the six counts",
@@ -1059,6 +1105,29 @@ def faulty_replies():
 
 
 @story
+def try_another():
+    a = Peer("lns-peer", address="10.10.0.24", port=1701)
+    b = Peer("lns-peer", address="10.10.0.25", port=1701)
+    said = ctl("call", "dial", "g4", "77")
+    m = a.expect(SCCRQ, seconds=2)
+    check("4.4.2", "the preferred LNS is asked first", m is not None, said)
+    a.tid = m.num(9)
+    a.send(STOPCCN, avp(9, a.id), avp(1, struct.pack("!HH", 2, 7)))
+    m = b.expect(SCCRQ, seconds=2)
+    check("4.4.2", "StopCCN 2, error 7: the next one is asked", m is not None)
+    a.auto = False
+    b.tid = m.num(9)
+    b.send(SCCRP, b.terms())
+    check("6.3", "which opens", b.expect(SCCCN) is not None)
+    m = b.expect(ICRQ)
+    check("6.6", "and gets the call", m and m.get(21) == b"77", m)
+    b.send(CDN, avp(1, struct.pack("!HH", 2, 7)), avp(14, 5), sid=m.num(14))
+    check("4.4.2", "CDN 2, error 7, when nobody is left: the call ends in silence", b.await_ack() and b.alive())
+    a.sock.close()
+    b.stop()
+
+
+@story
 def tie_breaker():
     def both(mine):
         p, m = asked("g1", "10.10.0.21", 1701)
@@ -1093,7 +1162,7 @@ def tie_breaker():
     p.sock.close()
 
 
-@story
+@both
 def the_node_calls_out():
     p = Peer("out").open()
     said = ctl("call", "out", str(p.tid), "5550", "min=1000", "max=2000")
@@ -1257,6 +1326,17 @@ def starts(body):
 def nothing_strange_was_heard():
     check("3, 4, 6", "every datagram of the node keeps the rules of headers and AVPs", not Peer.strange, Peer.strange[:5])
     check("7.1", "no process has ended", all(x.poll() is None for x in node.p.values()))
+    if sys.argv[1:]:
+        return
+    want = {"sli-in", "sli-out", "wen-in", "csun-in", "csun-out", "ties-won", "ties-lost", "duplicates", "early", "bad-nr",
+            "beyond-window", "foreign-source", "hello-out", "retransmissions", "avps-unknown", "avps-duplicate"}
+
+    def missing():
+        return want - set(node.ctl("show", "counters", "tunnel-ctl").split())
+    end = time.monotonic() + 8
+    while missing() and time.monotonic() < end:
+        time.sleep(0.2)
+    check("7.1", "what happened can be read from the counters", not missing(), missing())
 
 
 # ---- the lab ------------------------------------------------------------------------------------------------------------
@@ -1291,9 +1371,11 @@ def configured(lab):
             fast("fast"), fast("hello", **{"hello-interval": 200}),
             fast("lac", **{**out, "peer": "10.10.0.21/32", "retransmit-initial": 300, "retransmit-cap": 1200}),
             fast("laca", **{**out, "peer": "10.10.0.22/32", "require-auth": True, "secret": secret}),
-            fast("lacf", **{**out, "peer": "10.10.0.23/32"})],
+            fast("lacf", **{**out, "peer": "10.10.0.23/32"}), fast("lacp", **{**out, "peer": "10.10.0.24/31"})],
         "lns-group": [{"name": f"g{i}", "member": [{"address": f"10.10.0.2{i}"}], "profile": prof, "hold-off-time": 0}
-                      for i, prof in ((1, "lac"), (2, "laca"), (3, "lacf"))],
+                      for i, prof in ((1, "lac"), (2, "laca"), (3, "lacf"))] +
+        [{"name": "g4", "profile": "lacp", "hold-off-time": 0,
+          "member": [{"address": "10.10.0.24", "preference": 1}, {"address": "10.10.0.25", "preference": 2}]}],
     })
 
 
@@ -1302,14 +1384,13 @@ def main():
     lab = labs.Lab(workers=1)
     with open(f"{lab.dir}/users", "w") as f:
         f.write("")
-    for n in (20, 21, 22, 23, 30):
+    for n in (21, 22, 23, 24, 25, 30):
         labs.sh(f"ip -n {lab.ns('lac')} addr add 10.10.0.{n}/24 dev access0")
     labs.sh(f"ip -n {lab.ns('lac')} -6 addr add fd00:10::10/64 dev access0 nodad")
     Peer.space = Space(lab.ns("lac"))
     node = configured(lab)
     node.wait("active")
-    for s in stories:
-        name = s.__name__
+    for name, Peer.ends, s in stories:
         if sys.argv[1:] and not any(t in name for t in sys.argv[1:]):
             continue
         t, n, bad = time.monotonic(), done, len(failed)

@@ -225,7 +225,10 @@ class Peer:
     space = None          # set by the test
     strange = []          # everything that inspect found, of all peers
 
-    def __init__(self, host="conf", address="10.10.0.10", node="10.10.0.1", port=0, secret=b"", sock=None):
+    ends = ("", "")       # ours and the node's, of the story at hand
+
+    def __init__(self, host="conf", address=None, node=None, port=0, secret=b"", sock=None):
+        address, node = address or self.ends[0], node or self.ends[1]
         self.host, self.secret = host.encode(), secret
         self.sock = sock or self.space.socket(address, port)
         self.to = (node, 1701)
@@ -236,6 +239,7 @@ class Peer:
         self.seen = []        # everything, ZLBs and copies too
         self.inbox = []       # control messages in order
         self.data = []        # data messages
+        self.data_bits, self.data_ns = [], []
         self.acked = 0        # the node's latest Nr
         self.at = None
 
@@ -414,7 +418,11 @@ class Peer:
             bits = struct.unpack("!H", d[:2])[0]
             at = 2 + (2 if bits & 0x4000 else 0)
             tid, sid = struct.unpack("!HH", d[at:at + 4])
-            at += 4 + (4 if bits & 0x0800 else 0)
+            at += 4
+            self.data_bits.append(bits)
+            if bits & 0x0800:
+                self.data_ns.append(struct.unpack("!H", d[at:at + 2])[0])
+                at += 4
             if bits & 0x0200:
                 at += 2 + struct.unpack("!H", d[at:at + 2])[0]
             if bits & 0xf != 2 or tid != self.id:
