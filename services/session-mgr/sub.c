@@ -271,7 +271,9 @@ grant_dns(struct step *st, Row__Subscriber *row, const struct aaa_grant *g)
 		add_v4(sm, &row->dns, &row->n_dns, DNS_MAX, g->dns4[i]);
 		add_v4(sm, &row->nbns, &row->n_nbns, 2, g->nbns4[i]);
 	}
-	for (unsigned i = 0; row->n_dns == 0 && i < st->conf->dns_count && i < CONF_DNS; i++)
+	if (row->n_dns)
+		return; /* AAA's go before the profile's */
+	for (unsigned i = 0; i < st->conf->dns_count && i < CONF_DNS; i++)
 		if (st->conf->dns[i].family == 4)
 			add_octets(sm, &row->dns, &row->n_dns, DNS_MAX, st->conf->dns[i].b, 4);
 }

@@ -513,7 +513,8 @@ rig_conf(void)
 	p->ipv4 = p->ipv6 = true;
 	ip_addr_parse("10.255.0.1", &p->local4);
 	ip_addr_parse("9.9.9.9", &p->dns[0]);
-	p->dns_count = 1;
+	ip_addr_parse("9.9.9.10", &p->dns[1]);
+	p->dns_count = 2;
 	strcpy(p->pool, "p4");
 	strcpy(p->pool6, "p6");
 	c->pools = 2;

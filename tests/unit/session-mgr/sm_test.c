@@ -59,6 +59,7 @@ START_TEST(a_subscriber_comes_and_goes)
 	ck_assert(p->up4 && p->up6);
 	ck_assert_uint_eq(p->net4.net.local4, 0x0a000001);
 	ck_assert_uint_eq(p->net4.net.dns4[0], 0x09090909);
+	ck_assert_uint_eq(p->net4.net.dns4[1], 0x0909090a);
 	ck_assert_uint_eq(sm_totals(rig.active).forwarding, 1);
 	ck_assert_uint_eq(pool(0).held, 1);
 	ck_assert_uint_eq(pool(1).held, 1);
