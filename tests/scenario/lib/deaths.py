@@ -16,7 +16,7 @@ def one_death(st, node, service, active):
     active.wait_mirror("mirrored")
     e = st.load.ask("report")
     lost = st.settle()
-    up, down = (sum(s[i] for s in lost) for i in (2, 3))
+    up, down = (sum(s[i] for s in lost) for i in (1, 2))
     caught = st.caught()
     v = st.verify()
     step(f"{node.name} {service}: lost {up} up, {down} down of {e['up_sent']}, {e['down_sent']}; "
@@ -29,6 +29,6 @@ def one_death(st, node, service, active):
     elif st.lab.workers == 1:  # the sockets die with their only holder
         expect("a gap ends with the worker's restart", gap < 2 * RESTART_GAP, gap)
     else:
-        others = sum(s[2] for s in lost if s[0] % st.lab.workers != int(service[-1]))
+        others = sum(s[1] for s in lost if s[0] % st.lab.workers != int(service[-1]))
         expect("no packet of another worker's sessions is lost", others == 0, others)
         expect("a worker loses what it had in its hands, at most", up <= BATCH and down <= BATCH)

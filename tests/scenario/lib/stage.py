@@ -185,6 +185,7 @@ class Stage:
             "--core-netns", f"/run/netns/{self.lab.ns('host')}", *more)
         up = self.load.wait("up", 60)
         expect(f"{sessions} sessions are up", up["open"] == sessions, up)
+        self.settle()
         self.before = up
         step(f"{sessions} sessions on {up['tunnels']} tunnels, {up['rate']:.0f}/s")
 
@@ -202,7 +203,12 @@ class Stage:
         self.load.ask(word)
 
     def settle(self):
-        """Traffic off; every packet that will arrive has arrived.  [sid, extra, up lost, down lost] since the last time."""
+        """
+        Traffic off; every packet that will arrive has arrived.  [sid, up lost, down lost] since the last time.
+
+        A session's first packets may be ahead of the row that tells the workers of it: losses of a session that
+        came up since the last time are shown and not counted.
+        """
         self.traffic(False)
         last = None
         end = time.monotonic() + 3
@@ -216,13 +222,17 @@ class Stage:
             return now if missing == 0 or (same and time.monotonic() > end - 2.5) else None
         now = until("packets settle", 4, quiet)
         out = []
-        for i, (sid, extra, us, ug, ds, dg) in enumerate(now):
-            up0, down0 = self.lost.get((i, sid), (0, 0))
+        early = 0
+        for i, (sid, _, us, ug, ds, dg) in enumerate(now):
+            up0, down0 = self.lost.get((i, sid), (None, None))
             self.lost[i, sid] = (us - ug, ds - dg)
-            out.append((sid, extra, us - ug - up0, ds - dg - down0))
-        missing = [s for s in out if s[2] or s[3]]
-        if missing:
-            print(f"         lost of {len(missing)} sessions [id, new, up, down]: {missing[:8]}", flush=True)
+            if up0 is None:
+                early += us - ug + ds - dg
+            else:
+                out.append((sid, us - ug - up0, ds - dg - down0))
+        missing = [s for s in out if s[1] or s[2]]
+        if missing or early:
+            print(f"         lost of {len(missing)} sessions [id, up, down]: {missing[:6]}; of new ones: {early}", flush=True)
         return out
 
     def harm(self):
