@@ -9,6 +9,7 @@ Last lines: what failed, and `N checks, N failed`.
 
 import json
 import os
+import random
 import re
 import sys
 import time
@@ -87,6 +88,32 @@ def cleared(p, sid, result, error=None):
     m = p.expect(CDN, STOPCCN)
     return (m is not None and m.type == CDN and m.sid == sid and m.result()[0] == result and
             (error is None or m.result()[1] == error)), m
+
+
+@story
+def the_inspector_is_awake():
+    """What no one may send is found: else `nothing_strange_was_heard` says nothing."""
+    good = mtype(ICRP) + avp(14, 1)
+    Msg(control(1, 1, 0, 0, good))
+    rv = avp(36, b"0123456789abcdef")
+    Msg(control(1, 1, 0, 0, mtype(ICRP) + rv + hidden(14, b"\0\1", SECRET, b"0123456789abcdef")), SECRET)
+    bad = (("no L bit", control(1, 1, 0, 0, good, 0x8802)), ("another version", control(1, 1, 0, 0, good, 0xC803)),
+           ("a wrong Length", control(1, 1, 0, 0, good, length=13)), ("a cut AVP", control(1, 1, 0, 0, good + b"\x80")),
+           ("an AVP too long", control(1, 1, 0, 0, mtype(ICRP) + avp(14, 1, length=40))),
+           ("no Message Type", control(1, 1, 0, 0, avp(14, 1))), ("a missing AVP", control(1, 1, 0, 0, mtype(ICRP))),
+           ("an AVP twice", control(1, 1, 0, 0, good + avp(14, 2))), ("a wrong M bit", control(1, 1, 0, 0, mtype(ICRP) + avp(14, 1, 0))),
+           ("a reserved bit", control(1, 1, 0, 0, mtype(ICRP) + avp(14, 1, reserved=1))),
+           ("a misplaced AVP", control(1, 1, 0, 0, good + avp(7, b"host"))), ("an unknown type", control(1, 1, 0, 0, mtype(99))),
+           ("a hidden AVP without a vector", control(1, 1, 0, 0, mtype(ICRP) + hidden(14, b"\0\1", SECRET, b"x"))),
+           ("an AVP that must not be hidden", control(1, 0, 0, 0, mtype(STOPCCN) + rv + avp(9, 1) + hidden(1, b"\0\1", b"", b"0123456789abcdef"))),
+           ("a tunnel's message with a session", control(1, 5, 0, 0, mtype(HELLO))))
+    for what, octets in bad:
+        try:
+            Msg(octets)
+            found = False
+        except Strange:
+            found = True
+        check("3, 4", f"{what} would be noticed", found)
 
 
 # ---- 6.1 to 6.3, 5.1: a control connection is made ---------------------------------------------------
@@ -952,6 +979,136 @@ def data_messages():
     check("5.4", "which goes up by one", len(p.data_ns) > 1 and
           all((b - a) & 0xffff == 1 for a, b in zip(p.data_ns, p.data_ns[1:])), p.data_ns)
     p.stop()
+
+
+@both
+def unusual_but_allowed():
+    p = Peer().open()
+    p.icrq(10, avp(21, b"1", 0), avp(18, u32(1), 0), avp(25, u32(4), 1))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.1", "M bits other than the RFC sets are no reason to refuse", m and m.type == ICRP, m)
+    p.iccn(m.num(14))
+    p.send(ICRQ, avp(22, b"2"), avp(15, u32(1)), avp(14, 11), avp(21, b"3"))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.4", "after Message Type, AVPs come in any order", m and m.type == ICRP and m.sid == 11, m)
+    p.send(ICRQ, avp(14, 12), avp(15, b"xy", 0))
+    ok, m = cleared(p, 12, 2)
+    check("7.1", "an optional but malformed AVP counts as absent: Call Serial Number is missing", ok, m)
+    p.icrq(13, avp(14, 14))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.4.4", "of two Assigned Session IDs the first counts", m and m.type == ICRP and m.sid == 13, m)
+    p.icrq(15, avp(21, b"9" * 1017), avp(22, b"8" * 1017), avp(23, b"7" * 1017))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.1", "AVPs of 1023 octets, a message of 3 KiB", m and m.type == ICRP, m)
+    p.icrq(16, avp(21, b""), avp(22, b""), avp(23, b""))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.4.4", "empty numbers", m and m.type == ICRP, m)
+    p.icrq(17, avp(21, bytes(range(256))))
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.4.4", "a number of any octets", m and m.type == ICRP, m)
+    shown = node.ctl("show", "session", f"{p.tid}/{m.num(14)}")
+    check("4.4.4", "which cannot reach the operator's terminal", not [c for c in shown if ord(c) < 32 and c != "\n"], shown)
+    p.icrq(18, *[avp(1000 + i, b"x" * i, 0, vendor=i) for i in range(1, 60)])
+    m = p.expect(ICRP, CDN, STOPCCN)
+    check("4.2", "59 optional AVPs of 59 vendors", m and m.type == ICRP, m)
+    sid, theirs = p.call()
+    p.send(CDN, avp(14, sid), sid=theirs)
+    p.await_ack()
+    p.icrq(sid)
+    m = p.expect(ICRP, CDN)
+    check("7.1", "a CDN without Result Code ends the call too", m and m.type == ICRP, m)
+    theirs = m.num(14)
+    p.send(CDN, avp(1, b"\0\3\0"), avp(14, sid), sid=theirs)
+    p.await_ack()
+    p.icrq(sid)
+    m = p.expect(ICRP, CDN)
+    check("7.1", "a Result Code of three octets too", m and m.type == ICRP, m)
+    p.send(CDN, avp(1, struct.pack("!HH", 65535, 65535) + b"\xff\xfe"), avp(14, sid), sid=m.num(14))
+    check("4.4.2", "codes that nobody has defined and a text that is none", p.await_ack() and p.alive())
+    p.send(HELLO, sid=17)
+    check("6.5", "a HELLO of a session does not end the tunnel", p.await_ack() and p.alive())
+    p.send(STOPCCN, avp(9, p.id), avp(1, b"\0\1\0\0\0\xff\xfe"))
+    check("6.4", "a StopCCN whose text is no text", p.await_ack() and not p.expect(STOPCCN, seconds=0.05))
+    p.sock.close()
+
+
+@story
+def both_hang_up():
+    p = Peer().open()
+    sid, theirs = p.call(40)
+    p.auto = False
+    ctl("call", "clear", f"{p.tid}/{theirs}")
+    m = p.expect(CDN)
+    p.nr = m.ns
+    p.send(CDN, avp(1, 3), avp(14, 40), sid=theirs)       # crosses the node's
+    check("7.4", "CDNs that cross: ours is acknowledged", p.await_ack())
+    p.nr = m.ns + 1
+    p.ack()
+    p.auto = True
+    check("7.4", "and no third one comes", not p.expect(CDN, STOPCCN, seconds=0.2) and p.alive())
+    sid, theirs = p.call(41)
+    if check("5.2", "PPP runs", negotiate(p, sid, theirs)):
+        check("5.7", "data runs", echoed(p, sid, theirs, 5))
+        p.send(STOPCCN, avp(9, p.id), avp(1, 1))
+        p.await_ack()
+        check("5.7", "StopCCN ends every call: data is answered no more", not echoed(p, sid, theirs, 6))
+    p = Peer().open()
+    sid, theirs = p.call(42)
+    tid = p.tid
+    ctl("tunnel", "close", str(tid))
+    ok, m = ended(p, 1)
+    check("5.7", "a tunnel ends with its calls: no CDN, one StopCCN", ok and not [x for x in p.seen if x.type == CDN], p.seen)
+    p.listen(0.05)
+    p.send(CDN, avp(1, 3), avp(14, 42), sid=theirs)
+    check("5.8", "a CDN after it is still acknowledged", p.await_ack())
+    p.sock.close()
+
+
+@story
+def bursts():
+    p = Peer("wrap").open(window=1024)
+    for i in range(500):
+        p.icrq(1000 + i)
+    got = [p.expect(ICRP, CDN) for _ in range(500)]
+    check("5.8", "500 requests at once are all answered, in order",
+          all(got) and [m.sid for m in got] == list(range(1000, 1500)) and {m.type for m in got} == {ICRP},
+          [m for m in got if not m or m.type != ICRP][:3])
+    check("4.4.4", "every call has an id of its own", len({m.num(14) for m in got if m}) == 500)
+    for m in got:
+        if m:
+            p.send(CDN, avp(1, 3), avp(14, m.sid), sid=m.num(14))
+    check("5.8", "and all are cleared at once", p.await_ack() and p.alive())
+    p.stop()
+
+
+@story
+def garbled():
+    chance = random.Random(3931)
+    pids, calm = node.pids(), Peer().open()
+    p = Peer().open()
+    sent = 0
+    for i in range(1500):
+        if not p.tid or [m for m in p.inbox if m.type == STOPCCN]:
+            p.ack()
+            p.sock.close()
+            p = Peer().open()
+        kind = chance.choice(list(MUST))
+        to, body = whole(kind, p, chance.randrange(1, 65536), chance.randrange(1, 65536))
+        octets = bytearray(p.packet(body, to))
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            octets[chance.randrange(12, len(octets))] ^= 1 << chance.randrange(8)
+        if chance.random() < 0.2:
+            octets[chance.randrange(12)] ^= 1 << chance.randrange(8)
+        p.raw(bytes(octets))
+        sent += 1
+        while p.poll(0.002):
+            pass
+        p.ns = p.acked if ((p.acked - p.ns) & 0xffff) < 0x8000 else p.ns
+    check("7.1", f"{sent} garbled messages: no process has ended", node.pids() == pids and
+          all(x.poll() is None for x in node.p.values()))
+    check("7.1", "and another tunnel has noticed nothing", calm.alive())
+    calm.stop()
+    p.sock.close()
 
 
 # ---- the node asks ---------------------------------------------------------------------------------------------------
