@@ -545,7 +545,9 @@ pair_whole(struct world *w, struct node *n, struct why *y)
 			  twin->name, t ? sync_mirror_name(sync_mirror_mode(t)) : "down");
 	for (unsigned k = P_TC; k < PROCS; k++)
 		if (!proc_talk(&twin->p[k]) || proc_talk(&twin->p[k])->state != TALK_READY || talk_active(proc_talk(&twin->p[k])))
-			return no(y, INV_PAIR_HEALS, "%s of %s is no shadow", proc_name[k], twin->name);
+			return no(y, INV_PAIR_HEALS, "%s of %s is no shadow: %s, epoch %llu", proc_name[k], twin->name,
+				  !proc_talk(&twin->p[k]) ? "down" : proc_talk(&twin->p[k])->state != TALK_READY ? "not welcome" : "active",
+				  proc_talk(&twin->p[k]) ? (unsigned long long)proc_talk(&twin->p[k])->epoch : 0);
 	if (s->meta.position != t->meta.position || s->pending)
 		return no(y, INV_PAIR_HEALS, "the twin is behind: %llu of %llu", (unsigned long long)t->meta.position, (unsigned long long)s->meta.position);
 	return true;

@@ -83,6 +83,23 @@ announce(struct world *w, void *a, uint64_t b, uint64_t c)
 		}
 }
 
+/* A neighbour that does not answer is asked for again, half a minute later, as ARP has it. */
+void
+net_resolve(struct world *w)
+{
+	for (enum net i = NET_ACCESS; i <= NET_CORE; i++) {
+		struct node *n = w->arp[i] >= 0 ? &w->node[w->arp[i]] : NULL;
+		if (n && n->on && n->holds)
+			w->arp_lost[i] = 0;
+		else if (!w->arp_lost[i])
+			w->arp_lost[i] = w->now;
+		else if (w->now - w->arp_lost[i] > 30 * MONO_S)
+			for (unsigned k = 0; k < NODES; k++)
+				if (w->node[k].on && w->node[k].holds)
+					w->arp[i] = (int)k;
+	}
+}
+
 void
 claim(struct node *n, bool hold)
 {

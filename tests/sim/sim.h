@@ -282,6 +282,7 @@ void net_send(struct world *, enum net, unsigned from, unsigned to, net_fn *, co
 void net_cut(struct world *, enum net, unsigned x, unsigned y, bool cut); /* both directions */
 bool net_is_cut(const struct world *, enum net, unsigned x, unsigned y);
 void net_heal(struct world *);
+void net_resolve(struct world *);
 void net_fini(struct world *);
 void sync_resync_sim(struct world *, unsigned node, bool snapshot);
 
@@ -529,6 +530,7 @@ struct world {
 	struct mirror_link mirror;
 	int arp[NETS];	/* which node answers for the service address; -1: none */
 	uint32_t arp_gen;
+	mono_t arp_lost[NETS];
 	struct lac lac[LACS];
 	struct trap trap[TRAPS];
 	struct checker check;

@@ -199,6 +199,7 @@ static void
 every_tick(struct world *w, void *a, uint64_t b, uint64_t c)
 {
 	mirror_tick(w);
+	net_resolve(w);
 	check_tick(w);
 	at(w, w->now + 5 * MONO_MS, every_tick, NULL, 0, 0);
 }
