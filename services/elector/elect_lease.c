@@ -44,6 +44,7 @@ revive(struct elect *e, mono_t now, struct elect_out *out, const char *why)
 	elect_alarm_set(e, out, ELECT_ALARM_LEASE_LAPSED, false, NULL);
 	elect_alarm_set(e, out, ELECT_ALARM_WAITING, false, NULL);
 	elect_note(e, out, NOTE_INFO, "lease runs again why=%s", why);
+	e->holding = false; /* announced anew: the twin may have claimed them meanwhile, and be gone */
 	elect_addresses(e, out, true);
 }
 

@@ -127,6 +127,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 {
 	uint8_t role_before = e->twin.role;
 	bool first = !e->heard || b->boot != e->twin.boot;
+	bool silent = !e->heard || now - e->heard >= e->conf.dead;
 
 	if (!e->conf.pair || b->path >= e->conf.paths)
 		return;
@@ -151,7 +152,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 		elect_note(e, out, NOTE_INFO, "twin heard node=%s role=%s epoch=%llu", b->node,
 			   elect_role_name(b->role), (unsigned long long)b->epoch);
 	weigh(e, now, out);
-	if (e->holding && role_before == ELECT_ACTIVE && b->role != ELECT_ACTIVE)
+	if (e->holding && (silent || role_before == ELECT_ACTIVE) && b->role != ELECT_ACTIVE)
 		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);
 	ask_position(e, now, out);
