@@ -657,6 +657,38 @@ START_TEST(our_request_leaves_from_the_address_that_moves_to_the_twin)
 }
 END_TEST
 
+static const char *
+ask_anew(struct peer *p)
+{
+	static char first[64];
+
+	p->tunnel = p->ns = p->nr = 0;
+	lab_tape(l);
+	peer_sccrq(p);
+	snprintf(first, sizeof first, "%.*s", (int)strcspn(l->tape, " "), l->tape);
+	lab_quiet(l);
+	return first;
+}
+
+START_TEST(a_refused_peer_may_ask_again)
+{
+	struct peer p = peer_new(l, 7, 10);
+
+	lab_start(l, 1);
+	ck_assert(lab_command(l, "tunnel drain all"));
+	peer_sccrq(&p);
+	peer_listen(&p);
+	ck_assert(lab_command(l, "tunnel undrain all"));
+	ck_assert_str_eq(ask_anew(&p), "ZLB"); /* it has not heard the refusal */
+	p.tunnel = tunnel_of_peer(l->tc, &p.at.addr, 10, NULL)->id;
+	p.ns = p.nr = 1;
+	peer_zlb(&p);
+	ck_assert_str_eq(ask_anew(&p), "ZLB"); /* a copy that was long under way */
+	lab_wait(l, 5 * MONO_S);
+	ck_assert_str_eq(ask_anew(&p), "SCCRP");
+}
+END_TEST
+
 START_TEST(a_flood_of_one_address_keeps_nobody_out)
 {
 	struct peer flood = peer_new(l, 66, 1), other = peer_new(l, 7, 10);
@@ -785,6 +817,7 @@ add_tests(TCase *tc)
 	tcase_add_loop_test(tc, the_tie_breaker_decides, 0, 4);
 	tcase_add_test(tc, stray_replies_get_what_the_idle_rows_say);
 	tcase_add_test(tc, a_flood_of_bad_requests_stays_bounded);
+	tcase_add_test(tc, a_refused_peer_may_ask_again);
 	tcase_add_test(tc, a_flood_of_one_address_keeps_nobody_out);
 	tcase_add_loop_test(tc, our_request_leaves_from_the_address_that_moves_to_the_twin, 0, 5);
 	tcase_add_test(tc, malformed_datagrams_do_nothing);
