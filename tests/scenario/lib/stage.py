@@ -423,9 +423,11 @@ def play(story, **how):
         step(f"FAILED: {t}")
     finally:
         if st:
-            if code:
-                st.keep()
-            st.close()
+            try:
+                if code:
+                    st.keep()
+            finally:
+                st.close()
     if code == 0:
         step(f"{name()}: held")
     sys.exit(code)
