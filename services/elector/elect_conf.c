@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define ALONE_LEASE (2 * MONO_S)
+
 static mono_t
 ms(unsigned v, unsigned otherwise)
 {
@@ -38,4 +40,6 @@ elect_conf_from(const struct conf *c, struct elect_conf *out)
 	out->start_wait = longer(ms(p->start_wait_ms, 1000), 2 * out->dead);
 	out->handover_wait = longer(250 * MONO_MS, 2 * out->dead);
 	out->probation = 2 * out->dead;
+	if (!p->enabled && out->lease < ALONE_LEASE)
+		out->lease = ALONE_LEASE; /* nobody waits for its end: a stall of ours need not stop the packets */
 }
