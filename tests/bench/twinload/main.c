@@ -91,13 +91,13 @@ static void
 options(struct load *g, int argc, char **argv)
 {
 	enum { LNS = 1, BIND, TUNNELS, SESSIONS, RATE, INFLIGHT, EXTRA, EXTRA_RATE, AUTH, USER, PASSWORD, SECRET, HOST,
-	       IPV6, LOSS, HELLO, RESTART, TIMEOUT, CORE, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, HELP_ME };
+	       IPV6, LOSS, HELLO, RESTART, TIMEOUT, CORE_HOST, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, HELP_ME };
 	static const struct option opts[] = {
 		{ "lns", 1, 0, LNS }, { "bind", 1, 0, BIND }, { "tunnels", 1, 0, TUNNELS }, { "sessions", 1, 0, SESSIONS },
 		{ "rate", 1, 0, RATE }, { "inflight", 1, 0, INFLIGHT }, { "extra", 1, 0, EXTRA }, { "extra-rate", 1, 0, EXTRA_RATE },
 		{ "auth", 1, 0, AUTH }, { "user-prefix", 1, 0, USER }, { "password", 1, 0, PASSWORD }, { "secret", 1, 0, SECRET },
 		{ "host", 1, 0, HOST }, { "ipv6", 0, 0, IPV6 }, { "loss", 1, 0, LOSS }, { "hello", 1, 0, HELLO },
-		{ "restart", 1, 0, RESTART }, { "timeout", 1, 0, TIMEOUT }, { "core", 1, 0, CORE }, { "core-netns", 1, 0, CORE_NETNS },
+		{ "restart", 1, 0, RESTART }, { "timeout", 1, 0, TIMEOUT }, { "core", 1, 0, CORE_HOST }, { "core-netns", 1, 0, CORE_NETNS },
 		{ "pps", 1, 0, PPS }, { "payload", 1, 0, PAYLOAD }, { "direction", 1, 0, DIRECTION }, { "hold", 1, 0, HOLD },
 		{ "help", 0, 0, HELP_ME }, { 0 }
 	};
@@ -129,7 +129,7 @@ options(struct load *g, int argc, char **argv)
 		case HELLO: o->hello_s = atof(optarg); break;
 		case RESTART: o->restart_s = atof(optarg); break;
 		case TIMEOUT: o->timeout_s = atof(optarg); break;
-		case CORE: if (!parse_endpoint(optarg, 4001, &o->core)) bad("--core wants ADDR:PORT"); break;
+		case CORE_HOST: if (!parse_endpoint(optarg, 4001, &o->core)) bad("--core wants ADDR:PORT"); break;
 		case CORE_NETNS: o->core_netns = optarg; break;
 		case PPS: o->pps = atof(optarg); break;
 		case PAYLOAD: o->payload = (unsigned)atoi(optarg); break;
@@ -311,95 +311,150 @@ on_signal(int n)
 	stop = n;
 }
 
+#define CORE UINT32_MAX /* in epoll data; anything else is a LAC */
+#define STDIN (UINT32_MAX - 1)
+
+static void
+listen_to(int ep, int fd, uint32_t who)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u32 = who };
+
+	epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e);
+}
+
+static int
+listen_to_all(struct load *g)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	for (unsigned i = 0; i < g->o.lacs; i++)
+		listen_to(ep, g->lac[i].fd, i);
+	if (g->core_fd >= 0)
+		listen_to(ep, g->core_fd, CORE);
+	if (g->o.hold < 0) {
+		fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
+		listen_to(ep, 0, STDIN);
+	}
+	return ep;
+}
+
+static void
+hear(struct load *g, int ep)
+{
+	struct epoll_event ev[64];
+	int n = epoll_wait(ep, ev, 64, g->traffic ? 1 : 5);
+
+	g->now = load_clock();
+	for (int i = 0; i < n; i++) {
+		uint32_t who = ev[i].data.u32;
+		if (who == CORE)
+			traffic_core_readable(g);
+		else if (who == STDIN)
+			read_commands(g);
+		else
+			lac_readable(g, &g->lac[who]);
+	}
+}
+
+/* Calls are dialled once every tunnel is up, or known not to come up. */
+static bool
+tunnels_settled(struct load *g)
+{
+	static bool told;
+
+	for (unsigned i = 0; !told && i < g->o.lacs; i++)
+		if (g->lac[i].state != LAC_UP && g->lac[i].state != LAC_DEAD)
+			return false;
+	if (!told)
+		report(g, "tunnels");
+	told = true;
+	return true;
+}
+
+static void
+dial_what_is_due(struct load *g)
+{
+	if (g->started < g->o.sessions)
+		dial(g, g->o.sessions, g->o.rate);
+	else if (extra_on && g->started < g->sess_total)
+		dial(g, g->sess_total, g->o.extra_rate);
+}
+
+/* A stall: calls are in progress, and none of them came up for a while. */
+static void
+watch_progress(struct load *g)
+{
+	if (g->in_progress && g->t.last_progress && g->now - g->t.last_progress > g->t.stall_worst)
+		g->t.stall_worst = g->now - g->t.last_progress;
+	if (!g->in_progress)
+		g->t.last_progress = g->now;
+}
+
+static void
+all_up(struct load *g)
+{
+	if (g->t_all_up || g->started < g->o.sessions || g->in_progress || extra_on)
+		return;
+	g->t_all_up = g->now;
+	report(g, "up");
+	if (g->o.hold >= 0 && g->o.pps > 0) {
+		g->traffic = true;
+		g->traffic_since = g->now;
+		traffic_mark(g);
+	}
+}
+
+static void
+hang_up_some(struct load *g)
+{
+	for (uint32_t i = 0, k = 0; i < g->sess_total && k < 64; i++) {
+		if (g->sess[i].state != S_OPEN)
+			continue;
+		sess_hangup(g, &g->sess[i]);
+		k++;
+	}
+	hanging_up = g->opened > 0;
+	if (!hanging_up)
+		report(g, "hungup");
+}
+
+static bool
+held_long_enough(const struct load *g)
+{
+	return g->t_all_up && g->o.hold >= 0 && (double)(g->now - g->t_all_up) / 1e9 >= g->o.hold;
+}
+
 static int
 run(struct load *g)
 {
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event ev[64];
-	mono_t next_tick = 0, held_since = 0;
-	bool told_tunnels = false;
+	const struct tally *t = &g->t;
+	mono_t next_tick = 0;
+	int ep = listen_to_all(g);
 
-	for (unsigned i = 0; i < g->o.lacs; i++) {
-		struct epoll_event e = { .events = EPOLLIN, .data.u32 = i };
-		epoll_ctl(ep, EPOLL_CTL_ADD, g->lac[i].fd, &e);
-	}
-	if (g->core_fd >= 0) {
-		struct epoll_event e = { .events = EPOLLIN, .data.u32 = UINT32_MAX };
-		epoll_ctl(ep, EPOLL_CTL_ADD, g->core_fd, &e);
-	}
-	if (g->o.hold < 0) {
-		struct epoll_event e = { .events = EPOLLIN, .data.u32 = UINT32_MAX - 1 };
-		fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
-		epoll_ctl(ep, EPOLL_CTL_ADD, 0, &e);
-	}
-	while (!g->quit && !stop) {
-		int n = epoll_wait(ep, ev, 64, g->traffic ? 1 : 5);
-		g->now = load_clock();
-		for (int i = 0; i < n; i++) {
-			uint32_t who = ev[i].data.u32;
-			if (who == UINT32_MAX)
-				traffic_core_readable(g);
-			else if (who == UINT32_MAX - 1)
-				read_commands(g);
-			else
-				lac_readable(g, &g->lac[who]);
-		}
-		unsigned up = 0, dead = 0;
-		for (unsigned i = 0; i < g->o.lacs; i++) {
-			up += g->lac[i].state == LAC_UP;
-			dead += g->lac[i].state == LAC_DEAD;
-		}
-		if (!told_tunnels && up + dead == g->o.lacs) {
-			told_tunnels = true;
-			report(g, "tunnels");
-		}
-		if (told_tunnels) {
-			if (g->started < g->o.sessions)
-				dial(g, g->o.sessions, g->o.rate);
-			else if (extra_on && g->started < g->sess_total)
-				dial(g, g->sess_total, g->o.extra_rate);
-		}
+	while (!g->quit && !stop && !held_long_enough(g)) {
+		hear(g, ep);
+		bool settled = tunnels_settled(g);
+		if (settled)
+			dial_what_is_due(g);
 		if (g->now >= next_tick) {
 			next_tick = g->now + 20 * MONO_MS;
 			lac_timers(g);
 			session_timers(g);
-			if (g->in_progress && g->t.last_progress && g->now - g->t.last_progress > g->t.stall_worst)
-				g->t.stall_worst = g->now - g->t.last_progress;
-			if (!g->in_progress)
-				g->t.last_progress = g->now;
+			watch_progress(g);
 		}
 		traffic_tick(g);
 		verify(g);
-		if (!g->t_all_up && g->started >= g->o.sessions && g->in_progress == 0 && told_tunnels && !extra_on) {
-			g->t_all_up = g->now;
-			held_since = g->now;
-			report(g, "up");
-			if (g->o.hold >= 0 && g->o.pps > 0) {
-				g->traffic = true;
-				g->traffic_since = g->now;
-				traffic_mark(g);
-			}
-		}
+		if (settled)
+			all_up(g);
+		if (hanging_up)
+			hang_up_some(g);
 		if (!g->t_all_up && (double)(g->now - g->t_begin) / 1e9 > g->o.timeout_s) {
 			report(g, "timeout");
 			return 1;
 		}
-		if (held_since && g->o.hold >= 0 && (double)(g->now - held_since) / 1e9 >= g->o.hold)
-			break;
-		if (hanging_up) {
-			for (uint32_t i = 0, k = 0; i < g->sess_total && k < 64; i++)
-				if (g->sess[i].state == S_OPEN) {
-					sess_hangup(g, &g->sess[i]);
-					k++;
-				}
-			hanging_up = g->opened > 0;
-			if (!hanging_up)
-				report(g, "hungup");
-		}
 	}
 	report(g, "end");
 	lac_close_all(g);
-	const struct tally *t = &g->t;
 	return t->failed || t->cdn || t->stopccn || t->nr_back || t->ns_contradiction || t->lcp_restart ||
 	    g->opened < g->o.sessions;
 }
