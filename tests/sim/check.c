@@ -322,14 +322,15 @@ check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t
 		w->check.split = true;
 	if (held || n->lease_until <= w->now || !twin->on || twin->lease_until <= w->now || w->check.split)
 		return;
-	if (w->plan.policy == POLICY_PREFER_SERVICE && dark(w, n) && awake(twin)) {
+	if (w->plan.policy == POLICY_PREFER_SERVICE && (n->unheard || dark(w, n)) && awake(twin)) {
 		w->check.split = true;
 		tell(w, "split: both nodes are active, as prefer-service accepts");
 		return;
 	}
-	violated(w, INV_ONE_LEASE, "%s begins a lease under epoch %llu while %s has one under %llu for %.1f ms more", n->name,
+	violated(w, INV_ONE_LEASE,
+		 "%s begins a lease under epoch %llu while %s has one under %llu for %.1f ms more, %.1f ms after its last beat", n->name,
 		 (unsigned long long)epoch, twin->name, (unsigned long long)twin->lease_epoch,
-		 (double)(twin->lease_until - w->now) / MONO_MS);
+		 (double)(twin->lease_until - w->now) / MONO_MS, (double)(w->now - w->check.beat_heard[n->id]) / MONO_MS);
 }
 
 /* All that was acknowledged is here. */
@@ -360,6 +361,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch)
 	const struct elect *e = proc_elect(&n->p[P_ELECT]);
 
 	c->switchovers++;
+	n->unheard = dark(w, n);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
 			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);

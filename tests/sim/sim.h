@@ -194,7 +194,7 @@ struct node {
 	/* as seen by the checker */
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
-	bool dirty_shadow;
+	bool unheard; /* it promoted itself when nothing could reach it */
 };
 
 mono_t node_now(const struct node *);
