@@ -306,7 +306,7 @@ returns_unaware(struct world *w, const struct node *n, uint64_t epoch)
 	mono_t beat = w->plan.heartbeat_ms * MONO_MS;
 	bool mute = w->cut[NET_MIRROR][twin->id][n->id] && w->cut[NET_ACCESS][twin->id][n->id];
 
-	return w->plan.policy == POLICY_PREFER_SERVICE && epoch < w->check.epoch_sent &&
+	return w->plan.policy == POLICY_PREFER_SERVICE && epoch < w->check.epoch_top &&
 	       w->now - w->check.beat_heard[n->id] >= 5 * beat && (mute || !awake(twin) || dark(w, n));
 }
 
@@ -366,9 +366,13 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
 			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);
 	c->active_epochs[c->epochs % 64] = epoch;
+	if (epoch > c->epoch_top)
+		c->epoch_top = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
 	if (e && e->alarm[ELECT_ALARM_STALE_PROMOTION] && (dark(w, n) || !awake(&w->node[1 - n->id])))
 		c->amnesty = true; /* nobody else was there, and the operator is told so */
+	if (w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(&w->node[1 - n->id]) && w->node[1 - n->id].lease_until > w->now)
+		return; /* the twin serves on, and nothing of it can reach us: split, as soon as we do */
 	if (!c->split && !c->amnesty)
 		remembers(w, n);
 }
@@ -732,7 +736,8 @@ line_agrees(struct node *n, struct line *s, struct why *y)
 	if (!rows_find(&n->store.now, TABLE_CALL, key_span(&k)))
 		return no(y, INV_PAIR_HEALS, "lac%u line %u is up, and %s knows no call %u/%u", l->id, s->id, n->name, l->peer_tid, s->peer_sid);
 	if (!s->net_up)
-		return s->bad_password || no(y, INV_PAIR_HEALS, "lac%u line %u: PPP is not open (phase %d)", l->id, s->id, ppp_link_phase(&s->link));
+		return s->bad_password || no(y, INV_PAIR_HEALS, "lac%u line %u: PPP is not open (phase %d, LCP %u, IPCP %u)", l->id, s->id,
+					     ppp_link_phase(&s->link), s->link.cp[PPP_CP_LCP].state, s->link.cp[PPP_CP_IPCP].state);
 	r = subscriber(n, s);
 	if (!r || !r->forwarding || r->ipv4.len != 4 || get_u32(r->ipv4.data) != s->addr)
 		ok = no(y, INV_PAIR_HEALS, "lac%u line %u is open with %08x, %s thinks otherwise", l->id, s->id, s->addr, n->name);

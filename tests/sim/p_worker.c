@@ -49,6 +49,22 @@ to_lac(struct world *w, unsigned to, const void *octets, size_t len)
 	slac_hear(&w->lac[to - PLACE_LAC], octets, len);
 }
 
+/* For a trace: a PPP control frame that leaves. */
+static void
+say_ppp(const struct shell *s, const uint8_t *p, size_t len)
+{
+	struct l2tp_hdr h;
+	struct span f;
+
+	if (!TELLING(s->t.p->w) || l2tp_hdr_read(span_of(p, len), &h, &f) != L2TP_OK || h.control || f.len < 6)
+		return;
+	if (f.p[0] == 0xff)
+		f = span_of(f.p + 2, f.len - 2);
+	if (f.p[0] & 0x80)
+		tell(s->t.p->w, "%s  %s sends PPP %04x code=%u id=%u to session %u", s->t.p->n->name, s->t.name, get_u16(f.p), f.p[2],
+		     f.p[3], h.session);
+}
+
 static void
 send_udp(struct shell *s, struct endpoint peer, const uint8_t *octets, size_t len)
 {
@@ -63,6 +79,7 @@ send_udp(struct shell *s, struct endpoint peer, const uint8_t *octets, size_t le
 		b[3] ^= 0x55;
 	check_egress(w, p->n, s->t.epoch, peer, b, len);
 	mark(w, hash_of(b, len));
+	say_ppp(s, b, len);
 	for (unsigned i = 0; i < LACS; i++)
 		if (endpoint_eq(&w->lac[i].ep, &peer))
 			net_send(w, NET_ACCESS, p->n->id, PLACE_LAC + i, to_lac, b, len);

@@ -7,6 +7,8 @@
 
 #define CORE_HOST 0x0a630001u /* 10.99.0.1 */
 #define PACKET 44
+#define IPCP_CLOSED 2 /* RFC 1661, 4.2 */
+#define IPCP_STOPPED 3
 
 static struct ppp_ctx
 ctx_of(struct line *s, uint8_t random[PPP_RANDOM])
@@ -22,9 +24,24 @@ of_out(struct ppp_out *o)
 }
 
 static void
+say_frame(struct line *s, const char *verb, struct span f)
+{
+	char hex[100] = "";
+
+	if (!TELLING(s->lac->w) || f.len < 4)
+		return;
+	for (size_t i = 6; i < f.len && i < 36; i++)
+		snprintf(hex + 2 * (i - 6), 3, "%02x", f.p[i]);
+	tell(s->lac->w, "lac%u line %u %s PPP %04x code=%u id=%u %s", s->lac->id, s->id, verb, get_u16(f.p), f.p[2], f.p[3], hex);
+}
+
+static void
 out_send(struct ppp_out *o, struct span frame, bool reveals_nothing)
 {
-	slac_data(of_out(o), frame, true);
+	struct line *s = of_out(o);
+
+	say_frame(s, "says", frame);
+	slac_data(s, frame, true);
 }
 
 static void
@@ -79,6 +96,11 @@ settle(struct line *s)
 		s->link_up = false;
 		snprintf(how, sizeof how, "PPP ended, cause %u direction %u", s->cause.code, s->cause.direction);
 		check_line_lost(s, how);
+	}
+	if (s->link_up && !s->finished && !s->hung_up && !s->net_up && ppp_link_phase(&s->link) == PPP_NETWORK &&
+	    (s->link.cp[PPP_CP_IPCP].state == IPCP_CLOSED || s->link.cp[PPP_CP_IPCP].state == IPCP_STOPPED)) {
+		peer_close(s); /* enough Naks were lost for a Reject: no IPv4, so it dials again */
+		return;
 	}
 	slac_wake(s->lac, s->finished ? s->lac->w->now + MONO_US : peer_due(s));
 }
@@ -277,6 +299,7 @@ peer_frame(struct line *s, struct span f)
 		ip_down(s, body.p + 2, body.len - 2);
 		return;
 	}
+	say_frame(s, "hears", body);
 	c = ctx_of(s, random);
 	ppp_link_input(&s->link, &c, f);
 	settle(s);

@@ -433,6 +433,7 @@ struct checker {
 	bool failed;
 	enum invariant which;
 	char text[512];
+	uint64_t epoch_top;	/* highest that anybody has taken */
 	uint64_t epoch_sent;	/* highest under which anything was sent */
 	unsigned epoch_node;
 	struct frame_seen *frame;
