@@ -498,7 +498,6 @@ struct plan {
 	mono_t gap;	     /* between faults */
 	mono_t calm_from, end;
 	unsigned lacs, lines;
-	bool tc_lac;	     /* lac 0 is the product's own core */
 	enum conf_policy policy;
 	bool require_auth, hide, waits_disk, preferred_a;
 	unsigned window, lac_window;
