@@ -187,6 +187,13 @@ class Lab:
     def load(self, *argv):
         return Load(self, argv)
 
+    def probe(self):
+        """One call, through RADIUS and all: does the server answer?  Also fills everybody's neighbour tables,
+        so that the first burst of a measurement does not wait for ARP."""
+        r = subprocess.run(["ip", "netns", "exec", self.ns("lac"), f"{BIN}/twinload", "--lns", SERVICE, "--bind", "10.10.0.10",
+                            "--tunnels", "1", "--sessions", "1", "--timeout", "2", "--host", "probe"], capture_output=True)
+        return r.returncode == 0
+
     def close(self):
         for p in self.procs:
             if p.poll() is None:
@@ -356,10 +363,7 @@ set packet_limit 0
     def answers(self):
         if self.p.poll() is not None:
             raise Trouble(f"l2tpns ended: see {self.lab.dir}/l2tpns.log")
-        probe = ["ip", "netns", "exec", self.lab.ns("lac"), f"{BIN}/twinload", "--lns", SERVICE, "--bind", "10.10.0.10",
-                 "--tunnels", "1", "--sessions", "1", "--timeout", "2", "--host", "probe"]
-        r = subprocess.run(probe, capture_output=True, text=True)
-        return r.returncode == 0
+        return self.lab.probe()
 
     def pids(self):
         return [self.p.pid]
