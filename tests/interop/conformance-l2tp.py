@@ -573,28 +573,24 @@ def hello():
 def numbers_wrap():
     p = Peer("wrap").open(window=512)
     p.auto = False
-    end = time.monotonic() + 25
+    end = time.monotonic() + 40
     body = mtype(ICRQ) + avp(14, 5) + avp(15, u32(1)) + avp(1999, b"x")      # refused: a CDN each
     goal = 65536 + 300
     sent, heard = 2, 0
-    p.ns = 2
-    last = time.monotonic()
-    while sent < goal and time.monotonic() < end:
+    while heard < goal - 2 and time.monotonic() < end:
         while sent < goal and ((p.ns - p.acked) & 0xffff) < 256 and sent - heard < 512:
-            p.raw(p.packet(body))
-            p.ns = (p.ns + 1) & 0xffff
+            p.say(body)
             sent += 1
-        if p.poll(0.05) is None and time.monotonic() - last > 1:
-            break
+        if p.poll(0.1) is None:
+            p.again()       # a datagram got lost in a buffer: ours is sent again here, the node's by the node
         while select.select([p.sock], [], [], 0)[0]:
             p.poll(0)
-            last = time.monotonic()
         heard += len(p.inbox)
         p.inbox.clear()
         p.seen.clear()
         p.ack()
-    check("5.8", "our numbers pass 65535", sent >= goal and p.await_ack(), (sent, p.acked))
     p.auto = True
+    check("5.8", "our numbers pass 65535", sent >= goal and p.await_ack(), (sent, p.acked))
     p.listen(0.3)
     heard += len(p.inbox)
     check("5.8", "and so do the node's: an answer to each message, in order", heard == goal - 2 and

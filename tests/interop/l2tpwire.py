@@ -19,6 +19,7 @@ SCCRQ, SCCRP, SCCCN, STOPCCN, HELLO = 1, 2, 3, 4, 6
 OCRQ, OCRP, OCCN, ICRQ, ICRP, ICCN, CDN, WEN, SLI = 7, 8, 9, 10, 11, 12, 14, 15, 16
 CSUN, CSURQ = 28, 29
 ZLB = 0
+SO_RCVBUFFORCE = 33
 NAMES = {0: "ZLB", 1: "SCCRQ", 2: "SCCRP", 3: "SCCCN", 4: "StopCCN", 6: "HELLO", 7: "OCRQ", 8: "OCRP", 9: "OCCN",
          10: "ICRQ", 11: "ICRP", 12: "ICCN", 14: "CDN", 15: "WEN", 16: "SLI", 28: "CSUN", 29: "CSURQ"}
 
@@ -210,7 +211,7 @@ class Space:
             s = socket.socket(family, socket.SOCK_DGRAM)
         finally:
             self.libc.setns(self.home, 0x40000000)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 4 << 20)       # 512 messages, and the kernel's overhead on each
         s.bind((address, port))
         s.setblocking(False)
         return s
@@ -226,6 +227,7 @@ class Peer:
     strange = []          # everything that inspect found, of all peers
 
     ends = ("", "")       # ours and the node's, of the story at hand
+    PATIENCE = 0.5        # seconds of silence before something is sent again
 
     def __init__(self, host="conf", address=None, node=None, port=0, secret=b"", sock=None):
         address, node = address or self.ends[0], node or self.ends[1]
@@ -241,6 +243,7 @@ class Peer:
         self.data = []        # data messages
         self.data_bits, self.data_ns = [], []
         self.acked = 0        # the node's latest Nr
+        self.kept = {}        # what send() sent, by Ns: it goes again until it is acknowledged
         self.at = None
 
     # out
@@ -252,11 +255,24 @@ class Peer:
         return control(self.tid if tid is None else tid, sid, self.ns if ns is None else ns,
                        self.nr if nr is None else nr, body, **kw)
 
-    def send(self, kind, *avps, sid=0, m=1):
-        octets = self.packet(mtype(kind, m) + b"".join(avps), sid)
+    def say(self, body, sid=0):
+        """A message in its turn."""
+        octets = self.packet(body, sid)
+        self.kept[self.ns] = octets
         self.ns = (self.ns + 1) & 0xffff
         self.raw(octets)
         return octets
+
+    def send(self, kind, *avps, sid=0, m=1):
+        return self.say(mtype(kind, m) + b"".join(avps), sid)
+
+    def again(self, most=32):
+        """5.8: what is not acknowledged goes again.  Any datagram may be lost, in a socket buffer too."""
+        for n in range(min((self.ns - self.acked) & 0xffff, most)):
+            octets = self.kept.get((self.acked + n) & 0xffff)
+            if octets is None:
+                return
+            self.raw(octets[:10] + struct.pack("!H", self.nr) + octets[12:])
 
     def ack(self):
         self.raw(self.packet(b""))
@@ -274,7 +290,9 @@ class Peer:
             return None
         self.seen.append(m)
         if ((m.nr - self.acked) & 0xffff) < 0x8000:
-            self.acked = m.nr
+            while self.acked != m.nr:
+                self.kept.pop(self.acked, None)
+                self.acked = (self.acked + 1) & 0xffff
         if m.type == ZLB:
             return m
         if m.ns == self.nr:
@@ -319,7 +337,12 @@ class Peer:
                     return m
             if time.monotonic() >= end:
                 return None
-            self.poll(end - time.monotonic())
+            self.wait(end - time.monotonic())
+
+    def wait(self, seconds):
+        """For whatever comes; after a silence, what is not acknowledged is sent again."""
+        if not self.poll(min(seconds, self.PATIENCE)) and seconds > self.PATIENCE and self.auto:
+            self.again()
 
     def await_ack(self, ns=None, seconds=3):
         """The node has acknowledged everything below ns."""
@@ -329,7 +352,7 @@ class Peer:
             left = end - time.monotonic()
             if left <= 0:
                 return False
-            self.poll(left)
+            self.wait(left)
         return True
 
     def quiet(self, seconds=0.15):
