@@ -45,6 +45,13 @@ pppmux_tx_init(struct pppmux_tx *tx, const struct pppmux_config *conf)
 	tx->len = tx->count = 0;
 }
 
+/* RFC 1661, 2: what can be told from its octets, an odd low one and an even high one. */
+static bool
+is_proper(uint16_t proto)
+{
+	return (proto & 0x0101) == 1;
+}
+
 static unsigned
 pid_octets(uint16_t proto)
 {
@@ -97,7 +104,8 @@ pppmux_add(struct pppmux_tx *tx, mono_t now, uint16_t proto, const void *info, s
 	uint8_t *p = tx->buf + tx->len;
 
 	/* Without protocol field and information a subframe would say nothing. */
-	if (body == 0 || body > tx->conf.max_subframe || whole > tx->conf.max_frame || !pppmux_may_carry(proto))
+	if (body == 0 || body > tx->conf.max_subframe || whole > tx->conf.max_frame || !is_proper(proto) ||
+	    !pppmux_may_carry(proto))
 		return PPPMUX_PLAIN;
 	if (tx->len + whole > tx->conf.max_frame)
 		return PPPMUX_FULL;

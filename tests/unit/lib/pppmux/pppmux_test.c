@@ -150,6 +150,8 @@ START_TEST(what_does_not_fit)
 	ck_assert_int_eq(add(T0, 0x0059, 4), PPPMUX_PLAIN);
 	ck_assert_int_eq(add(T0, 0x003d, 4), PPPMUX_PLAIN);
 	ck_assert_int_eq(add(T0, 0x0069, 0), PPPMUX_PLAIN);
+	ck_assert_int_eq(add(T0, 0x0022, 4), PPPMUX_PLAIN); /* a reader would take it for the high octet */
+	ck_assert_int_eq(add(T0, 0x0121, 4), PPPMUX_PLAIN);
 	ck_assert_int_eq(add(T0, 0x8021, 4), PPPMUX_HELD);
 	/* A limit beyond what can be is cut. */
 	begin((struct pppmux_config){ .max_subframe = 65535, .max_frame = 65535 });
