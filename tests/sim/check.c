@@ -50,7 +50,8 @@ violated(struct world *w, enum invariant which, const char *fmt, ...)
 void
 check_init(struct world *w)
 {
-	w->check.frame = calloc(FRAMES, sizeof *w->check.frame);
+	w->check.frame_cap = 1024;
+	w->check.frame = calloc(w->check.frame_cap, sizeof *w->check.frame);
 }
 
 void
@@ -102,24 +103,42 @@ service(struct world *w)
 
 /* --- commit before wire --------------------------------------------------------------------------------------- */
 
+/* The place of a hash: where it is, or the empty one where it would be. */
+static struct frame_seen *
+frame_place(const struct checker *c, uint64_t hash)
+{
+	for (uint64_t i = hash;; i++) {
+		struct frame_seen *f = &c->frame[i & (c->frame_cap - 1)];
+		if (f->hash == hash || !f->hash)
+			return f;
+	}
+}
+
+static void
+frames_grow(struct checker *c)
+{
+	struct frame_seen *was = c->frame;
+	unsigned cap = c->frame_cap;
+
+	c->frame_cap = 2 * cap;
+	c->frame = calloc(c->frame_cap, sizeof *c->frame);
+	for (unsigned i = 0; i < cap; i++)
+		if (was[i].hash)
+			*frame_place(c, was[i].hash) = was[i];
+	free(was);
+}
+
 static struct frame_seen *
 frame_of(struct world *w, uint64_t hash, bool add)
 {
-	struct frame_seen *f;
+	struct checker *c = &w->check;
+	struct frame_seen *f = frame_place(c, hash);
 
-	for (uint64_t i = hash;; i++) {
-		f = &w->check.frame[i % FRAMES];
-		if (f->hash == hash)
-			return f;
-		if (!f->hash)
-			break;
-	}
-	if (!add)
-		return NULL;
-	if (++w->check.frames > FRAMES * 3 / 4) { /* start anew: what is older is long settled */
-		memset(w->check.frame, 0, FRAMES * sizeof *w->check.frame);
-		w->check.frames = 1;
-		f = &w->check.frame[hash % FRAMES];
+	if (f->hash || !add)
+		return f->hash ? f : NULL;
+	if (++c->frames > c->frame_cap / 2) {
+		frames_grow(c);
+		f = frame_place(c, hash);
 	}
 	f->hash = hash;
 	return f;
@@ -152,7 +171,7 @@ check_committed(struct world *w, struct node *n, const struct sync_txn *t, bool 
 void
 check_snapshot(struct world *w, struct node *n, uint64_t position)
 {
-	for (unsigned i = 0; i < FRAMES; i++) {
+	for (unsigned i = 0; i < w->check.frame_cap; i++) {
 		struct frame_seen *f = &w->check.frame[i];
 		if (f->hash && f->position && f->position <= position && f->held)
 			f->held |= (uint8_t)(1 << n->id);
@@ -644,24 +663,41 @@ without_echo(const uint8_t *saved, size_t len, uint8_t out[PPP_SAVE_MAX])
 	return ppp_link_save(&link, out, PPP_SAVE_MAX);
 }
 
+static int
+hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static size_t
+hex_read(const char **from, uint8_t *out, size_t room)
+{
+	size_t n = 0;
+
+	for (; n < room && hex_digit((*from)[0]) >= 0 && hex_digit((*from)[1]) >= 0; *from += 2)
+		out[n++] = (uint8_t)(hex_digit((*from)[0]) << 4 | hex_digit((*from)[1]));
+	return n;
+}
+
 static char *
 normal(char *text)
 {
 	uint8_t saved[PPP_SAVE_MAX], out[PPP_SAVE_MAX];
 	size_t len = 0;
-	char *to = NULL, *at_hex, *from = text;
+	const char *at_hex, *from = text;
+	char *to = NULL;
 	FILE *f = open_memstream(&to, &len);
 
 	while ((at_hex = strstr(from, "automata="))) {
-		size_t n = 0;
-		unsigned v;
+		size_t n;
 		at_hex += strlen("automata=");
 		fwrite(from, 1, (size_t)(at_hex - from), f);
-		for (; n < sizeof saved && sscanf(at_hex, "%2x", &v) == 1 && at_hex[0] != ' '; at_hex += 2)
-			saved[n++] = (uint8_t)v;
+		n = hex_read(&at_hex, saved, sizeof saved);
 		n = without_echo(saved, n, out);
-		for (size_t i = 0; i < n; i++)
-			fprintf(f, "%02x", out[i]);
+		for (size_t i = 0; i < n; i++) {
+			putc_unlocked("0123456789abcdef"[out[i] >> 4], f);
+			putc_unlocked("0123456789abcdef"[out[i] & 15], f);
+		}
 		from = at_hex;
 	}
 	fputs(from, f);
@@ -865,7 +901,8 @@ quiet(struct world *w, struct why *y)
 	struct node *twin = &w->node[1 - n->id];
 	if (!twin->never && !same_rows(&n->store.now, n->name, &twin->store.now, twin->name, y))
 		return false;
-	return cores_agree(w, y) && sessions_agree(w, n, y) && leases_agree(w, n, y) && acct_agrees(w, y) && pings(w, y);
+	/* what costs most comes last */
+	return sessions_agree(w, n, y) && leases_agree(w, n, y) && acct_agrees(w, y) && pings(w, y) && cores_agree(w, y);
 }
 
 /* Called again and again after the last fault: true once all is well; at the deadline, a violation. */

@@ -181,7 +181,10 @@ proc_post(struct proc *p, struct msg *m, mono_t delay, bool fifo)
 		when = when > p->bus_at ? when : p->bus_at + 1;
 		p->bus_at = when;
 	}
-	at_owned(w, when, deliver, m, p->n->id * PROCS + p->kind, p->life);
+	if (when == w->now && w->running != p)
+		deliver(w, m, p->n->id * PROCS + p->kind, p->life);
+	else
+		at_owned(w, when, deliver, m, p->n->id * PROCS + p->kind, p->life);
 }
 
 /* --- a loop iteration ----------------------------------------------------------------------------------------------- */
@@ -224,6 +227,9 @@ proc_wake(struct proc *p, mono_t when)
 	if (!p->up || p->dying || (p->wake_at && p->wake_at <= when))
 		return;
 	p->wake_at = when;
+	if (when == p->armed_at && when > p->w->now) /* that event is on its way already */
+		return;
+	p->armed_at = when;
 	at(p->w, when, run, p, p->life, (uint64_t)when);
 }
 
@@ -246,7 +252,7 @@ proc_start(struct proc *p)
 	p->up = true;
 	p->dying = p->stopped = false;
 	p->life++;
-	p->wake_at = 0;
+	p->wake_at = p->armed_at = 0;
 	p->restart_at = 0;
 	tell(p->w, "%s  %s starts", p->n->name, proc_name[p->kind]);
 	mark(p->w, 77 + p->kind);

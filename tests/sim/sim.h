@@ -152,6 +152,7 @@ struct proc {
 	uint32_t life;
 	mono_t bus_at;	 /* messages of the bus arrive in order */
 	mono_t wake_at;	 /* world; of the wake-up event that stands */
+	mono_t armed_at; /* of the latest one that was made */
 	mono_t restart_at;
 	struct msg *first, **last;
 	unsigned waiting, datagrams;
@@ -246,6 +247,7 @@ struct talk {
 	bool active;
 	uint64_t epoch, lease_epoch, position, view_position, fed_next, wire_next;
 	mono_t lease_until;
+	bool leases_on_way; /* in the inbox, or behind other messages */
 	struct outbox box;
 	struct batch *batch;
 	struct flight flight[FLIGHTS];
@@ -261,6 +263,7 @@ struct talk {
 void talk_init(struct talk *, struct proc *, const char *name, const struct talk_ops *);
 void talk_fini(struct talk *);
 bool talk_hear(struct talk *, struct msg *); /* true: it was one of ours */
+bool talk_extend(struct talk *, uint64_t epoch, mono_t until); /* a lease that goes on; false: a message has to say so */
 void talk_flush(struct talk *);
 mono_t talk_due(const struct talk *);
 bool talk_active(const struct talk *);
@@ -422,7 +425,6 @@ enum breakage {
 extern const char *const break_name[BREAKS];
 extern const char *const break_catchers[BREAKS];
 
-#define FRAMES 65536
 struct frame_seen {
 	uint64_t hash, position;
 	uint64_t epoch;
@@ -437,7 +439,7 @@ struct checker {
 	uint64_t epoch_sent;	/* highest under which anything was sent */
 	unsigned epoch_node;
 	struct frame_seen *frame;
-	unsigned frames;
+	unsigned frames, frame_cap;
 	bool split;		/* two actives because nobody could know better (prefer-service, documented) */
 	bool amnesty;		/* both halves of the state were lost */
 	mono_t service_since;	/* an active node that is able, reachable by all; 0: none now */

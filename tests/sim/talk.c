@@ -341,11 +341,23 @@ hear(struct talk *t, const struct msg *m)
 	}
 }
 
+/* What a running process would do with the message at once, without one: it holds this lease, and goes on. */
+bool
+talk_extend(struct talk *t, uint64_t epoch, mono_t until)
+{
+	if (!proc_runs(t->p) || t->p->first || t->leases_on_way || !t->active || t->lease_epoch != epoch ||
+	    t->epoch != epoch || node_now(t->p->n) >= t->lease_until)
+		return false;
+	t->lease_until = until;
+	return true;
+}
+
 bool
 talk_hear(struct talk *t, struct msg *m)
 {
 	switch (m->kind) {
 	case M_LEASE:
+		t->leases_on_way = false;
 		t->lease_epoch = m->n[0];
 		t->lease_until = m->n[1] ? (mono_t)m->n[2] : 0;
 		return true;
