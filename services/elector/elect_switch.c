@@ -176,7 +176,7 @@ elect_alone_tick(struct elect *e, mono_t now, struct elect_out *out)
 		elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, false, NULL);
 		return;
 	}
-	if (!s->ask || s->ask <= e->alone)
+	if (!s->ask || s->ask == e->alone) /* the numbers of another life of state-sync begin anywhere: equal or not, no more */
 		return;
 	if (e->whole) {
 		e->whole = false;

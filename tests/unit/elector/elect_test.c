@@ -631,6 +631,22 @@ START_TEST(going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promot
 }
 END_TEST
 
+START_TEST(the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.s.mirrored = false;
+	for (uint64_t ask = 7; ask; ask = ask == 7 ? 3 : 0) {
+		mono_t from = n.now;
+		n.s.ask = ask;
+		while (n.t.order.alone != ask && n.now < from + MONO_S)
+			tick(&n);
+		ck_assert_uint_eq(n.t.order.alone, ask);
+		step(&n, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+	}
+}
+END_TEST
+
 START_TEST(a_dead_state_sync_hands_over_to_a_whole_twin)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
@@ -998,6 +1014,7 @@ main(void)
 	tcase_add_test(t, an_offer_ahead_of_what_is_known_asks_for_the_position);
 	tcase_add_test(t, going_alone_waits_until_the_twin_knows);
 	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
+	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
 	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
 	tcase_add_test(t, a_standbys_restart_remembers_that_it_was_whole);
