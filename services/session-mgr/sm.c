@@ -96,6 +96,7 @@ set_ppp(const struct sm *sm, const struct conf_ppp *c, struct ppp_conf *p)
 	p->echo_ms = c->echo_ms;
 	p->echo_failures = (uint8_t)(c->echo_failures < 255 ? c->echo_failures : 255);
 	p->restart_ms = c->restart_ms;
+	p->restart_first_ms = c->restart_first_ms;
 	p->max_configure = (uint8_t)(c->max_configure < 255 ? c->max_configure : 255);
 	p->max_terminate = (uint8_t)(c->max_terminate < 255 ? c->max_terminate : 255);
 	p->max_failure = (uint8_t)(c->max_failure < 255 ? c->max_failure : 255);

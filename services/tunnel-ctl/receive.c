@@ -121,6 +121,11 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 	case CHAN_ACK_ONLY:
 		bump(tc, N_ZLB_IN);
 		break;
+	case CHAN_LOSS:
+		bump(tc, N_ZLB_IN);
+		bump(tc, N_LOSSES_SHOWN);
+		bump(tc, N_RETRANSMISSIONS);
+		break;
 	case CHAN_DUPLICATE:
 		bump(tc, N_DUPLICATES);
 		break;

@@ -244,6 +244,7 @@ tunnel_profile(struct tc *tc, struct tunnel *t)
 	t->prof = p ? p : &tc->fallback;
 	struct chan_conf conf = chan_conf_of(t->prof);
 	chan_configure(&t->chan, &conf);
+		.rtx_least_ms = p->rtx_least_ms,
 }
 
 struct tunnel *

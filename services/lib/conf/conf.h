@@ -98,6 +98,7 @@ struct conf_profile {
 	unsigned setup_ms;		/* a half-open tunnel or call lives this long */
 	unsigned idle_ms;		/* a tunnel without calls closes after; 0 never */
 	enum conf_seq sequencing;
+	unsigned rtx_least_ms;		/* 200: first retransmission to a peer that answers at once */
 	bool failover;			/* RFC 4951 capability */
 	unsigned recovery_ms;
 	enum conf_proxy proxy;
@@ -135,7 +136,7 @@ struct conf_ppp {
 	unsigned auths;
 	bool ask_pfc, ask_acfc, magic;
 	unsigned echo_ms, echo_failures;
-	unsigned restart_ms, max_configure, max_terminate, max_failure;
+	unsigned restart_first_ms, restart_ms, max_configure, max_terminate, max_failure;
 	unsigned auth_ms;		/* whole authentication phase */
 	unsigned chap_again_ms;		/* rechallenge; 0 never */
 	struct ip_addr local4;

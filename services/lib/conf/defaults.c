@@ -25,6 +25,7 @@ conf_profile_defaults(struct conf_profile *p)
 		.rtx_initial_ms = 1000,
 		.rtx_cap_ms = 8000,
 		.rtx_tries = 5,
+		.rtx_least_ms = 200,
 		.setup_ms = 60000,
 		.sequencing = SEQ_IF_ASKED,
 		.failover = false,
@@ -57,6 +58,7 @@ conf_ppp_defaults(struct conf_ppp *p)
 		.echo_failures = 3,
 		.restart_ms = 3000, /* RFC 1661, 4.6 */
 		.max_configure = 10,
+		.restart_first_ms = 1000,
 		.max_terminate = 2,
 		.max_failure = 5,
 		.auth_ms = 30000,

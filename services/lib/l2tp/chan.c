@@ -6,6 +6,13 @@
  *
  * Retransmission is go-back-N with the window of appendix A: a timeout halves the threshold, opens
  * the window with one message, and what the peer kept meanwhile is skipped when its Nr jumps.
+ *
+ * When to send again.  RFC 2661 recommends a second for the first time and doubling from there.  A peer
+ * that is measured to answer at once is asked again sooner (RFC 6298's estimate, never below
+ * rtx_least_ms, never above rtx_initial_ms); the interval doubles all the same, and the peer is given up
+ * no sooner than the full cycle of the configured intervals after it last acknowledged anything.  A ZLB
+ * is sent for a message that came again or ahead of order: enough ZLBs that acknowledge nothing new say
+ * that the oldest message was lost, without a timer (RFC 5681 and, for few messages, RFC 5827).
  */
 #include "l2tp/chan.h"
 
@@ -14,6 +21,9 @@
 #define NR_AT 10 /* octets before Nr in a control header */
 #define QUEUE_MIN 8
 #define SLOT_MIN 64
+#define REPEATS 3 /* ZLBs without news that mean a loss: fewer may be reordering (RFC 5681) */
+#define US_A_MS 1000
+#define LONGEST (60 * MONO_S) /* round trip that is still told apart */
 
 /* How far b is after a, modulo 65536. */
 static inline uint16_t
@@ -150,6 +160,38 @@ queue_drop(struct chan_queue *q, uint16_t n)
 		q->span--;
 }
 
+/* ---- how fast the peer answers -------------------------------------------------------- */
+
+/* RFC 6298, 2.3, within what is configured. */
+static void
+set_rto(struct chan *c)
+{
+	unsigned ms = (c->srtt_us + 4 * c->rttvar_us) / US_A_MS + 1;
+
+	if (c->srtt_us == 0 || ms > c->conf.rtx_initial_ms)
+		ms = c->conf.rtx_initial_ms;
+	c->rto_ms = ms < c->conf.rtx_least_ms ? c->conf.rtx_least_ms : ms;
+}
+
+/* The message that is being timed was acknowledged, and had been sent once only (Karn's rule). */
+static void
+take_round_trip(struct chan *c, mono_t now)
+{
+	const mono_t took = now - c->timed_at;
+	const unsigned us = took < LONGEST ? (unsigned)(took / MONO_US) + 1 : LONGEST / MONO_US;
+
+	c->timing = false;
+	if (c->srtt_us == 0) {
+		c->srtt_us = us;
+		c->rttvar_us = us / 2;
+	} else {
+		const unsigned off = us > c->srtt_us ? us - c->srtt_us : c->srtt_us - us;
+		c->rttvar_us = (unsigned)((3ull * c->rttvar_us + off) / 4);
+		c->srtt_us = (unsigned)((7ull * c->srtt_us + us) / 8);
+	}
+	set_rto(c);
+}
+
 /* ---- life ----------------------------------------------------------------------------- */
 
 void
@@ -179,6 +221,9 @@ chan_configure(struct chan *c, const struct chan_conf *conf)
 		c->conf.rtx_initial_ms = 1;
 	if (c->conf.rtx_cap_ms < c->conf.rtx_initial_ms)
 		c->conf.rtx_cap_ms = c->conf.rtx_initial_ms;
+	if (c->conf.rtx_least_ms == 0 || c->conf.rtx_least_ms > c->conf.rtx_initial_ms)
+		c->conf.rtx_least_ms = c->conf.rtx_initial_ms;
+	set_rto(c);
 }
 
 void
@@ -224,9 +269,24 @@ chan_start(struct chan *c, mono_t now, mono_t when)
 	c->acks = 0;
 	c->tries = 0;
 	c->interval_ms = 0;
+	c->srtt_us = c->rttvar_us = 0; /* another node may be nearer or farther */
+	set_rto(c);
 	c->heard = now;
-	c->ack_owed = c->broken = false;
+	c->ack_owed = c->broken = c->timing = false;
+	c->repeats = 0;
+	c->recover = c->sent_below; /* what goes out twice makes the peer repeat itself */
+	c->recovering = chan_backlog(c) > 0;
 	c->rtx_due = chan_backlog(c) ? when : MONO_NEVER;
+	c->rtx_since = when;
+}
+
+void
+chan_reset(struct chan *c, mono_t now, uint16_t ns, uint16_t nr)
+{
+	queue_fini(&c->early);
+	c->seq = (struct chan_seq){ .ns = ns, .nr = nr, .peer_nr = ns };
+	chan_start(c, now, MONO_NEVER);
+	c->acked_from = ns;
 }
 
 /* ---- receiving ------------------------------------------------------------------------ */
@@ -245,6 +305,14 @@ open_window(struct chan *c)
 		c->cwnd = c->peer_window;
 }
 
+static void
+start_timer(struct chan *c, mono_t now)
+{
+	c->interval_ms = c->rto_ms;
+	c->rtx_since = now;
+	c->rtx_due = now + c->interval_ms * MONO_MS;
+}
+
 static bool
 take_nr(struct chan *c, mono_t now, uint16_t nr)
 {
@@ -257,11 +325,45 @@ take_nr(struct chan *c, mono_t now, uint16_t nr)
 	c->seq.peer_nr = nr;
 	if (after(nr, c->next) > 0x7fff) /* it had kept more than we thought */
 		c->next = nr;
+	if (c->timing && after(c->timed_ns, nr) - 1u < 0x7fff)
+		take_round_trip(c, now);
 	open_window(c);
-	c->tries = 0;
-	c->interval_ms = c->conf.rtx_initial_ms;
-	c->rtx_due = c->next == nr ? MONO_NEVER : now + c->interval_ms * MONO_MS;
+	c->tries = c->repeats = 0;
+	if (c->recovering && after(c->recover, nr) <= 0x7fff)
+		c->recovering = false;
+	if (c->next == nr)
+		c->rtx_due = MONO_NEVER;
+	else
+		start_timer(c, now);
 	return true;
+}
+
+/*
+ * A ZLB that acknowledges nothing new.  With few messages out there cannot be three: one less than are
+ * out is enough then, and a single one has nothing behind it that could show its loss.
+ */
+static bool
+shows_loss(struct chan *c, uint16_t nr)
+{
+	const uint16_t out = after(c->seq.peer_nr, c->next);
+
+	if (nr != c->seq.peer_nr || c->recovering || out < 2)
+		return false;
+	return ++c->repeats >= (out > REPEATS ? REPEATS : out - 1u);
+}
+
+static void
+send_again(struct chan *c)
+{
+	/* Appendix A: half of CWND is saved in SSTHRESH (never less than one), CWND is set to one. */
+	c->ssthresh = c->cwnd > 1 ? c->cwnd / 2 : 1;
+	c->cwnd = 1;
+	c->acks = 0;
+	c->next = c->seq.peer_nr;
+	c->timing = false;
+	c->repeats = 0;
+	c->recover = c->sent_below;
+	c->recovering = true;
 }
 
 static enum chan_verdict
@@ -277,10 +379,16 @@ enum chan_verdict
 chan_receive(struct chan *c, mono_t now, uint16_t ns, uint16_t nr, bool zlb, struct span message)
 {
 	uint16_t ahead = after(c->seq.nr, ns);
+	const bool loss = zlb && shows_loss(c, nr);
 
 	if (!take_nr(c, now, nr))
 		return CHAN_BAD_NR;
 	c->heard = now;
+	if (loss) {
+		send_again(c);
+		c->rtx_due = now + c->interval_ms * MONO_MS;
+		return CHAN_LOSS;
+	}
 	if (zlb)
 		return CHAN_ACK_ONLY;
 	if (ahead > 0x7fff) {
@@ -334,6 +442,21 @@ chan_give_ns(struct chan *c, uint16_t *ns)
 	return true;
 }
 
+/* `next` goes out. */
+static void
+note_sent(struct chan *c, mono_t now)
+{
+	if (after(c->sent_below, (uint16_t)(c->next + 1)) - 1u < 0x7fff) { /* for the first time */
+		c->sent_below = (uint16_t)(c->next + 1);
+		if (!c->timing) {
+			c->timing = true;
+			c->timed_ns = c->next;
+			c->timed_at = now;
+		}
+	}
+	c->next++;
+}
+
 size_t
 chan_transmit(struct chan *c, mono_t now, uint8_t out[CHAN_MESSAGE_MAX])
 {
@@ -349,14 +472,10 @@ chan_transmit(struct chan *c, mono_t now, uint8_t out[CHAN_MESSAGE_MAX])
 	}
 	memcpy(out, s->bytes, s->len);
 	put_u16(out + NR_AT, c->seq.nr);
-	if (after(c->sent_below, (uint16_t)(c->next + 1)) <= 0x7fff)
-		c->sent_below = (uint16_t)(c->next + 1);
-	c->next++;
+	note_sent(c, now);
 	c->ack_owed = false; /* it carries the acknowledgement */
-	if (c->rtx_due == MONO_NEVER) {
-		c->interval_ms = c->conf.rtx_initial_ms;
-		c->rtx_due = now + c->interval_ms * MONO_MS;
-	}
+	if (c->rtx_due == MONO_NEVER)
+		start_timer(c, now);
 	return s->len;
 }
 
@@ -380,9 +499,26 @@ chan_due(const struct chan *c)
 static unsigned
 back_off(const struct chan *c)
 {
-	unsigned ms = c->interval_ms ? c->interval_ms : c->conf.rtx_initial_ms / 2;
+	unsigned ms = c->interval_ms ? c->interval_ms : c->rto_ms / 2;
 
 	return ms >= c->conf.rtx_cap_ms / 2 ? c->conf.rtx_cap_ms : ms ? ms * 2 : 1;
+}
+
+/* All tries are used up, and the peer had the time that the configured intervals give it. */
+static bool
+gave_up(const struct chan *c, mono_t now)
+{
+	return c->tries >= c->conf.rtx_tries && now - c->rtx_since >= chan_cycle(&c->conf);
+}
+
+/* After the last try: when the cycle is over, but not before that try could be answered. */
+static mono_t
+last_due(const struct chan *c, mono_t now)
+{
+	const mono_t over = c->rtx_since + chan_cycle(&c->conf);
+	const mono_t answered = now + c->conf.rtx_initial_ms * MONO_MS;
+
+	return mono_sooner(c->rtx_due, over > answered ? over : answered);
 }
 
 enum chan_tick
@@ -390,18 +526,24 @@ chan_tick(struct chan *c, mono_t now)
 {
 	if (c->rtx_due == MONO_NEVER || now < c->rtx_due)
 		return CHAN_QUIET;
-	if (c->broken || c->tries >= c->conf.rtx_tries)
+	if (c->broken || gave_up(c, now))
 		return CHAN_DEAD;
 	c->tries++;
 	c->interval_ms = back_off(c);
+	/* RFC 6298, 5.5: until a message is answered that was sent once, the longer time holds. */
+	c->rto_ms = c->rto_ms * 2 < c->conf.rtx_initial_ms ? c->rto_ms * 2 : c->conf.rtx_initial_ms;
 	c->rtx_due = now + c->interval_ms * MONO_MS;
-	/* Appendix A: half of CWND is saved in SSTHRESH (never less than one), CWND is set to one.
-	 */
-	c->ssthresh = c->cwnd > 1 ? c->cwnd / 2 : 1;
-	c->cwnd = 1;
-	c->acks = 0;
-	c->next = c->seq.peer_nr;
+	if (c->tries >= c->conf.rtx_tries)
+		c->rtx_due = last_due(c, now);
+	send_again(c);
 	return CHAN_RETRANSMIT;
+}
+
+void
+chan_insist(struct chan *c, mono_t now)
+{
+	c->rtx_due = now + c->conf.rtx_cap_ms * MONO_MS;
+	send_again(c);
 }
 
 mono_t

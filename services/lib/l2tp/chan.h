@@ -37,6 +37,7 @@ struct chan_conf {
 	uint16_t window;		     /* our Receive Window Size: early messages kept */
 	unsigned rtx_initial_ms, rtx_cap_ms; /* RFC 2661, 5.8: 1000, at least 8000 */
 	unsigned rtx_tries;		     /* retransmissions before the peer is given up: 5 */
+	unsigned rtx_least_ms; /* a peer measured to answer at once: not before; 0: always rtx_initial_ms */
 };
 
 struct chan_seq {
@@ -72,6 +73,17 @@ struct chan {
 	unsigned tries;
 	unsigned interval_ms;
 	mono_t rtx_due;
+	mono_t rtx_since; /* since then the peer has acknowledged nothing new, and something is out */
+	/* how fast the peer answers: one message at a time is measured, never one sent twice */
+	bool timing;
+	uint16_t timed_ns;
+	mono_t timed_at;
+	unsigned srtt_us, rttvar_us; /* 0: not measured yet */
+	unsigned rto_ms;
+	/* evidence of loss before any timer */
+	unsigned repeats; /* ZLBs that acknowledged nothing new while messages were out */
+	uint16_t recover; /* no further evidence counts until all below is acknowledged */
+	bool recovering;
 	mono_t heard; /* when the peer last said anything */
 	bool ack_owed;
 	bool broken; /* a message that must be sent is missing: a damaged store */
@@ -102,6 +114,7 @@ chan_moved(const struct chan *c)
 enum chan_verdict {
 	CHAN_DELIVER,	/* the next one in order: act on it */
 	CHAN_ACK_ONLY,	/* a ZLB */
+	CHAN_LOSS,	/* a ZLB that shows that a message of ours was lost: chan_transmit() has it again */
 	CHAN_DUPLICATE, /* seen before: acknowledged again, nothing else */
 	CHAN_EARLY,  /* ahead of order, kept (or, when too long to keep, left to be sent again) */
 	CHAN_BEYOND, /* outside our window: dropped */
@@ -149,7 +162,14 @@ mono_t chan_due(const struct chan *);
 enum chan_tick chan_tick(struct chan *, mono_t now);
 /* After a promotion or a restart: what is unacknowledged goes out again at `when`. */
 void chan_start(struct chan *, mono_t now, mono_t when);
-/* A full retransmission cycle (RFC 2661, 5.7): 31 s with the defaults. */
+/* After CHAN_DEAD: the oldest message once more, and again CHAN_DEAD if that is not answered either (a peer
+ * that may recover, RFC 4951, 5.1). */
+void chan_insist(struct chan *, mono_t now);
+/* RFC 4951, 3.2.2: both windows are flushed and the numbers begin anew.  The rows of what was queued are the
+ * caller's to remove first. */
+void chan_reset(struct chan *, mono_t now, uint16_t ns, uint16_t nr);
+/* A full retransmission cycle (RFC 2661, 5.7): 31 s with the defaults.  No peer is given up sooner, however
+ * early its first retransmissions were. */
 mono_t chan_cycle(const struct chan_conf *);
 
 #endif

@@ -44,6 +44,12 @@ tries(const struct ppp_ctx *ctx)
 	return ctx->conf->max_configure ? ctx->conf->max_configure : 10;
 }
 
+static unsigned
+sent_before(const struct ppp_auth_side *s, const struct ppp_ctx *ctx)
+{
+	return tries(ctx) > s->tries ? (unsigned)(tries(ctx) - s->tries) : 0u;
+}
+
 static void
 malformed(const struct ppp_ctx *ctx)
 {
@@ -84,7 +90,7 @@ send_challenge(struct ppp_link *l, const struct ppp_ctx *ctx)
 	wr_bytes(&b.w, s->challenge, s->challenge_len);
 	wr_bytes(&b.w, ctx->conf->name.p, ctx->conf->name.len < 255 ? ctx->conf->name.len : 255);
 	build_send(&b, ctx, false);
-	s->due = ctx->now + restart_time(ctx);
+	s->due = ctx->now + restart_after(ctx, sent_before(s, ctx));
 	if (s->tries)
 		s->tries--;
 	l->dirty = true;
@@ -311,7 +317,7 @@ sent(struct ppp_link *l, const struct ppp_ctx *ctx)
 	struct ppp_auth_side *s = &l->prove;
 
 	s->state = AUTH_SENT;
-	s->due = ctx->now + restart_time(ctx);
+	s->due = ctx->now + restart_after(ctx, sent_before(s, ctx));
 	if (s->tries)
 		s->tries--;
 	l->dirty = true;

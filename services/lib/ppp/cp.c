@@ -41,16 +41,25 @@ max_failure(const struct ppp_ctx *ctx)
 
 /* ---- actions (4.4) */
 
-static void
-init_restart_count(struct ppp_fsm *f, const struct ppp_ctx *ctx, bool terminate)
+static uint8_t
+restart_count(const struct ppp_ctx *ctx, bool terminate)
 {
-	f->restarts = terminate ? or_default(ctx->conf->max_terminate, 2) : or_default(ctx->conf->max_configure, 10);
+	return terminate ? or_default(ctx->conf->max_terminate, 2) : or_default(ctx->conf->max_configure, 10);
 }
 
 static void
-start_timer(struct ppp_fsm *f, const struct ppp_ctx *ctx)
+init_restart_count(struct ppp_fsm *f, const struct ppp_ctx *ctx, bool terminate)
 {
-	f->due = ctx->now + restart_time(ctx);
+	f->restarts = restart_count(ctx, terminate);
+}
+
+/* What is left of the count says how often it was sent: nothing else is kept, here or in the snapshot. */
+static void
+start_timer(struct ppp_fsm *f, const struct ppp_ctx *ctx, bool terminate)
+{
+	const uint8_t count = restart_count(ctx, terminate);
+
+	f->due = ctx->now + restart_after(ctx, count > f->restarts ? (unsigned)(count - f->restarts) : 0u);
 	if (f->restarts)
 		f->restarts--;
 }
@@ -67,7 +76,7 @@ send_configure_request(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_c
 	build_begin(&b, cp_ops(cp)->proto, PPP_CONF_REQ, f->id);
 	cp_ops(cp)->request(l, &b.w);
 	build_send(&b, ctx, false);
-	start_timer(f, ctx);
+	start_timer(f, ctx, false);
 }
 
 static void
@@ -81,7 +90,7 @@ send_terminate_request(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_c
 	f->awaiting = false;
 	build_begin(&b, cp_ops(cp)->proto, PPP_TERM_REQ, f->id);
 	build_send(&b, ctx, false);
-	start_timer(f, ctx);
+	start_timer(f, ctx, true);
 }
 
 static void
@@ -153,7 +162,7 @@ carry_out(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, enum pp
 		init_restart_count(f, ctx, acts & ACT_STR);
 	if (acts & ACT_ZRC) {
 		f->restarts = 0;
-		start_timer(f, ctx);
+		f->due = ctx->now + restart_time(ctx);
 	}
 	if (begins_anew(ev, acts, was))
 		begin_negotiation(l, ctx, cp);

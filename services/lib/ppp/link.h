@@ -194,4 +194,21 @@ restart_time(const struct ppp_ctx *ctx)
 	return (mono_t)(ctx->conf->restart_ms ? ctx->conf->restart_ms : 3000) * MONO_MS;
 }
 
+/*
+ * The wait after a packet that was sent `before` times before.  RFC 1661, 4.6: "the Restart timer MAY begin
+ * at an initial small value and increase to the configured final value", each value twice the one before.
+ */
+static inline mono_t
+restart_after(const struct ppp_ctx *ctx, unsigned before)
+{
+	const mono_t last = restart_time(ctx);
+	mono_t wait = (mono_t)ctx->conf->restart_first_ms * MONO_MS;
+
+	if (wait == 0)
+		return last;
+	while (before-- && wait < last)
+		wait *= 2;
+	return wait < last ? wait : last;
+}
+
 #endif

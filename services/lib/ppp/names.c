@@ -15,6 +15,7 @@ ppp_conf_defaults(struct ppp_conf *c)
 		.echo_ms = 30000,
 		.echo_failures = 4,
 		.restart_ms = 3000, /* RFC 1661, 4.6 */
+		.restart_first_ms = 1000,
 		.max_configure = 10,
 		.max_terminate = 2,
 		.max_failure = 5,

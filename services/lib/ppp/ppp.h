@@ -91,6 +91,7 @@ struct ppp_conf {
 	uint32_t echo_ms;	  /* 0: no Echo-Requests */
 	uint8_t echo_failures;	  /* unanswered in a row: the peer is dead; 0: never */
 	uint32_t restart_ms;	  /* 3000 */
+	uint32_t restart_first_ms; /* 1000: the first wait, doubled up to restart_ms; 0: restart_ms from the first */
 	uint8_t max_configure, max_terminate, max_failure; /* 10, 2, 5 */
 	uint32_t auth_ms;	  /* whole authentication phase; 0: 30000 */
 	uint32_t chap_again_ms;	  /* rechallenge while open; 0: never */

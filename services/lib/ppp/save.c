@@ -338,7 +338,7 @@ static void
 arm(struct ppp_link *l, const struct ppp_ctx *ctx, uint32_t h)
 {
 	const mono_t restart = restart_time(ctx), ra = (mono_t)ctx->conf->ra_ms * MONO_MS;
-	const mono_t soon = spread(ctx, h, RESUME_LEAST, restart / 2);
+	const mono_t soon = spread(ctx, h, RESUME_LEAST, restart_after(ctx, 0) / 2);
 
 	for (enum ppp_cp cp = 0; cp < PPP_CPS; cp++) {
 		struct ppp_fsm *f = &l->cp[cp];

@@ -268,6 +268,8 @@ static const struct {
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"host-name\":\"a*b\"}]", "host-name", "a*b" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"peer\":\"10.0.0.0/33\"}]", "peer", "10.0.0.0/33" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"retransmit-initial\":9000}]", "profile[name='p']", "retransmit-cap" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"retransmit-initial\":100,\"retransmit-cap\":7999}]",
+	  "profile[name='p']/retransmit-cap", "8000 ms at least" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\"},{\"name\":\"p\",\"roles\":\"lac\",\"host-name\":\"x\"}]", "profile", "p" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\"},{\"name\":\"q\",\"roles\":\"lac\"}]", "profile[name='q']", "same peer" },
 	{ "\"lns-group\":[{\"name\":\"g\",\"member\":[{\"address\":\"::1\"}]}]", "lns-group/profile", "Mandatory" },

@@ -172,6 +172,184 @@ START_TEST(an_acknowledgement_begins_the_interval_anew)
 }
 END_TEST
 
+/* ---- a peer that answers at once */
+
+static const struct chan_conf quick = {
+	.window = 8, .rtx_initial_ms = 1000, .rtx_cap_ms = 8000, .rtx_tries = 5, .rtx_least_ms = 200
+};
+
+/* As fresh(), with a peer that has answered `n` messages, each after `ms`. */
+static double
+measured(unsigned n, double ms)
+{
+	double now = 0;
+
+	chan_fini(&c);
+	chan_init(&c, &quick);
+	chan_set_peer_window(&c, 8);
+	chan_start(&c, at(0), MONO_NEVER);
+	for (unsigned i = 0; i < n; i++, now += 1) {
+		queue(1);
+		sent(now);
+		zlb(now + ms / 1000, 0, c.seq.ns);
+		record();
+	}
+	return now;
+}
+
+START_TEST(a_peer_that_answers_at_once_is_asked_again_sooner)
+{
+	double now = measured(0, 0);
+
+	queue(1);
+	sent(now);
+	ck_assert_int_eq(chan_due(&c), at(1)); /* nothing is known yet */
+	now = measured(1, 2);
+	queue(1);
+	sent(now);
+	ck_assert_int_eq(chan_due(&c), at(now + 0.2)); /* never sooner */
+	now = measured(8, 100);
+	queue(1);
+	sent(now);
+	ck_assert_int_gt(chan_due(&c), at(now + 0.1)); /* a peer that is farther away has its time */
+	ck_assert_int_lt(chan_due(&c), at(now + 0.3));
+	now = measured(8, 3000);
+	queue(1);
+	sent(now);
+	ck_assert_int_eq(chan_due(&c), at(now + 1)); /* never later than configured */
+}
+END_TEST
+
+/* RFC 2661, 5.8: "each subsequent retransmission MUST employ an exponential backoff interval", 8 s at least is
+ * the cap, and nobody is given up before the 31 s of the configured intervals. */
+START_TEST(an_early_retransmission_shortens_nothing_else)
+{
+	static const double due[] = { 0.2, 0.6, 1.4, 3, 6.2, 12.6, 20.6, 28.6 };
+	double now = measured(4, 2);
+
+	queue(1);
+	sent(now);
+	for (unsigned i = 0; i < sizeof due / sizeof *due; i++) {
+		ck_assert_int_eq(chan_due(&c), at(now) + (mono_t)(due[i] * 1000 + 0.5) * MONO_MS);
+		ck_assert_int_eq(chan_tick(&c, chan_due(&c)), CHAN_RETRANSMIT);
+		ck_assert_str_ne(sent(now + due[i]), "");
+	}
+	ck_assert_int_eq(chan_due(&c), at(now + 31));
+	ck_assert_int_eq(chan_tick(&c, at(now + 31)), CHAN_DEAD);
+}
+END_TEST
+
+START_TEST(what_was_sent_twice_is_not_measured)
+{
+	double now = measured(4, 2);
+
+	queue(1);
+	sent(now);
+	chan_tick(&c, at(now + 0.2));
+	sent(now + 0.2);
+	zlb(now + 0.201, 0, c.seq.ns); /* of which of the two? */
+	ck_assert_uint_lt(c.srtt_us, 3000);
+	record();
+	queue(1);
+	sent(now + 1);
+	ck_assert_int_eq(chan_due(&c), at(now + 1.4)); /* the doubled time holds ... */
+	zlb(now + 1.002, 0, c.seq.ns);
+	record();
+	queue(1);
+	sent(now + 2);
+	ck_assert_int_eq(chan_due(&c), at(now + 2.2)); /* ... until one is measured again */
+}
+END_TEST
+
+START_TEST(a_late_clock_leaves_time_for_the_answer_of_the_last_try)
+{
+	double now = measured(4, 2);
+
+	queue(1);
+	sent(now);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(chan_tick(&c, at(now + 100 + i * 10)), CHAN_RETRANSMIT);
+	ck_assert_int_eq(chan_due(&c), at(now + 141));
+	ck_assert_int_eq(chan_tick(&c, at(now + 141)), CHAN_DEAD);
+}
+END_TEST
+
+/* ---- loss that shows before the timer */
+
+/* n messages out. */
+static double
+all_out(unsigned n)
+{
+	double now = measured(8, 2);
+
+	queue(n);
+	sent(now);
+	ck_assert_uint_eq((uint16_t)(c.next - c.seq.peer_nr), n);
+	return now;
+}
+
+START_TEST(three_acknowledgements_without_news_show_a_loss)
+{
+	double now = all_out(6);
+
+	ck_assert_int_eq(zlb(now + 0.01, 0, c.seq.peer_nr), CHAN_ACK_ONLY);
+	ck_assert_int_eq(zlb(now + 0.01, 0, c.seq.peer_nr), CHAN_ACK_ONLY);
+	ck_assert_str_eq(sent(now + 0.01), "");
+	ck_assert_int_eq(zlb(now + 0.01, 0, c.seq.peer_nr), CHAN_LOSS);
+	ck_assert_uint_eq(c.cwnd, 1); /* appendix A: a retransmission is congestion */
+	ck_assert_uint_eq(c.ssthresh, 4);
+	ck_assert_str_eq(sent(now + 0.01), "8/0 ");
+	ck_assert_int_eq(zlb(now + 0.01, 0, c.seq.peer_nr), CHAN_ACK_ONLY); /* of one still under way: once is enough */
+	ck_assert_str_eq(sent(now + 0.01), "");
+	zlb(now + 0.02, 0, 14);
+	ck_assert_int_eq(chan_due(&c), MONO_NEVER);
+	ck_assert_uint_eq(c.tries, 0);
+}
+END_TEST
+
+START_TEST(few_messages_out_need_fewer_and_a_single_one_has_none)
+{
+	double now = all_out(2);
+
+	ck_assert_int_eq(zlb(now, 0, c.seq.peer_nr), CHAN_LOSS);
+	now = all_out(3);
+	ck_assert_int_eq(zlb(now, 0, c.seq.peer_nr), CHAN_ACK_ONLY);
+	ck_assert_int_eq(zlb(now, 0, c.seq.peer_nr), CHAN_LOSS);
+	now = all_out(1);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_int_eq(zlb(now, 0, c.seq.peer_nr), CHAN_ACK_ONLY);
+}
+END_TEST
+
+START_TEST(messages_and_old_acknowledgements_show_no_loss)
+{
+	double now = all_out(6);
+	uint16_t nr = c.seq.peer_nr;
+
+	for (uint16_t i = 0; i < 6; i++)
+		ck_assert_int_eq(heard(now, i, nr), CHAN_DELIVER);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(zlb(now, 0, (uint16_t)(nr - 1)), CHAN_ACK_ONLY);
+	ck_assert_str_eq(sent(now), "");
+}
+END_TEST
+
+START_TEST(a_peer_that_repeats_itself_to_a_promoted_node_shows_no_loss)
+{
+	fresh_at(8, 100, 50);
+	queue(3);
+	struct chan_seq s = c.seq;
+	chan_apply_seq(&c, &s);
+	chan_start(&c, at(5), at(5));
+	chan_tick(&c, at(5));
+	sent(5);
+	zlb(5.01, 50, 101); /* it had none of them, and has the first now */
+	sent(5.01);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(zlb(5.02, 50, 101), CHAN_ACK_ONLY);
+}
+END_TEST
+
 START_TEST(slow_start_doubles_each_round_trip)
 {
 	fresh(16);
@@ -468,7 +646,7 @@ START_TEST(everything_arrives_once_and_in_order_through_a_bad_network)
 	seed = 77 + (uint32_t)_i * 7919;
 	memset(e, 0, sizeof e);
 	for (unsigned i = 0; i < 2; i++) {
-		chan_init(&e[i].c, &conf);
+		chan_init(&e[i].c, _i % 2 ? &quick : &conf);
 		e[i].c.conf.rtx_tries = 50;
 		chan_set_peer_window(&e[i].c, conf.window);
 		chan_apply_seq(&e[i].c, &(struct chan_seq){ .ns = 65400, .nr = 65400, .peer_nr = 65400 });
@@ -509,6 +687,14 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, retransmission_carries_the_nr_of_now);
 	tcase_add_test(tc, intervals_double_up_to_the_cap_and_then_the_peer_is_given_up);
 	tcase_add_test(tc, an_acknowledgement_begins_the_interval_anew);
+	tcase_add_test(tc, a_peer_that_answers_at_once_is_asked_again_sooner);
+	tcase_add_test(tc, an_early_retransmission_shortens_nothing_else);
+	tcase_add_test(tc, what_was_sent_twice_is_not_measured);
+	tcase_add_test(tc, a_late_clock_leaves_time_for_the_answer_of_the_last_try);
+	tcase_add_test(tc, three_acknowledgements_without_news_show_a_loss);
+	tcase_add_test(tc, few_messages_out_need_fewer_and_a_single_one_has_none);
+	tcase_add_test(tc, messages_and_old_acknowledgements_show_no_loss);
+	tcase_add_test(tc, a_peer_that_repeats_itself_to_a_promoted_node_shows_no_loss);
 	tcase_add_test(tc, slow_start_doubles_each_round_trip);
 	tcase_add_test(tc, the_window_never_exceeds_what_the_peer_offers);
 	tcase_add_test(tc, a_peer_that_offers_nothing_gets_four_and_zero_is_one);

@@ -287,6 +287,37 @@ START_TEST(nobody_there)
 }
 END_TEST
 
+/* RFC 1661, 4.6: "the Restart timer MAY begin at an initial small value and increase to the configured final
+ * value.  Each successive value less than the final value SHOULD be at least twice the previous value." */
+START_TEST(the_restart_timer_begins_small_and_doubles_to_its_final_value)
+{
+	static const struct {
+		uint32_t first, last;
+		unsigned at[5]; /* ms: when the repetitions go out */
+	} row[] = {
+		{ 1000, 3000, { 1000, 3000, 6000, 9000, 12000 } },
+		{ 250, 3000, { 250, 750, 1750, 3750, 6750 } },
+		{ 0, 3000, { 3000, 6000, 9000, 12000, 15000 } },
+		{ 1000, 500, { 500, 1000, 1500, 2000, 2500 } }, /* never above the final value */
+	};
+	struct pair p;
+
+	pair_init(&p, PPP_AUTH_PAP);
+	p.server.conf.restart_first_ms = row[_i].first;
+	p.server.conf.restart_ms = row[_i].last;
+	const mono_t begun = p.now;
+	STEP(&p.server, ppp_link_up(&p.server.link, &ctx, NULL));
+	for (unsigned i = 0; i < 5; i++) {
+		run(&p, begun + row[_i].at[i] * MS - 1);
+		ck_assert_uint_eq(p.frames, i + 1);
+		run(&p, begun + row[_i].at[i] * MS);
+		ck_assert_uint_eq(p.frames, i + 2);
+		reload(&p.server); /* another node goes on where this one was, not from the start; it asks soon */
+		p.server.link.cp[PPP_CP_LCP].due = begun + row[_i].at[i < 4 ? i + 1 : 4] * MS;
+	}
+}
+END_TEST
+
 /* A server that lost nothing but its peer's memory: the client dials anew on the same link. */
 START_TEST(the_client_starts_over)
 {
@@ -400,6 +431,7 @@ main(void)
 	tcase_add_test(e, a_closing_server_is_not_waited_for);
 	tcase_add_test(e, the_call_goes_down);
 	tcase_add_test(e, nobody_there);
+	tcase_add_loop_test(e, the_restart_timer_begins_small_and_doubles_to_its_final_value, 0, 4);
 	tcase_add_test(e, the_client_starts_over);
 	tcase_add_test(e, no_network_protocol_is_allowed);
 	tcase_add_test(e, ipv4_alone_is_enough);
