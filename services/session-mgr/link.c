@@ -8,7 +8,8 @@
  *	call gone at any moment ──► ppp_link_down ──► rows gone
  *
  * Everything that one event does to one session is a step: lib/ppp is called and reports, what it asks for is
- * answered, then the records go out, then the frames and questions that depend on them.
+ * answered, then the records go out, then the frames and questions that depend on them.  Frames of one session
+ * that came together are one step: its row is written once, as the last of them left it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,7 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 		break;
 	case PPP_EV_LCP_DOWN:
 		st->s->ask_token = 0; /* whatever was asked, it is not about this negotiation any more */
+		st->asked = false;
 		sub_net_down(st, PPP_CP_IPCP);
 		sub_net_down(st, PPP_CP_IPV6CP);
 		break;
@@ -535,6 +537,13 @@ link_frame(struct step *st, struct span octets)
 	struct ppp_ctx c = ctx(st);
 
 	st->link_dirty |= ppp_link_input(st->s->ppp, &c, octets);
+	follow_up(st);
+}
+
+bool
+link_listens(const struct step *st)
+{
+	return st->s->ppp && !st->finished;
 }
 
 void

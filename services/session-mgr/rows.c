@@ -123,26 +123,42 @@ sm_forget_all(struct sm *sm)
 	acctq_forget(sm);
 }
 
+/* Room for exactly n octets; what was there is lost, but on failure. */
 static bool
-keep_octets(uint8_t **p, uint16_t *len, const void *from, size_t n)
+keep_room(uint8_t **p, uint16_t *len, size_t n)
 {
-	uint8_t *copy = NULL;
+	uint8_t *room = NULL;
 
 	if (n > UINT16_MAX)
 		return false;
-	if (n) {
-		if (*p && *len == n) {
-			memcpy(*p, from, n);
-			return true;
-		}
-		copy = malloc(n);
-		if (!copy)
-			return false;
-		memcpy(copy, from, n);
-	}
+	if (n == *len)
+		return true;
+	if (n && !(room = malloc(n)))
+		return false;
 	free(*p);
-	*p = copy;
+	*p = room;
 	*len = (uint16_t)n;
+	return true;
+}
+
+static bool
+keep_octets(uint8_t **p, uint16_t *len, const void *from, size_t n)
+{
+	if (!keep_room(p, len, n))
+		return false;
+	if (n)
+		memcpy(*p, from, n);
+	return true;
+}
+
+/* A row that was just made, as the store will hold it. */
+static bool
+keep_packed(uint8_t **p, uint16_t *len, const ProtobufCMessage *row)
+{
+	if (!keep_room(p, len, protobuf_c_message_get_packed_size(row)))
+		return false;
+	if (*len)
+		protobuf_c_message_pack(row, *p);
 	return true;
 }
 
@@ -253,7 +269,10 @@ apply_link(struct sm *sm, struct sess *s, const Row__Link *row)
 static void
 apply_subscriber(struct sm *sm, struct sess *s, struct span packed, const Row__Subscriber *row)
 {
-	if (!keep_octets(&s->sub, &s->sub_len, packed.p, row ? packed.len : 0))
+	bool kept = row && !packed.len ? keep_packed(&s->sub, &s->sub_len, &row->base)
+				       : keep_octets(&s->sub, &s->sub_len, packed.p, row ? packed.len : 0);
+
+	if (!kept)
 		sm_count(sm, SM_NO_MEMORY);
 	s->forwarding = row && row->forwarding;
 	s->session_timeout = row ? row->session_timeout : 0;
@@ -334,7 +353,7 @@ apply_lease(struct sm *sm, struct span key, const Row__Lease *row)
 	return l != NULL;
 }
 
-/* ---- The door. */
+/* ---- The door.  `packed` is empty where the row was not read but made here. */
 
 static bool
 apply_session_row(struct sm *sm, enum table table, struct span key, struct span packed, const void *row)
@@ -427,20 +446,16 @@ sm_apply(struct sm *sm, enum table table, struct span key, struct span packed, b
 		sm_count(sm, SM_ROWS_UNREADABLE);
 }
 
-/* Record and apply: the same row, the same way, on the active as on its shadow. */
+/*
+ * Record and apply: the same row, the same way, on the active as on its shadow.  The sink packs it; here it is
+ * applied as it stands, since packing and unpacking gives back what went in.
+ */
 void
 put(struct sm *sm, struct sink *sink, enum table table, struct span key, const ProtobufCMessage *row)
 {
-	size_t n = row ? protobuf_c_message_get_packed_size(row) : 0;
-
-	if (n > sizeof sm->scratch) {
-		sm_count(sm, SM_NO_MEMORY);
-		return;
-	}
-	if (row)
-		protobuf_c_message_pack(row, sm->scratch);
 	sink_record(sink, table, key, row);
-	sm_apply(sm, table, key, span_of(sm->scratch, n), !row);
+	if (!apply_row(sm, table, key, span_of(NULL, 0), row))
+		sm_count(sm, SM_ROWS_UNREADABLE);
 }
 
 void

@@ -209,18 +209,21 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 static void
 on_frames(struct shell *sh, const Punt__ToOwner *m)
 {
+	struct sm_frame v[BATCH_FRAMES];
+	struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { v, 0 } };
+
 	for (size_t i = 0; i < m->n_frames; i++) {
 		const Punt__Frame *f = m->frames[i];
-		struct sm_event ev = { .kind = SM_EV_FRAME };
 
-		if (f->tunnel > UINT16_MAX || f->session > UINT16_MAX) {
+		if (f->tunnel > UINT16_MAX || f->session > UINT16_MAX)
 			sh->v[SHELL_PUNT_MALFORMED]++;
-			continue;
+		else
+			v[ev.frames.n++] = (struct sm_frame){ (uint16_t)f->tunnel, (uint16_t)f->session,
+							      span_of(f->octets.data, f->octets.len) };
+		if (ev.frames.n == BATCH_FRAMES || (ev.frames.n && i + 1 == m->n_frames)) {
+			shell_step(sh, &ev);
+			ev.frames.n = 0;
 		}
-		ev.frame.tunnel = (uint16_t)f->tunnel;
-		ev.frame.session = (uint16_t)f->session;
-		ev.frame.octets = span_of(f->octets.data, f->octets.len);
-		shell_step(sh, &ev);
 	}
 }
 

@@ -281,28 +281,66 @@ every_second(struct sm *sm, mono_t now)
 		clear_alarm(sm, a, now);
 }
 
+/* No link takes it: it is early, or nobody's. */
 static void
-on_frame(struct sm *sm, struct sm_time t, const struct sm_event *ev, struct sink *sink)
+frame_without_link(struct sm *sm, struct sess *s, struct sm_time t, const struct sm_frame *f)
 {
-	struct sess *s = sess_find(sm, ev->frame.tunnel, ev->frame.session);
-
-	sm_count(sm, SM_FRAMES_IN);
-	if (s && s->dirty)
-		reconcile(sm, s, t, sink); /* the frame overtook the row */
-	s = sess_find(sm, ev->frame.tunnel, ev->frame.session);
-	if (s && s->ppp) {
-		one_frame(sm, s, t, ev->frame.octets, sink);
-		return;
-	}
 	if (!s)
-		s = sess_make(sm, ev->frame.tunnel, ev->frame.session);
-	if (s && !s->call_up && !s->link && early_hold(sm, s, t.now, ev->frame.octets)) {
+		s = sess_make(sm, f->tunnel, f->session);
+	if (s && !s->call_up && !s->link && early_hold(sm, s, t.now, f->octets)) {
 		sm_count(sm, SM_FRAMES_EARLY);
 		return;
 	}
 	sm_count(sm, SM_FRAMES_UNKNOWN);
 	if (s)
 		sess_drop_if_empty(sm, s);
+}
+
+/* The first frame, and with it, as one step and one row, every later one of its session.  Which ones they were. */
+static uint64_t
+session_frames(struct sm *sm, struct sm_time t, const struct sm_frame *f, unsigned n, struct sink *sink)
+{
+	struct sess *s = sess_find(sm, f->tunnel, f->session);
+	uint64_t taken = 1;
+	struct step st;
+
+	if (s && s->dirty) {
+		reconcile(sm, s, t, sink); /* the frame overtook the row */
+		s = sess_find(sm, f->tunnel, f->session);
+	}
+	if (!s || !s->ppp) {
+		frame_without_link(sm, s, t, f);
+		return taken;
+	}
+	step_begin(&st, sm, s, t, sink);
+	link_frame(&st, f->octets);
+	for (unsigned i = 1; i < n && link_listens(&st); i++) {
+		if (f[i].tunnel == f->tunnel && f[i].session == f->session) {
+			link_frame(&st, f[i].octets);
+			taken |= (uint64_t)1 << i;
+		}
+	}
+	step_end(&st);
+	return taken;
+}
+
+#define AT_ONCE 64 /* frames: the bits of a word */
+
+static void
+on_frames(struct sm *sm, struct sm_time t, const struct sm_frame *v, unsigned n, struct sink *sink)
+{
+	while (n) {
+		unsigned some = n < AT_ONCE ? n : AT_ONCE;
+		uint64_t taken = 0;
+
+		for (unsigned i = 0; i < some; i++) {
+			if (!(taken >> i & 1))
+				taken |= session_frames(sm, t, v + i, some - i, sink) << i;
+		}
+		sm->counts[SM_FRAMES_IN] += some;
+		v += some;
+		n -= some;
+	}
 }
 
 static void
@@ -377,8 +415,8 @@ sm_step(struct sm *sm, struct sm_time t, const struct sm_event *ev, struct sink 
 		run_due(sm, t, sink);
 		every_second(sm, t.now);
 		break;
-	case SM_EV_FRAME:
-		on_frame(sm, t, ev, sink);
+	case SM_EV_FRAMES:
+		on_frames(sm, t, ev->frames.v, ev->frames.n, sink);
 		break;
 	case SM_EV_AAA:
 		on_answer(sm, t, ev->aaa, sink);

@@ -58,9 +58,15 @@ struct sm_usage {
 	uint64_t in_octets, out_octets, in_packets, out_packets, drops;
 };
 
+/* A PPP frame from the peer, from its protocol field on. */
+struct sm_frame {
+	uint16_t tunnel, session;
+	struct span octets;
+};
+
 enum sm_event_kind {
 	SM_EV_TICK,	 /* deadlines; changed rows */
-	SM_EV_FRAME,	 /* .frame: from the peer */
+	SM_EV_FRAMES,	 /* .frames: from peers, in order; one session's are one step of it */
 	SM_EV_AAA,	 /* .aaa: an answer */
 	SM_EV_ACCT_DONE, /* .acct: an accounting request was answered, or by nobody */
 	SM_EV_USAGE,	 /* .usage */
@@ -71,9 +77,9 @@ struct sm_event {
 	enum sm_event_kind kind;
 	union {
 		struct {
-			uint16_t tunnel, session;
-			struct span octets; /* from the protocol field on */
-		} frame;
+			const struct sm_frame *v;
+			unsigned n;
+		} frames;
 		const struct aaa_answer *aaa;
 		struct {
 			struct span key;

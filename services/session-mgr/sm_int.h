@@ -174,7 +174,6 @@ struct sm {
 		mono_t until;
 		char detail[200];
 	} alarm[SM_ALARMS];
-	uint8_t scratch[8192];
 };
 
 /* Why a subscriber is refused although its password was right. */
@@ -189,7 +188,7 @@ enum refusal {
 	REFUSALS
 };
 
-/* One event of one session, from its cause to its records and effects. */
+/* What happens to one session at one moment, from its cause to its records and effects. */
 struct step {
 	struct ppp_out out; /* first: lib/ppp hands it back */
 	struct sm *sm;
@@ -243,6 +242,7 @@ void step_begin(struct step *, struct sm *, struct sess *, struct sm_time, struc
 void step_end(struct step *);
 void sess_reconcile(struct sm *, struct sess *, struct sm_time, struct sink *);
 void link_frame(struct step *, struct span octets);
+bool link_listens(const struct step *); /* to another frame in this step */
 void link_answer(struct step *, const struct aaa_answer *);
 void link_due(struct step *);
 void link_close(struct step *, struct ppp_cause, enum acct_terminate);

@@ -2,9 +2,18 @@
 /* session-mgr's shell: PPP frames in and out, AAA and accounting outside, usage from the workers. */
 #include "sim.h"
 
+#define FRAMES 16
+
+/* Frames that came in one iteration go to the core together, as a worker's message brings them. */
 struct shell {
 	struct talk t; /* first */
 	struct sm *sm;
+	struct {
+		uint16_t tunnel, session;
+		size_t len;
+		uint8_t b[PPP_FRAME_MAX];
+	} frame[FRAMES];
+	unsigned frames;
 };
 
 struct sm *
@@ -134,18 +143,42 @@ step(struct shell *s, const struct sm_event *ev)
 }
 
 static void
+step_frames(struct shell *s)
+{
+	struct sm_frame f[FRAMES];
+	struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { f, s->frames } };
+
+	for (unsigned i = 0; i < s->frames; i++)
+		f[i] = (struct sm_frame){ s->frame[i].tunnel, s->frame[i].session, span_of(s->frame[i].b, s->frame[i].len) };
+	s->frames = 0;
+	if (ev.frames.n)
+		step(s, &ev);
+}
+
+static void
+keep_frame(struct shell *s, const struct msg *m)
+{
+	if (m->len > sizeof s->frame[0].b)
+		return;
+	s->frame[s->frames].tunnel = m->u.frame.tunnel;
+	s->frame[s->frames].session = m->u.frame.session;
+	s->frame[s->frames].len = m->len;
+	memcpy(s->frame[s->frames++].b, m->octets, m->len);
+	if (s->frames == FRAMES)
+		step_frames(s);
+}
+
+static void
 hear(struct proc *p, struct msg *m)
 {
 	struct shell *s = p->impl;
 	struct sm_event ev = { .kind = SM_EV_TICK };
 
+	if (m->kind != M_PUNT)
+		step_frames(s);
 	switch (m->kind) {
 	case M_PUNT:
-		ev.kind = SM_EV_FRAME;
-		ev.frame.tunnel = m->u.frame.tunnel;
-		ev.frame.session = m->u.frame.session;
-		ev.frame.octets = span_of(m->octets, m->len);
-		step(s, &ev);
+		keep_frame(s, m);
 		break;
 	case M_AAA:
 		ev.kind = SM_EV_AAA;
@@ -182,8 +215,10 @@ static void
 flush(struct proc *p)
 {
 	struct shell *s = p->impl;
-	mono_t next = sm_next_due(s->sm);
+	mono_t next;
 
+	step_frames(s);
+	next = sm_next_due(s->sm);
 	if (sm_active(s->sm) && next != MONO_NEVER && next <= node_now(p->n))
 		step(s, &(struct sm_event){ .kind = SM_EV_TICK });
 	talk_flush(&s->t);

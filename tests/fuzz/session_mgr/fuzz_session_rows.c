@@ -61,10 +61,11 @@ item(struct sm *sm, struct sm_time *t, struct rd *in, struct sink *sink)
 	if ((how & 3) == 3)
 		sm_activate(sm, *t, sink);
 	if (how & 4) {
-		ev.kind = SM_EV_FRAME;
-		ev.frame.tunnel = 1;
-		ev.frame.session = table & 3;
-		ev.frame.octets = row;
+		struct sm_frame f[2] = { { 1, table & 3, row }, { 1, table & 3, row } };
+
+		ev.kind = SM_EV_FRAMES;
+		ev.frames.v = f;
+		ev.frames.n = 1 + (how & 1);
 		sm_step(sm, *t, &ev, sink);
 		return;
 	}

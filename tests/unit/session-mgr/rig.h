@@ -72,6 +72,7 @@ struct rig {
 	struct acct_ask acct[64];
 	unsigned accts, acct_seen;
 	bool hold_aaa, hold_acct, no_compare;
+	bool together; /* frames from peers that follow each other reach the core as one event */
 	unsigned records, steps, promote_at; /* promote the shadow after this step; 0 never */
 	unsigned promotions;
 	enum aaa_verdict force; /* a verdict other than the users file's */
@@ -411,11 +412,36 @@ deliver(struct rig *r)
 		ppp_link_input(&p->link, &c, span_of(f.b, f.len));
 		peer_poll(p);
 	} else {
-		struct sm_event ev = { .kind = SM_EV_FRAME,
-				       .frame = { f.tunnel, f.session, span_of(f.b, f.len) } };
+		struct sm_frame in = { f.tunnel, f.session, span_of(f.b, f.len) };
+		struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { &in, 1 } };
 
 		step(r, &ev);
 	}
+}
+
+static inline bool
+comes_from_peer(const struct rig *r, unsigned at)
+{
+	return at < r->frames && !r->frame[at].to_peer;
+}
+
+#define TOGETHER 70 /* more than the core takes at once */
+
+static inline void
+deliver_together(struct rig *r)
+{
+	static struct in_flight f[TOGETHER];
+	struct sm_frame in[TOGETHER];
+	struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { in, 0 } };
+
+	for (; ev.frames.n < TOGETHER && comes_from_peer(r, r->next); ev.frames.n++, r->next++) {
+		f[ev.frames.n] = r->frame[r->next];
+		in[ev.frames.n] = (struct sm_frame){ f[ev.frames.n].tunnel, f[ev.frames.n].session,
+						     span_of(f[ev.frames.n].b, f[ev.frames.n].len) };
+	}
+	if (r->next == r->frames)
+		r->next = r->frames = 0;
+	step(r, &ev);
 }
 
 static inline void
@@ -445,7 +471,9 @@ static inline void
 settle(struct rig *r)
 {
 	for (int i = 0; i < 5000; i++) {
-		if (r->next < r->frames)
+		if (r->together && comes_from_peer(r, r->next))
+			deliver_together(r);
+		else if (r->next < r->frames)
 			deliver(r);
 		else if (r->asked < r->asks && !r->hold_aaa)
 			answer_one(r);

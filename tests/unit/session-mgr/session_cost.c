@@ -161,10 +161,12 @@ one(unsigned n)
 			}
 		}
 		w.to_peer = 0;
-		for (unsigned i = 0; i < w.from_peer; i++) {
-			struct sm_event ev = { .kind = SM_EV_FRAME,
-					       .frame = { tunnel, session, span_of(w.z[i].b, w.z[i].len) } };
+		if (w.from_peer) {
+			struct sm_frame f[64];
+			struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { f, w.from_peer } };
 
+			for (unsigned i = 0; i < w.from_peer; i++)
+				f[i] = (struct sm_frame){ tunnel, session, span_of(w.z[i].b, w.z[i].len) };
 			core(&ev);
 		}
 		w.from_peer = 0;

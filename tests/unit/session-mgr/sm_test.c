@@ -522,6 +522,83 @@ START_TEST(usage_of_the_same_worker_is_not_counted_twice_after_a_restart_of_ours
 }
 END_TEST
 
+/* ---- Frames that came together. */
+
+static unsigned
+writes_of(enum table t)
+{
+	unsigned n = 0;
+
+	for (struct stored *x = rig.store; x; x = x->hh.next)
+		n += x->key.table == t ? x->writes : 0;
+	return n;
+}
+
+static unsigned
+link_writes_of_a_setup(bool together)
+{
+	struct peer *p;
+	unsigned n;
+
+	rig_start(&rig);
+	rig.together = together;
+	p = dialled(5, "alice", "wonder");
+	pass(&rig, 5);
+	ck_assert(p->up4 && p->up6);
+	n = writes_of(TABLE_LINK);
+	rig_end(&rig);
+	return n;
+}
+
+START_TEST(frames_of_a_session_that_came_together_are_one_row)
+{
+	unsigned apart = link_writes_of_a_setup(false), together = link_writes_of_a_setup(true);
+
+	ck_assert_msg(together + 3 <= apart, "%u rows together, %u apart", together, apart);
+}
+END_TEST
+
+START_TEST(frames_of_many_sessions_keep_their_order)
+{
+	static const char *const users[] = { "alice", "bob", "carol", "dave" };
+	static const char *const words[] = { "wonder", "builder", "sings", "drums" };
+	struct peer *p[4];
+
+	rig_start(&rig);
+	rig.together = true;
+	for (unsigned i = 0; i < 4; i++)
+		p[i] = dial(&rig, (uint16_t)(5 + i), users[i], words[i]);
+	pass(&rig, 5);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert(p[i]->up4 && p[i]->up6);
+	ck_assert_uint_eq(sm_totals(rig.active).forwarding, 4);
+	rig_end(&rig);
+}
+END_TEST
+
+/* The first of them ends the link; what comes behind it in the same event finds none. */
+START_TEST(frames_behind_the_one_that_ends_a_link_are_counted)
+{
+	static const uint8_t terminate[] = { 0xc0, 0x21, 5, 1, 0, 4 }, echo[] = { 0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0 };
+	struct sm_frame in[70];
+	struct sm_event ev = { .kind = SM_EV_FRAMES, .frames = { in, 70 } };
+
+	rig_start(&rig);
+	dialled(5, "alice", "wonder");
+	pass(&rig, 2);
+	for (unsigned i = 0; i < 70; i++)
+		in[i] = (struct sm_frame){ 1, i == 3 ? 99 : 5, i == 2 ? span_of(terminate, sizeof terminate) : span_of(echo, sizeof echo) };
+	step(&rig, &ev);
+	pass(&rig, 20);
+	ck_assert_ptr_nonnull(strstr(rig.tape, "hangup"));
+	call_gone(&rig, 1, 5);
+	settle(&rig);
+	pass(&rig, 3);
+	nothing_left();
+	rig_end(&rig);
+}
+END_TEST
+
 /* ---- Switchover at any moment. */
 
 #define STEPS_OF_A_SETUP 40
@@ -530,8 +607,9 @@ START_TEST(a_switchover_at_any_step_of_a_setup_completes)
 {
 	struct peer *p;
 
-	with_auth((enum conf_auth)(1 + _i / STEPS_OF_A_SETUP));
+	with_auth((enum conf_auth)(1 + _i / STEPS_OF_A_SETUP % 3));
 	rig.promote_at = (unsigned)(_i % STEPS_OF_A_SETUP) + 1;
+	rig.together = _i >= 3 * STEPS_OF_A_SETUP;
 	p = dialled(5, "alice", "wonder");
 	pass(&rig, 30);
 	ck_assert_msg(p->up4 && p->up6, "promoted after step %u", rig.promote_at);
@@ -740,6 +818,7 @@ START_TEST(whatever_happens_the_books_balance)
 
 	rig_start(&rig);
 	rig.seed = 99 + (uint64_t)_i;
+	rig.together = _i & 1;
 	rig.tape_len = 0;
 	for (int i = 0; i < 400; i++) {
 		something_happens(&session);
@@ -913,12 +992,15 @@ add(TCase *t)
 	tcase_add_test(t, a_restarted_worker_counts_from_zero);
 	tcase_add_test(t, usage_goes_on_after_a_switchover_and_never_backwards);
 	tcase_add_test(t, usage_of_the_same_worker_is_not_counted_twice_after_a_restart_of_ours);
-	tcase_add_loop_test(t, a_switchover_at_any_step_of_a_setup_completes, 0, 3 * STEPS_OF_A_SETUP);
+	tcase_add_loop_test(t, a_switchover_at_any_step_of_a_setup_completes, 0, 2 * 3 * STEPS_OF_A_SETUP);
 	tcase_add_loop_test(t, a_switchover_at_any_step_of_an_end_completes, 0, 8);
 	tcase_add_test(t, a_call_that_went_away_unseen_is_cleaned_up_at_activation);
 	tcase_add_test(t, rows_that_cannot_be_read_are_left_out);
 	tcase_add_test(t, a_snapshot_that_cannot_be_read_ends_the_link_in_order);
 	tcase_add_test(t, as_lac_the_ppp_is_not_ours);
+	tcase_add_test(t, frames_of_a_session_that_came_together_are_one_row);
+	tcase_add_test(t, frames_of_many_sessions_keep_their_order);
+	tcase_add_test(t, frames_behind_the_one_that_ends_a_link_are_counted);
 }
 
 UNIT_MAIN("sm", add)
