@@ -683,6 +683,25 @@ call_tunnel_gone(struct tc *tc, struct tunnel *t, unsigned budget)
 }
 
 void
+call_vanish(struct tc *tc, struct call *c, enum tc_fault why)
+{
+	struct verdict v = verdict_of(why);
+	struct tunnel *t = c->t;
+
+	if (c->state == CALL_IDLE || c->state == CALL_CLOSED) {
+		drop_call(tc, c);
+		return;
+	}
+	bump_fault(tc, &v);
+	if (still_placing(c) && lac_redirect(tc, c)) {
+		drop_call(tc, c);
+		cc_idle_check(tc, t);
+		return;
+	}
+	end(tc, c, &v, NULL);
+}
+
+void
 call_timeout(struct tc *tc, struct call *c)
 {
 	struct call_event ev = { .kind = CE_TIMEOUT };

@@ -76,6 +76,11 @@ setup_message(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum ca
 		ev.kind = CE_TROUBLE;
 		ev.why = verdict_of_trouble(&m->trouble);
 	}
+	if (c && c->state == CALL_ESTABLISHED && t->recovery == REC_SYNC && (kind == CE_ICRQ || kind == CE_OCRQ)) {
+		/* RFC 4951, 3.3: the table's CDN carries our id, and the call that we took for established ends */
+		bump(tc, N_RECOVERY_COLLISIONS);
+		ev.why = verdict_of(FAULT_CALL_COLLISION);
+	}
 	if (c)
 		call_step(tc, c, &ev);
 	else if (kind == CE_ICRQ && m->hdr.session == 0 && call_assigned(m))
@@ -225,8 +230,14 @@ call_receive(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 	case L2TP_CSURQ:
 		speeds_asked(tc, t, m);
 		break;
-	default: /* of extensions that we do not take part in (RFC 3573, 3817, 4045, 4951): nothing
-		    was offered */
+	case L2TP_FSQ:
+		sync_query(tc, t, m);
+		break;
+	case L2TP_FSR:
+		sync_response(tc, t, m);
+		break;
+	default: /* of extensions that we do not take part in (RFC 3573, 3817, 4045): nothing was
+		    offered */
 		bump(tc, N_IGNORED);
 		break;
 	}

@@ -8,7 +8,7 @@
  * A rule's action gets the row as it is to become, with the new state in it, changes what else
  * changes, and puts it before it sends anything.
  */
-#include "cc.h"
+#include "recover.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +17,8 @@
 #define ROOM 512	  /* messages waiting in a tunnel before calls of ours wait */
 #define SLICE 512	  /* calls ended in one step with their tunnel */
 #define CHALLENGE 16
+#define RECOVERY_SETUP (60 * MONO_S)
+#define RECOVERY_USED (10 * MONO_S) /* a recovery tunnel that has done its work, and its peer has not closed it */
 #define LATE                                                                                       \
 	4 /* first retransmission intervals after which a copy of an SCCRQ is not a late one any   \
 	     more */
@@ -63,6 +65,8 @@ cc_timers(struct tc *tc, struct tunnel *t)
 	case CC_WAIT_CTL_CONN:
 		if (t->prof->setup_ms)
 			t->setup_due = tc->now + t->prof->setup_ms * MONO_MS;
+		else if (t->recovers) /* its old tunnel waits for the outcome */
+			t->setup_due = tc->now + RECOVERY_SETUP;
 		break;
 	case CC_ESTABLISHED:
 		cc_idle_check(tc, t);
@@ -139,11 +143,13 @@ acceptable_request(struct tc *tc, struct tunnel *t, struct cc_event *ev)
 		return refuse_with(ev, FAULT_NO_PROFILE);
 	if (!(p->roles & (ROLE_LNS | ROLE_LAC | ROLE_CLIENT)))
 		return refuse_with(ev, FAULT_TUNNEL_ROLE);
-	if (l2tp_msg_has(ev->msg, AVP_TUNNEL_RECOVERY)) /* RFC 4951: only after we had offered it */
-		return refuse_with(ev, FAULT_RECOVERY);
 	if (p->require_auth && !p->secret[0])
 		return refuse_with(ev, FAULT_NO_SECRET);
-	return common_terms(p, ev->msg, ev) && room_for_tunnel(tc, p, ev);
+	if (!common_terms(p, ev->msg, ev))
+		return false;
+	if (recovery_asked_for(ev->msg)) /* RFC 4951: no new tunnel will be there in the end */
+		return recovery_acceptable(tc, ev);
+	return room_for_tunnel(tc, p, ev);
 }
 
 /* RFC 2661, 5.1.1: the response to the challenge we sent, in a message of type `in`. */
@@ -213,8 +219,8 @@ take_peer(Row__Tunnel *row, const struct l2tp_msg *m, struct peer_texts *texts)
 	row->peer_window = window;
 	l2tp_msg_u32(m, AVP_FRAMING_CAPABILITIES, &row->peer_framing);
 	l2tp_msg_u32(m, AVP_BEARER_CAPABILITIES, &row->peer_bearer);
-	if (l2tp_msg_failover(m, &f)) {
-		row->failover_flags = (f.control ? 1u : 0) | (f.data ? 2u : 0);
+	if (!row->recovers && l2tp_msg_failover(m, &f)) {
+		row->failover_flags = (f.control ? FAILOVER_CONTROL : 0) | (f.data ? FAILOVER_DATA : 0);
 		row->failover_ms = f.recovery_ms;
 	}
 	row->multicast_capable = l2tp_msg_has(m, AVP_MULTICAST_CAPABILITY);
@@ -236,6 +242,15 @@ static enum tc_role
 role_of(const struct conf_profile *p)
 {
 	return p->roles & ROLE_LNS ? TC_LNS : p->roles & ROLE_LAC ? TC_LAC : TC_CLIENT;
+}
+
+/* RFC 4951, 5.1: we can do both; not said on a recovery tunnel (3.2.1). */
+static void
+our_failover(const struct tc *tc, const struct conf_profile *p, Row__Tunnel *row)
+{
+	row->epoch = tc->epoch;
+	if (p && p->failover && !row->recovers)
+		row->failover_ours = FAILOVER_CONTROL | FAILOVER_DATA;
 }
 
 /* Its SCCRQ is taken as delivered: the first message in order. */
@@ -265,8 +280,10 @@ open_request(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	row->role = ev->role;
 	row->initiated = true;
 	row->profile = (char *)ev->prof->name;
-	row->lns_group = (char *)ev->group->name;
+	row->lns_group = (char *)(ev->group ? ev->group->name : "");
 	row->lns_member = ev->member;
+	row->recovers = ev->recovers;
+	our_failover(tc, ev->prof, row);
 	row->tie_breaker = (ProtobufCBinaryData){ 8, tie };
 	fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
@@ -283,10 +300,13 @@ answer_sccrp(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	struct peer_texts texts;
 	uint8_t challenge[CHALLENGE];
 
+	if (recovery_asked_for(ev->msg))
+		recovery_answer(tc, ev->msg, row);
 	take_peer(row, ev->msg, &texts);
 	take_endpoints(row, ev->in);
 	row->profile = (char *)ev->prof->name;
 	row->role = role_of(ev->prof);
+	our_failover(tc, ev->prof, row);
 	fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
 	if (!t)
@@ -312,6 +332,7 @@ refuse(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	row->result = ev->why.result;
 	row->error = ev->why.error;
 	row->message = ev->why.text;
+	row->epoch = tc->epoch;
 	bump_fault(tc, &ev->why);
 	t = enter(tc, NULL, ev, row);
 	if (!t)
@@ -352,7 +373,10 @@ connect_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *ro
 	if (!t)
 		return;
 	send_scccn(tc, t, challenge_of(ev->msg));
-	established(tc, t);
+	if (t->recovers)
+		recovery_up(tc, t, ev->msg);
+	else
+		established(tc, t);
 }
 
 static void
@@ -360,7 +384,10 @@ open_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 {
 	row->since = tc->wall_s;
 	row->challenge_sent.len = 0;
-	if (enter(tc, t, ev, row))
+	t = enter(tc, t, ev, row);
+	if (t && t->recovers)
+		recovery_up(tc, t, ev->msg);
+	else if (t)
 		established(tc, t);
 }
 
@@ -370,12 +397,13 @@ set_result(Row__Tunnel *row, struct verdict *v)
 	row->result = v->result;
 	row->error = v->error;
 	row->message = v->text;
+	row->recovery = REC_NONE;
 }
 
 static void
 count_end(struct tc *tc, const struct tunnel *t)
 {
-	if (t->state == CC_ESTABLISHED)
+	if (t->state == CC_ESTABLISHED && !t->recovers)
 		bump(tc, N_TUNNELS_CLOSED);
 }
 
@@ -383,6 +411,7 @@ count_end(struct tc *tc, const struct tunnel *t)
 static void
 after_end(struct tc *tc, struct tunnel *t, bool blame_peer)
 {
+	recovery_unlist(tc, t);
 	if (t->initiated && blame_peer)
 		lac_tunnel_failed(tc, t);
 	call_tunnel_gone(tc, t, SLICE);
@@ -409,6 +438,8 @@ stop(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 		return;
 	send_stopccn(tc, t, &ev->why);
 	after_end(tc, t, !opened);
+	if (t->recovers)
+		recovery_ended(tc, t, opened);
 }
 
 static bool
@@ -441,8 +472,11 @@ clean_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 			row->peer_id = id;
 	}
 	t = enter(tc, t, ev, row);
-	if (t)
-		after_end(tc, t, !opened || peer_is_away(row));
+	if (!t)
+		return;
+	after_end(tc, t, !opened || peer_is_away(row));
+	if (t->recovers)
+		recovery_ended(tc, t, opened);
 }
 
 /* Nobody to tell: what waits to be sent is forgotten, the calls go, and with the last of them the
@@ -461,11 +495,15 @@ silence(struct tc *tc, struct tunnel *t)
 static void
 lose(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 {
+	bool opened = t->state == CC_ESTABLISHED;
+
 	if (ev->why.fault == FAULT_NONE)
-		ev->why = verdict_of(t->chan.broken ? FAULT_TUNNEL_DAMAGED : FAULT_TUNNEL_LOST);
+		ev->why = verdict_of(t->chan.broken	      ? FAULT_TUNNEL_DAMAGED
+				     : t->recovery == REC_AWAY ? FAULT_RECOVERY_TIME
+							       : FAULT_TUNNEL_LOST);
 	bump_fault(tc, &ev->why);
 	bump(tc, ev->why.fault == FAULT_TUNNEL_AGAIN ? N_TUNNELS_CLOSED
-		 : t->state == CC_ESTABLISHED	     ? N_TUNNELS_LOST
+		 : opened && !t->recovers	     ? N_TUNNELS_LOST
 						     : N_TUNNELS_TIMED_OUT);
 	note(tc, NOTE_WARN, "tunnel lost tunnel=%u host=%s calls=%u why=\"%s\"", t->id,
 	     t->peer_host, tunnel_calls(t), ev->why.text);
@@ -475,6 +513,8 @@ lose(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 		return;
 	silence(tc, t);
 	after_end(tc, t, ev->why.fault != FAULT_TUNNEL_AGAIN);
+	if (t->recovers)
+		recovery_ended(tc, t, opened);
 }
 
 static void
@@ -588,7 +628,7 @@ cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 	bump_fault(tc, &ev.why);
 	note(tc, NOTE_INFO, "tunnel withdrawn tunnel=%u: lost the tie breaker, to=%u", lost->id,
 	     to ? to->id : 0);
-	if (to) {
+	if (to && !lost->recovers) {
 		Row__Tunnel row = tunnel_row(to);
 		row.lns_group = lost->lns_group;
 		row.lns_member = lost->lns_member;
@@ -602,6 +642,8 @@ cc_yield(struct tc *tc, struct tunnel *lost, struct tunnel *to)
 	if (enter(tc, lost, &ev, &row)) {
 		silence(tc, lost);
 		call_tunnel_gone(tc, lost, SLICE);
+		if (lost->recovers)
+			recovery_yielded(tc, lost);
 	}
 }
 
@@ -689,7 +731,9 @@ cc_idle_check(struct tc *tc, struct tunnel *t)
 	t->idle_due = MONO_NEVER;
 	if (t->state != CC_ESTABLISHED || t->by_id)
 		return;
-	if (t->draining) {
+	if (t->recovers) {
+		t->idle_due = tc->now + RECOVERY_USED;
+	} else if (t->draining) {
 		t->idle_due = tc->now + MONO_MS; /* when this step has been told */
 	} else if (t->prof->idle_ms) {
 		t->idle_due = tc->now + t->prof->idle_ms * MONO_MS;
@@ -728,8 +772,9 @@ tick_established(struct tc *tc, struct tunnel *t)
 	mono_t hello = t->chan.heard + t->prof->hello_ms * MONO_MS;
 
 	if (past(tc, t->idle_due)) {
-		struct verdict v =
-		    verdict_of(t->draining ? FAULT_TUNNEL_DRAINED : FAULT_TUNNEL_IDLE);
+		struct verdict v = verdict_of(t->recovers   ? FAULT_RECOVERY_DONE
+					      : t->draining ? FAULT_TUNNEL_DRAINED
+							    : FAULT_TUNNEL_IDLE);
 		cc_close(tc, t, &v);
 	} else if (t->prof->hello_ms && chan_backlog(&t->chan) == 0 && past(tc, hello)) {
 		send_hello(tc, t);
@@ -744,22 +789,36 @@ tick_closing(struct tc *tc, struct tunnel *t)
 		tick_event(tc, t, EV_LINGER);
 }
 
+/* Nobody answers.  RFC 4951, 5.1: a capable peer gets its recovery time on top. */
+static void
+tick_dead(struct tc *tc, struct tunnel *t)
+{
+	if (recovery_waits(tc, t))
+		bump(tc, N_RETRANSMISSIONS);
+	else
+		tick_event(tc, t, EV_LOST);
+}
+
 void
 cc_tick(struct tc *tc, struct tunnel *t)
 {
+	if (recovery_muted(t))
+		return;
 	enum chan_tick said = chan_tick(&t->chan, tc->now);
 
 	tunnel_touch(tc, t);
 	if (said == CHAN_RETRANSMIT)
 		bump(tc, N_RETRANSMISSIONS);
-	if (said == CHAN_DEAD)
-		tick_event(tc, t, EV_LOST);
+	if (said == CHAN_DEAD || (t->recovery == REC_AWAY && past(tc, t->away_due)))
+		tick_dead(tc, t);
 	else if (t->state == CC_CLOSING && (t->by_id || past(tc, t->linger_due)))
 		tick_closing(tc, t);
 	if (t->gone || t->state == CC_CLOSING)
 		return;
 	while (t->setup && past(tc, t->setup->due))
 		call_timeout(tc, t->setup);
+	if (t->recovery == REC_SYNC && past(tc, t->sync_due))
+		sync_tick(tc, t);
 	if (past(tc, t->setup_due))
 		tick_event(tc, t, EV_SETUP);
 	else if (t->state == CC_ESTABLISHED)

@@ -29,6 +29,7 @@ struct cc_event {
 	const struct conf_lns_group *group; /* EV_OPEN: to whom, and as what */
 	unsigned member;
 	enum tc_role role;
+	uint16_t recovers; /* EV_OPEN: a recovery tunnel (RFC 4951) for this one; then there is no group */
 	uint32_t digest; /* EV_SCCRQ: to know it again */
 	struct verdict
 	    why; /* EV_WRONG, EV_CLOSE: for the peer; filled in by a guard that says no */

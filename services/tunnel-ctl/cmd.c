@@ -260,6 +260,53 @@ tunnel_undrain(struct tc *tc, struct request *r)
 	drain(tc, r, false);
 }
 
+/* RFC 4951: as if our control channel had failed. */
+static void
+tunnel_recover(struct tc *tc, struct request *r)
+{
+	struct tunnel *t = named_tunnel(tc, r, word(r, 2));
+
+	if (!t || !complete(r))
+		return;
+	if (recovery_command(tc, t))
+		say(r, true, "tunnel %u is being recovered", t->id);
+	else
+		say(r, false, "tunnel %u: not established, not capable at both ends, or being recovered already",
+		    t->id);
+}
+
+static void
+tunnel_query(struct tc *tc, struct request *r)
+{
+	struct tunnel *t = named_tunnel(tc, r, word(r, 2));
+
+	if (!t || !complete(r))
+		return;
+	if (sync_command(tc, t))
+		say(r, true, "tunnel %u: the peer is asked about %u sessions", t->id, t->established);
+	else
+		say(r, false, "tunnel %u: not established, or not capable at both ends", t->id);
+}
+
+static void
+show_recovery(struct tc *tc, struct request *r)
+{
+	const struct recovery_sum *s = &tc->rec;
+	const mono_t end = s->running ? tc->now : s->ended;
+
+	if (!complete(r))
+		return;
+	say(r, true,
+	    "{\"running\": %s, \"since\": %llu, \"ms\": %llu, \"tunnels\": %u, \"recovered\": %u, \"failed\": %u, "
+	    "\"kept\": %u, \"cleared\": %u, \"sessions\": %llu, \"lost\": %llu, \"half_open\": %llu, "
+	    "\"unanswered\": %llu, \"waiting\": %u, \"asked\": %u, \"synchronising\": %u, \"away\": %u}",
+	    s->running ? "true" : "false", (unsigned long long)s->wall_s,
+	    (unsigned long long)((end - s->began) / MONO_MS), s->tunnels, s->recovered, s->failed, s->kept,
+	    s->cleared, (unsigned long long)s->sessions, (unsigned long long)s->lost,
+	    (unsigned long long)s->half_open, (unsigned long long)s->unanswered, tc->in_recovery[REC_WAIT],
+	    tc->in_recovery[REC_ASKED], tc->in_recovery[REC_SYNC], tc->in_recovery[REC_AWAY]);
+}
+
 /* ---- call ----------------------------------------------------------------------------- */
 
 static bool
@@ -469,6 +516,9 @@ static const struct {
 	{ "tunnel", "close", "tunnel close ID", tunnel_close },
 	{ "tunnel", "drain", "tunnel drain ID|all", tunnel_drain },
 	{ "tunnel", "undrain", "tunnel undrain ID|all", tunnel_undrain },
+	{ "tunnel", "recover", "tunnel recover ID", tunnel_recover },
+	{ "tunnel", "query", "tunnel query ID", tunnel_query },
+	{ "show", "recovery", "show recovery", show_recovery },
 	{ "call", "dial",
 	  "call dial GROUP [CALLED] [calling= sub= ref= tx= rx= seq=yes speed-updates=yes "
 	  "proxy-type= ...]",

@@ -84,7 +84,7 @@ member_tunnel(struct tc *tc, const struct conf_lns_group *g, unsigned member, en
 {
 	struct tunnel *t = tunnel_find(tc, state_of(tc, g)->tunnel[member]);
 
-	if (t && t->state != CC_CLOSING && !t->draining && strcmp(t->lns_group, g->name) == 0 &&
+	if (t && t->state != CC_CLOSING && !t->draining && t->recovery != REC_AWAY && strcmp(t->lns_group, g->name) == 0 &&
 	    t->lns_member == member && tunnel_calls(t) < CALLS_MAX &&
 	    (t->prof->max_sessions == 0 || tunnel_calls(t) < t->prof->max_sessions))
 		return t;

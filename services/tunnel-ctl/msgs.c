@@ -88,6 +88,10 @@ who_we_are(struct tc *tc, struct tunnel *t, struct l2tp_wr *m)
 	l2tp_avp_text(m, AVP_VENDOR_NAME, VENDOR);
 	if (t->challenge_sent_len)
 		l2tp_avp_bytes(m, AVP_CHALLENGE, t->challenge_sent, t->challenge_sent_len);
+	if (t->failover_ours)
+		l2tp_avp_failover(m, &(struct l2tp_failover){ .control = t->failover_ours & FAILOVER_CONTROL,
+							      .data = t->failover_ours & FAILOVER_DATA,
+							      .recovery_ms = p->recovery_ms });
 }
 
 static void
@@ -109,6 +113,10 @@ send_sccrq(struct tc *tc, struct tunnel *t)
 	who_we_are(tc, t, m);
 	if (t->tie_len == 8)
 		l2tp_avp_bytes(m, AVP_TIE_BREAKER, t->tie_breaker, 8);
+	if (t->recovers) {
+		const struct tunnel *old = tunnel_find(tc, t->recovers);
+		l2tp_avp_recovery(m, t->recovers, old ? old->peer_id : 0);
+	}
 	finish(tc, t);
 }
 
@@ -119,6 +127,8 @@ send_sccrp(struct tc *tc, struct tunnel *t, struct span challenge)
 
 	who_we_are(tc, t, m);
 	response(t, m, L2TP_SCCRP, challenge);
+	if (t->suggested)
+		l2tp_avp_scs(m, t->suggested_ns, t->suggested_nr);
 	finish(tc, t);
 }
 
@@ -329,6 +339,36 @@ send_csun(struct tc *tc, struct tunnel *t, struct call *const *calls, unsigned n
 		bump(tc, N_CSUN_OUT);
 }
 
+/* ---- RFC 4951, 4 ---------------------------------------------------------------------- */
+
+bool
+send_fsq(struct tc *tc, struct tunnel *t)
+{
+	struct l2tp_wr *m = begin(tc, t, L2TP_FSQ, 0);
+	unsigned n = 0;
+
+	for (struct call *c = t->sync[SYNC_ASK]; c && n < FSS_MAX; c = c->wait_next, n++)
+		l2tp_avp_fss(m, c->id, c->peer_id);
+	if (n == 0 || !finish(tc, t))
+		return false;
+	while (n--)
+		call_sync(t->sync[SYNC_ASK], SYNC_ASKED);
+	return true;
+}
+
+bool
+send_fsr(struct tc *tc, struct tunnel *t, const struct l2tp_fss *said, unsigned n)
+{
+	struct l2tp_wr *m = begin(tc, t, L2TP_FSR, 0);
+
+	for (unsigned i = 0; i < n; i++)
+		l2tp_avp_fss(m, said[i].session, said[i].remote);
+	if (!finish(tc, t))
+		return false;
+	bump(tc, N_FSR_OUT);
+	return true;
+}
+
 /* ---- outside of any tunnel ------------------------------------------------------------ */
 
 static void
@@ -410,6 +450,7 @@ tunnel_due(const struct tc *tc, struct tunnel *t)
 		if (chan_backlog(&t->chan) == 0 && t->prof->hello_ms)
 			due = mono_sooner(due, t->chan.heard + t->prof->hello_ms * MONO_MS);
 		due = mono_sooner(due, t->idle_due);
+		due = mono_sooner(due, recovery_due(tc, t));
 		break;
 	default:
 		due = mono_sooner(due, t->linger_due);
@@ -427,6 +468,12 @@ tunnel_flush(struct tc *tc, struct tunnel *t)
 	uint16_t ns;
 	size_t len;
 
+	if (recovery_muted(t)) {
+		heap_set(tc, t, MONO_NEVER);
+		return;
+	}
+	if (t->recovery == REC_SYNC)
+		sync_flush(tc, t);
 	while (t->wants && t->state == CC_ESTABLISHED && cc_room(t))
 		call_want(tc, t->wants);
 	if (t->waiting && t->state == CC_ESTABLISHED)

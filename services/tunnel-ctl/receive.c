@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "cc.h"
+#include "recover.h"
 
 #define HALF_OPEN_MAX 4096 /* tunnels that peers have begun and not finished */
 #define HALF_OPEN_PEER_MAX 1024 /* of one address: a flood of its own keeps nobody else out */
@@ -76,7 +76,9 @@ dispatch(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const st
 		bump(tc, N_HELLO_IN);
 		return;
 	default:
-		if (t->state == CC_ESTABLISHED) {
+		if (t->state == CC_ESTABLISHED && t->recovers) {
+			bump(tc, N_IGNORED); /* RFC 4951, 3.2.1: nothing else has a place on a recovery tunnel */
+		} else if (t->state == CC_ESTABLISHED) {
 			call_receive(tc, t, m);
 		} else {
 			struct verdict v = verdict_of(FAULT_CC_STATE);
@@ -138,6 +140,8 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 			deliver(tc, t, in, next);
 		break;
 	}
+	if (t->recovery == REC_AWAY && t->chan.tries == 0)
+		recovery_heard(tc, t);
 	tunnel_touch(tc, t);
 }
 
@@ -177,8 +181,10 @@ tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *
 	int order;
 
 	*lost = NULL;
+	if (recovery_asked_for(m))
+		return recovery_tie(tc, m, lost);
 	for (; t; t = tunnel_of_peer(tc, &in->peer.addr, 0, t)) {
-		if (t->state == CC_WAIT_CTL_REPLY)
+		if (t->state == CC_WAIT_CTL_REPLY && !t->recovers) /* RFC 4951, 3.2.1: a scope of its own */
 			break;
 	}
 	if (!t)
@@ -330,6 +336,10 @@ cc_receive(struct tc *tc, const struct tc_datagram *in)
 	}
 	if (!right_source(t, &in->peer)) {
 		bump(tc, N_FOREIGN_SOURCE);
+		return;
+	}
+	if (recovery_muted(t)) { /* RFC 4951, 3.2.1: "MUST be silently discarded" */
+		bump(tc, N_RECOVERY_MUTED);
 		return;
 	}
 	receive_on(tc, t, in, &h, body.len == 0);

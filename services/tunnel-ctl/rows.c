@@ -90,6 +90,14 @@ tunnel_row(const struct tunnel *t)
 	r.lns_member = t->lns_member;
 	r.multicast_capable = t->multicast_capable;
 	r.ecn_capable = t->ecn_capable;
+	r.failover_ours = t->failover_ours;
+	r.epoch = t->epoch;
+	r.recovery = t->recovery;
+	r.recovers = t->recovers;
+	r.suggested = t->suggested;
+	r.suggested_ns = t->suggested_ns;
+	r.suggested_nr = t->suggested_nr;
+	r.data_restarts = t->data_restarts;
 	return r;
 }
 
@@ -112,6 +120,14 @@ apply_tunnel_numbers(struct tunnel *t, const Row__Tunnel *r)
 	t->lns_member = (uint8_t)r->lns_member;
 	t->multicast_capable = r->multicast_capable;
 	t->ecn_capable = r->ecn_capable;
+	t->failover_ours = r->failover_ours;
+	t->epoch = r->epoch;
+	t->recovery = r->recovery < REC_STATES ? (uint8_t)r->recovery : REC_NONE;
+	t->recovers = (uint16_t)r->recovers;
+	t->suggested = r->suggested;
+	t->suggested_ns = (uint16_t)r->suggested_ns;
+	t->suggested_nr = (uint16_t)r->suggested_nr;
+	t->data_restarts = r->data_restarts;
 }
 
 static void

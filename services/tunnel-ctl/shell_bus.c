@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "rows.pb-c.h"
 #include "shell.h"
 
 #define FRAMES_IN_MAX 1024 /* of one ToOwner that are taken in one step */
@@ -116,6 +117,27 @@ on_row(void *arg, enum table table, struct span key, struct span row, bool remov
 	}
 }
 
+/* The epoch that began from a store which may lack what peers have seen: state-sync wrote it before it told the role. */
+static uint64_t
+stale_since(struct shell *sh)
+{
+	struct store_view *view = owner_view(sh->owner);
+	struct key key = store_meta_key();
+	const Row__Meta *meta;
+	struct span row;
+	uint64_t since = 0;
+
+	if (!view)
+		return 0;
+	if (store_get(view, TABLE_META, key_span(&key), &row)) {
+		meta = row_unpack(&sh->arena, TABLE_META, row);
+		since = meta ? meta->stale_since : 0;
+		arena_reset(&sh->arena);
+	}
+	store_view_end(view);
+	return since;
+}
+
 static void
 on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 {
@@ -124,8 +146,10 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	if (active != tc_active(sh->tc))
 		log_line(NOTE_INFO, "role active=%d epoch=%" PRIu64 " mirror=%d", active, epoch,
 			 (int)mirror);
-	if (active && !tc_active(sh->tc))
+	if (active && !tc_active(sh->tc)) {
+		tc_term(sh->tc, epoch, stale_since(sh));
 		tc_activate(sh->tc, loop_now(sh->loop));
+	}
 	else if (!active && tc_active(sh->tc))
 		tc_deactivate(sh->tc);
 	loop_timer_set(sh->loop, &sh->timer, tc_next_due(sh->tc));

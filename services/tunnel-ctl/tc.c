@@ -136,6 +136,9 @@ tc_population(const struct tc *tc)
 		.closing = tc->in_state[CC_CLOSING],
 		.calls = tc->calls,
 		.calls_established = tc->calls_established,
+		.recovering = tc->in_recovery[REC_WAIT] + tc->in_recovery[REC_ASKED] +
+			      tc->in_recovery[REC_SYNC],
+		.away = tc->in_recovery[REC_AWAY],
 	};
 }
 
@@ -183,6 +186,9 @@ set_fallback(struct tc *tc)
 		.rtx_cap_ms = 8000,
 		.rtx_tries = 5,
 		.setup_ms = 30000,
+		.failover = true, /* what such a tunnel's row says was agreed, holds */
+		.recovery_ms = 60000,
+		.recovery_parallel = 16,
 	};
 }
 
@@ -201,6 +207,7 @@ tc_new(const struct conf *conf, const struct tc_random *random)
 	random->fill(random->arg, &tc->id_key, sizeof tc->id_key);
 	random->fill(random->arg, &tc->serial, sizeof tc->serial);
 	tc->serial &= 0x0fffffff;
+	tc->rec_due = MONO_NEVER;
 	tc->sets[0] = (struct counters){ counter_rows, tc->n, TC_COUNTERS };
 	tc->sets[1] = (struct counters){ fault_counter_rows, tc->faults, TC_FAULTS };
 	tc->sets[2] = (struct counters){ codec_counter_rows, tc->codec, L2TP_FAULTS };
@@ -251,6 +258,9 @@ tc_configure(struct tc *tc, mono_t now, const struct conf *conf)
 	memset(tc->of_profile, 0, sizeof tc->of_profile);
 	memset(tc->in_state, 0, sizeof tc->in_state);
 	memset(tc->half_open_of, 0, sizeof tc->half_open_of);
+	memset(tc->in_recovery, 0, sizeof tc->in_recovery);
+	memset(tc->offers, 0, sizeof tc->offers);
+	memset(tc->asking, 0, sizeof tc->asking);
 	tc->refusing = 0;
 	DL_FOREACH (tc->all, t) {
 		tunnel_profile(tc, t);
@@ -281,7 +291,14 @@ start_tunnel(struct tc *tc, struct tunnel *t, mono_t when)
 		else
 			call_half_open(tc, c);
 	}
-	heap_set(tc, t, when);
+	heap_set(tc, t, recovery_muted(t) ? MONO_NEVER : when);
+}
+
+void
+tc_term(struct tc *tc, uint64_t epoch, uint64_t stale_since)
+{
+	tc->epoch = epoch;
+	tc->stale_since = stale_since;
 }
 
 void
@@ -293,6 +310,7 @@ tc_activate(struct tc *tc, mono_t now)
 	tc->now = now;
 	tc->out = NULL;
 	tc->active = true;
+	recovery_start(tc);
 	DL_FOREACH (tc->all, t) {
 		start_tunnel(tc, t, when);
 		when += when - now < PACE_MAX ? PACE : 0;
@@ -308,7 +326,7 @@ tc_deactivate(struct tc *tc)
 	tc->active = false;
 	DL_FOREACH (tc->all, t)
 		heap_set(tc, t, MONO_NEVER);
-	tc->dial_due = MONO_NEVER;
+	tc->dial_due = tc->rec_due = MONO_NEVER;
 }
 
 /* ---- steps ---------------------------------------------------------------------------- */
@@ -318,7 +336,8 @@ tc_next_due(const struct tc *tc)
 {
 	if (!tc->active)
 		return MONO_NEVER;
-	return mono_sooner(tc->heap_len ? tc->heap[1]->due : MONO_NEVER, tc->dial_due);
+	return mono_sooner(tc->heap_len ? tc->heap[1]->due : MONO_NEVER,
+			   mono_sooner(tc->dial_due, tc->rec_due));
 }
 
 static void
@@ -335,6 +354,8 @@ tick(struct tc *tc)
 static void
 settle(struct tc *tc)
 {
+	if (tc->rec_waiting && tc->active)
+		recovery_pump(tc);
 	while (tc->touched) {
 		struct tunnel *t = tc->touched;
 		tc->touched = t->next_touched;
@@ -342,6 +363,8 @@ settle(struct tc *tc)
 		if (!t->gone)
 			tunnel_flush(tc, t);
 	}
+	if (tc->active)
+		recovery_review(tc);
 	bury(tc);
 }
 

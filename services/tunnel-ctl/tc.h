@@ -50,6 +50,14 @@ void tc_each_row(const struct tc *, tc_row_fn *, void *arg);
 
 /* ---- role ----------------------------------------------------------------------------- */
 
+/*
+ * Before tc_activate(): the epoch that begins, and the one that began with tables which may lack what peers have
+ * seen (0: none did; Row.Meta.stale_since).  Established tunnels from before that one are stale: on the first
+ * TC_TICK each is recovered by RFC 4951, as recovery endpoint, if both ends are capable, or else dealt with as its
+ * profile says.  That is how a core enters recovery, here and in the simulator: apply the rows, tc_term(tc, n, n),
+ * tc_activate(), tick.  Tunnels that were recovered or opened in epoch n are not stale again.
+ */
+void tc_term(struct tc *, uint64_t epoch, uint64_t stale_since);
 void tc_activate(struct tc *, mono_t now);
 void tc_deactivate(struct tc *); /* keeps the state, does nothing any more */
 bool tc_active(const struct tc *);
@@ -105,6 +113,7 @@ mono_t tc_next_due(const struct tc *);
 struct tc_population {
 	unsigned tunnels, established, half_open, closing;
 	unsigned calls, calls_established;
+	unsigned recovering, away; /* RFC 4951: being recovered by us; waited for */
 };
 struct tc_population tc_population(const struct tc *);
 

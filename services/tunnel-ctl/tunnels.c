@@ -197,6 +197,12 @@ tunnel_half_open(const struct tc *tc, const struct ip_addr *peer)
 	return tc->half_open_of[bucket_of(tc, peer, 0)];
 }
 
+unsigned
+tunnel_asking(const struct tc *tc, const struct ip_addr *peer)
+{
+	return tc->asking[bucket_of(tc, peer, 0)];
+}
+
 struct tunnel *
 tunnel_find(const struct tc *tc, uint16_t id)
 {
@@ -223,6 +229,11 @@ tunnel_count(struct tc *tc, const struct tunnel *t, int by)
 		tc->refusing += (unsigned)by;
 	if (t->state != CC_CLOSING && t->state != CC_IDLE && t->prof != &tc->fallback)
 		tc->of_profile[t->prof - tc->conf->profile] += (unsigned)by;
+	tc->in_recovery[t->recovery] += (unsigned)by;
+	if (t->recovers && (t->state == CC_WAIT_CTL_REPLY || t->state == CC_WAIT_CTL_CONN))
+		tc->offers[t->recovers] = (uint16_t)(tc->offers[t->recovers] + by);
+	if (t->recovers && t->state == CC_WAIT_CTL_REPLY)
+		tc->asking[bucket_of(tc, &t->peer.addr, 0)] += (unsigned)by;
 }
 
 static struct chan_conf
@@ -233,6 +244,7 @@ chan_conf_of(const struct conf_profile *p)
 		.rtx_initial_ms = p->rtx_initial_ms,
 		.rtx_cap_ms = p->rtx_cap_ms,
 		.rtx_tries = p->rtx_tries,
+		.rtx_least_ms = p->rtx_least_ms,
 	};
 }
 
@@ -244,7 +256,6 @@ tunnel_profile(struct tc *tc, struct tunnel *t)
 	t->prof = p ? p : &tc->fallback;
 	struct chan_conf conf = chan_conf_of(t->prof);
 	chan_configure(&t->chan, &conf);
-		.rtx_least_ms = p->rtx_least_ms,
 }
 
 struct tunnel *
@@ -275,6 +286,7 @@ tunnel_unlink(struct tc *tc, struct tunnel *t)
 
 	HASH_ITER (hh, t->by_id, c, next)
 		call_unlink(tc, c);
+	recovery_unlist(tc, t);
 	bucket_remove(tc, t);
 	heap_remove(tc, t);
 	tunnel_count(tc, t, -1);
@@ -351,6 +363,8 @@ call_set_state(struct tc *tc, struct call *c, uint8_t state)
 {
 	bool was = c->state == CALL_ESTABLISHED, is = state == CALL_ESTABLISHED;
 
+	if (was && !is)
+		call_sync(c, SYNC_NONE);
 	if (c->state == CALL_WAIT_TUNNEL && state != CALL_WAIT_TUNNEL)
 		DL_DELETE2(c->t->waiting, c, wait_prev, wait_next);
 	if (c->state != CALL_WAIT_TUNNEL && state == CALL_WAIT_TUNNEL)
@@ -364,6 +378,16 @@ call_set_state(struct tc *tc, struct call *c, uint8_t state)
 		DL_APPEND(c->t->setup, c);
 	c->t->established += is ? 1u : -1u;
 	tc->calls_established += is ? 1u : -1u;
+}
+
+void
+call_sync(struct call *c, enum sync_where to)
+{
+	if (c->sync)
+		DL_DELETE2(c->t->sync[c->sync], c, wait_prev, wait_next);
+	c->sync = (uint8_t)to;
+	if (to)
+		DL_APPEND2(c->t->sync[to], c, wait_prev, wait_next);
 }
 
 void

@@ -43,6 +43,28 @@ enum call_state {
 enum call_kind { CALL_INCOMING = 1, CALL_OUTGOING = 2 };
 enum tc_role { TC_LNS = 1, TC_LAC = 2, TC_CLIENT = 3 }; /* Row.Tunnel.role, Row.Call.role */
 
+/* Row.Tunnel.recovery (RFC 4951): how it stands with a tunnel whose control channel has failed. */
+enum rec_state {
+	REC_NONE,
+	REC_WAIT,  /* recovery endpoint, the one that failed: a recovery tunnel is to be opened for it */
+	REC_ASKED, /* it is under way; until it is up, nothing is sent here, and what comes is dropped (3.2.1) */
+	REC_AWAY,  /* remote endpoint: the peer does not answer, and has its recovery time (5.1) */
+	REC_SYNC,  /* both ends are reset; sessions are being synchronised (3.3) */
+	REC_STATES
+};
+
+/* Where a call stands in the synchronisation of its tunnel: local, for whoever is promoted asks anew. */
+enum sync_where {
+	SYNC_NONE,  /* both ends agree, as far as is known */
+	SYNC_ASK,   /* to be asked about */
+	SYNC_ASKED, /* in an FSQ that is not answered */
+	SYNC_DOUBT, /* "marked stale": the peer pairs it with another; asked about when the others are done */
+	SYNC_PLACES
+};
+
+#define FAILOVER_CONTROL 1u /* the C and D bits in Row.Tunnel.failover_flags, failover_ours */
+#define FAILOVER_DATA 2u
+
 enum tc_counter {
 #define X(NAME, SENTENCE) N_##NAME,
 #include "counters.def"
@@ -85,6 +107,7 @@ struct call {
 	uint16_t id, peer_id;
 	uint8_t state, kind, role;
 	bool seq_required, seq_lns;
+	uint8_t sync;		/* local: enum sync_where */
 	uint16_t result, error; /* of its last row */
 	uint16_t tried;		/* local: members of the LNS group already tried */
 	uint32_t serial;
@@ -92,7 +115,7 @@ struct call {
 	uint64_t since;
 	mono_t due;			    /* half open: given up then */
 	struct call *prev, *next;	    /* half open, by deadline; or dead */
-	struct call *wait_prev, *wait_next; /* for the tunnel to open, or for room in it */
+	struct call *wait_prev, *wait_next; /* for the tunnel to open, or for room in it; established: of its sync[] */
 	char *user_ref;			    /* NULL: none */
 	uint8_t *info;			    /* packed row of call_info; NULL: none */
 	uint32_t info_len;
@@ -108,7 +131,13 @@ struct tunnel {
 	struct endpoint local, peer;
 	uint16_t peer_firmware, peer_window;
 	uint32_t peer_framing, peer_bearer;
-	uint32_t failover_flags, failover_ms;
+	uint32_t failover_flags, failover_ms, failover_ours;
+	uint64_t epoch;
+	uint8_t recovery;  /* enum rec_state */
+	uint16_t recovers; /* a recovery tunnel: the id of the old one */
+	bool suggested;
+	uint16_t suggested_ns, suggested_nr;
+	uint32_t data_restarts;
 	uint64_t since;
 	uint16_t result, error;
 	uint8_t lns_member;
@@ -123,6 +152,13 @@ struct tunnel {
 	struct want *wants;
 	unsigned established;
 	struct chan chan;
+	/* RFC 4951, local */
+	bool stale;	 /* from before the epoch that began stale, and not assessed yet */
+	bool rec_listed; /* in tc.rec_waiting */
+	struct tunnel *rec_prev, *rec_next;
+	struct call *sync[SYNC_PLACES]; /* established calls by their place */
+	unsigned sync_tries;
+	mono_t away_due, sync_due;
 	/* local */
 	const struct conf_profile *prof;
 	uint64_t id_key; /* of the permutation that session ids are taken from */
@@ -151,6 +187,15 @@ struct dial_state {
 	bool up;
 };
 
+struct recovery_sum { /* since the first tunnel was taken up, until the last was done */
+	bool running;
+	uint64_t wall_s;
+	mono_t began, ended;
+	unsigned tunnels, recovered, failed;		/* as recovery endpoint */
+	unsigned kept, cleared;				/* stale, and their peers do not speak RFC 4951 */
+	uint64_t sessions, lost, half_open, unanswered; /* synchronised; not known to the peer; ... */
+};
+
 #define BUCKETS 4096
 
 struct tc {
@@ -159,6 +204,7 @@ struct tc {
 	struct conf_profile fallback; /* for tunnels whose profile is gone */
 	bool active, draining, alarms_moved;
 	enum note_level least;
+	uint64_t epoch, stale_since; /* see tc_term() */
 	/* of the current step */
 	mono_t now;
 	uint64_t wall_s;
@@ -172,6 +218,12 @@ struct tc {
 	unsigned heap_len, heap_cap;
 	unsigned tunnels, in_state[CC_STATES], refusing, of_profile[CONF_PROFILES];
 	unsigned half_open_of[BUCKETS]; /* begun by a peer and not finished, by its address */
+	unsigned in_recovery[REC_STATES];
+	uint16_t offers[65536]; /* recovery tunnels not up yet, of either end, by the old tunnel's id */
+	unsigned asking[BUCKETS]; /* those that we have opened, by the peer's address */
+	struct tunnel *rec_waiting; /* stale, or REC_WAIT: list */
+	mono_t rec_due;
+	struct recovery_sum rec;
 	unsigned calls, calls_established;
 	struct tunnel *dead_tunnels;
 	struct call *dead_calls;
@@ -217,6 +269,8 @@ void alarm_set(struct tc *, enum tc_alarm, bool stands, const char *detail);
 struct tunnel *tunnel_find(const struct tc *, uint16_t id);
 /* Tunnels that this address (and the few that share its bucket) has begun and not finished. */
 unsigned tunnel_half_open(const struct tc *, const struct ip_addr *peer);
+/* Recovery tunnels that we have asked this address for and that are not up. */
+unsigned tunnel_asking(const struct tc *, const struct ip_addr *peer);
 /* The next one of this peer with this id of its own, after `from` (NULL: the first). */
 struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id,
 			      struct tunnel *from);
@@ -245,6 +299,7 @@ struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
 void call_unlink(struct tc *, struct call *);
 void call_set_peer(struct call *, uint16_t peer_id);
 void call_set_state(struct tc *, struct call *, uint8_t state);
+void call_sync(struct call *, enum sync_where); /* an established one moves to this list of its tunnel */
 void want_drop(struct tc *, struct call *);
 void bury(struct tc *); /* frees what was unlinked in this step */
 
@@ -291,6 +346,10 @@ void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint16_t peer_id,
 void send_sli(struct tc *, struct call *, uint32_t send, uint32_t receive);
 void send_wen(struct tc *, struct call *, const struct l2tp_call_errors *);
 void send_csun(struct tc *, struct tunnel *, struct call *const *, unsigned n);
+/* RFC 4951, 4: one message with calls from a list of the tunnel's; false: none fitted. */
+bool send_fsq(struct tc *, struct tunnel *);
+#define FSS_MAX 70 /* in one message: within 1300 octets, hidden or not */
+bool send_fsr(struct tc *, struct tunnel *, const struct l2tp_fss *, unsigned n);
 /* Outside of any tunnel: answers that reveal nothing. */
 void reply_zlb(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t ns, uint16_t nr);
 void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t nr,
@@ -328,6 +387,7 @@ void call_tunnel_open(struct tc *,
 		      struct tunnel *); /* tunnel-open to waiting calls, while there is room */
 void call_tunnel_gone(struct tc *, struct tunnel *, unsigned budget);
 void call_timeout(struct tc *, struct call *);
+void call_vanish(struct tc *, struct call *, enum tc_fault); /* without a word to the peer */
 bool call_bearer(struct tc *, struct call *,
 		 bool up); /* answer or drop; false: not in that state */
 void call_want(struct tc *, struct want *);
@@ -353,6 +413,32 @@ const struct conf_dial *lac_dial_for(const struct tc *,
 void lac_start(struct tc *);
 void lac_tick(struct tc *);
 const struct conf_lns_group *lac_group(const struct tc *, const char *name);
+
+/* ---- recover.c, sync.c: RFC 4951 ------------------------------------------------------------ */
+
+void recovery_start(struct tc *); /* activation: what of the tables is stale, and what was under way */
+void recovery_pump(struct tc *);  /* opens recovery tunnels, as many as a peer is to have at a time */
+mono_t recovery_due(const struct tc *, const struct tunnel *);
+void recovery_unlist(struct tc *, struct tunnel *); /* it is not to be recovered any more */
+/* The old tunnel's control channel is dead until it is reset: nothing is sent, and what comes is dropped. */
+static inline bool
+recovery_muted(const struct tunnel *t)
+{
+	return t->state == CC_ESTABLISHED &&
+	       (t->stale || t->recovery == REC_WAIT || t->recovery == REC_ASKED);
+}
+/* Reliable delivery has given up.  True: the peer may recover, and is waited for (5.1). */
+bool recovery_waits(struct tc *, struct tunnel *);
+void recovery_heard(struct tc *, struct tunnel *); /* the peer acknowledged something: was it away? */
+bool recovery_command(struct tc *, struct tunnel *); /* as if we had failed; false: not capable */
+void recovery_review(struct tc *);		     /* alarms, and whether all is done */
+
+void sync_begin(struct tc *, struct tunnel *, mono_t hold);
+void sync_flush(struct tc *, struct tunnel *); /* queries out, as there is room; done? */
+bool sync_command(struct tc *, struct tunnel *); /* asks about all; false: not capable */
+void sync_tick(struct tc *, struct tunnel *);
+void sync_query(struct tc *, struct tunnel *, const struct l2tp_msg *);
+void sync_response(struct tc *, struct tunnel *, const struct l2tp_msg *);
 
 void cmd_run(struct tc *, const char *const *words, unsigned n, struct tc_answer *);
 

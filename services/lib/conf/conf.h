@@ -79,7 +79,10 @@ struct conf_data {
 	bool source_check;
 	bool icmp_too_big;	 /* answer with packet-too-big; else fragment IPv4 where allowed, else drop */
 	bool outer_df;
+	unsigned resync_packets;	/* out of order, but in order among themselves: taken up anew */
 };
+
+enum conf_stale { STALE_KEEP, STALE_CLEAR };
 
 /* What we do with a peer, chosen at SCCRQ by its address (longest prefix) and its Host Name. */
 struct conf_profile {
@@ -101,6 +104,8 @@ struct conf_profile {
 	unsigned rtx_least_ms;		/* 200: first retransmission to a peer that answers at once */
 	bool failover;			/* RFC 4951 capability */
 	unsigned recovery_ms;
+	unsigned recovery_parallel;	/* recovery tunnels to one peer at a time */
+	enum conf_stale stale;		/* after a cold start, a peer without RFC 4951 */
 	enum conf_proxy proxy;
 	char ppp[CONF_NAME];		/* name of a conf_ppp */
 };

@@ -28,8 +28,10 @@ conf_profile_defaults(struct conf_profile *p)
 		.rtx_least_ms = 200,
 		.setup_ms = 60000,
 		.sequencing = SEQ_IF_ASKED,
-		.failover = false,
+		.failover = true,
 		.recovery_ms = 60000,
+		.recovery_parallel = 16,
+		.stale = STALE_KEEP,
 		.proxy = PROXY_USE,
 	};
 }
@@ -109,6 +111,7 @@ static const struct conf_data data_defaults = {
 	.dscp_copy = true,
 	.source_check = true,
 	.icmp_too_big = true,
+	.resync_packets = 5,
 };
 
 static const struct conf_aaa_set aaa_defaults = {

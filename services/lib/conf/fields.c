@@ -72,6 +72,7 @@ static const struct field data_fields[] = {
 	ROW("source-check", F_BOOL, struct conf_data, source_check),
 	ROW("icmp-too-big", F_BOOL, struct conf_data, icmp_too_big),
 	ROW("outer-df", F_BOOL, struct conf_data, outer_df),
+	ROW("resync-packets", F_UINT, struct conf_data, resync_packets),
 	END,
 };
 
@@ -97,6 +98,8 @@ static const struct field profile_fields[] = {
 	ROW("sequencing", F_ENUM, struct conf_profile, sequencing),
 	ROW("failover", F_BOOL, struct conf_profile, failover),
 	ROW("recovery-time", F_UINT, struct conf_profile, recovery_ms),
+	ROW("recovery-parallel", F_UINT, struct conf_profile, recovery_parallel),
+	ROW("stale-tunnels", F_ENUM, struct conf_profile, stale),
 	ROW("proxy", F_ENUM, struct conf_profile, proxy),
 	ROW("ppp", F_TEXT, struct conf_profile, ppp),
 	END,

@@ -48,6 +48,7 @@ struct lab {
 	struct lab_row *store;
 	mono_t now;
 	uint64_t random;
+	uint64_t epoch, stale_since;
 	unsigned records, effects_in_step, records_in_step;
 	bool late_record; /* a record of a tunnel after an effect of the same tunnel, in one step */
 	bool unchecked;	  /* no comparison: for measuring */
@@ -386,6 +387,7 @@ lab_start(struct lab *l, uint64_t seed)
 	l->tc = tc_new(&l->conf, &r);
 	l->shadow = tc_new(&l->conf, &r);
 	tc_note_level(l->tc, NOTE_DEBUG);
+	tc_term(l->tc, ++l->epoch, 0);
 	tc_activate(l->tc, l->now);
 }
 
@@ -398,28 +400,86 @@ lab_new(void)
 	return l;
 }
 
+/* A core that has read the store. */
+static inline struct tc *
+lab_read(struct lab *l)
+{
+	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL, TABLE_CALL_INFO };
+	struct tc_random r = { lab_random, &l->random };
+	struct tc *tc = tc_new(&l->conf, &r);
+	struct lab_row *row, *next;
+
+	tc_note_level(tc, NOTE_DEBUG);
+	for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
+		HASH_ITER(hh, l->store, row, next) {
+			if (row->key[0] == order[i])
+				tc_apply(tc, order[i], span_of(row->key + 1, row->key_len - 1),
+				    span_of(row->row, row->len), false);
+		}
+	}
+	return tc;
+}
+
 /* The active dies; its shadow takes over, and gets a shadow of its own from the store. */
 static inline void
 lab_promote(struct lab *l)
 {
-	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL, TABLE_CALL_INFO };
-	struct tc_random r = { lab_random, &l->random };
-	struct lab_row *row, *next;
-
 	tc_free(l->tc);
 	l->tc = l->shadow;
 	tc_note_level(l->tc, NOTE_DEBUG);
+	tc_term(l->tc, ++l->epoch, l->stale_since);
 	tc_activate(l->tc, l->now);
-	l->shadow = tc_new(&l->conf, &r);
 	l->bad_links = 0;
-	for (unsigned i = 0; i < sizeof order / sizeof *order; i++) {
-		HASH_ITER(hh, l->store, row, next) {
-			if (row->key[0] == order[i])
-				tc_apply(l->shadow, order[i], span_of(row->key + 1, row->key_len - 1),
-				    span_of(row->row, row->len), false);
-		}
-	}
+	l->shadow = lab_read(l);
 	lab_agree(l, l->shadow, "the restarted shadow");
+}
+
+/* Only the process is killed: it reads the store and goes on in the same epoch. */
+static inline void
+lab_restart(struct lab *l)
+{
+	tc_free(l->tc);
+	tc_free(l->shadow);
+	l->tc = lab_read(l);
+	l->shadow = lab_read(l);
+	l->bad_links = 0;
+	tc_term(l->tc, l->epoch, l->stale_since);
+	tc_activate(l->tc, l->now);
+}
+
+/* A copy of the store, as a disk may have it after a power cut that comes later. */
+static inline struct lab_row *
+lab_disk(const struct lab *l)
+{
+	struct lab_row *copy = NULL, *r, *next;
+
+	HASH_ITER(hh, l->store, r, next) {
+		struct lab_row *c = calloc(1, sizeof *c);
+		memcpy(c->key, r->key, sizeof c->key);
+		c->key_len = r->key_len;
+		c->len = r->len;
+		c->row = malloc(r->len + 1);
+		memcpy(c->row, r->row, r->len);
+		HASH_ADD_KEYPTR(hh, copy, c->key, c->key_len, c);
+	}
+	return copy;
+}
+
+/* Everything was down, and starts from the store, or from an older copy of it, in an epoch that begins stale. */
+static inline void
+lab_cold(struct lab *l, struct lab_row *disk)
+{
+	struct lab_row *r, *next;
+
+	if (disk) {
+		HASH_ITER(hh, l->store, r, next)
+			lab_store_drop(l, r);
+		l->store = disk;
+	}
+	lab_quiet(l);
+	l->stale_since = l->epoch + 1;
+	l->epoch++;
+	lab_restart(l);
 }
 
 static inline void
