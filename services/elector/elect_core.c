@@ -280,8 +280,14 @@ elect_step(struct elect *e, mono_t now, const struct elect_event *ev, struct ele
 	case ELECT_TICK:
 		tick(e, now, out);
 		break;
+	case ELECT_DUE:
+		elect_role_tick(e, now, out);
+		break;
 	case ELECT_BEAT:
 		elect_hear(e, now, ev->beat, out);
+		break;
+	case ELECT_REFUSED:
+		e->refused_at = now;
 		break;
 	case ELECT_STATUS:
 		hear_sync(e, now, ev->status, out);

@@ -55,6 +55,7 @@ struct elect_status {
 	uint64_t position, lineage;
 	uint64_t ask;		/* active: number of its wish to go on without the twin; 0: none */
 	uint64_t seen_epoch;	/* highest epoch the mirror has shown it */
+	bool linked;		/* the mirror connection stands */
 };
 
 /* What we want of state-sync, all of it every time (proto/elect.proto, Order). */
@@ -70,7 +71,9 @@ struct elect_order {
 
 enum elect_event_kind {
 	ELECT_TICK,
+	ELECT_DUE,	  /* elect_due() is over, between two ticks */
 	ELECT_BEAT,	  /* an authentic heartbeat: `beat` */
+	ELECT_REFUSED,	  /* the twin's kernel says that nobody takes our heartbeats there */
 	ELECT_STATUS,	  /* from state-sync: `status` */
 	ELECT_SYNC_GONE,  /* its connection ended */
 	ELECT_SWITCHOVER, /* operator; `ticket` is answered */
@@ -166,6 +169,8 @@ struct elect {
 	mono_t heard;	    /* when; 0: never */
 	mono_t heard_before; /* the same of the elector before this one */
 	mono_t stranger_at; /* when a life of the twin that has not proved itself was heard last; 0: never */
+	mono_t refused_at;  /* its kernel answered in place of its elector; 0: never */
+	mono_t gap;	    /* largest between two of its beats lately: see elect_patience */
 	mono_t quiet_from;  /* silence is counted from here at the earliest: we were not running before */
 	mono_t nobody_from; /* since when neither node is active; 0: one is */
 	uint64_t acked;	    /* highest beat of ours (this boot) that it has heard */
@@ -207,6 +212,10 @@ void elect_saved_take(const struct elect *, struct elect_saved *out);
 bool elect_holds_lease(const struct elect *, mono_t now);
 /* How long nothing was heard of the twin while we were running. */
 mono_t elect_silence(const struct elect *, mono_t now);
+/* Silence after which this standby promotes: conf.dead, and more while the twin's beats come unevenly. */
+mono_t elect_patience(const struct elect *);
+/* When a decision may be due ahead of the next tick; MONO_NEVER: none is. */
+mono_t elect_due(const struct elect *);
 bool elect_twin_heard(const struct elect *, mono_t now); /* within `dead` */
 bool elect_sync_up(const struct elect *, mono_t now);
 bool elect_may_leave(const struct elect *); /* after ELECT_LEAVE: nothing more to wait for */

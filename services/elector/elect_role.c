@@ -242,7 +242,7 @@ standby_tick(struct elect *e, mono_t now, struct elect_out *out)
 		elect_promote(e, now, "the twin handed over", out);
 	} else if (elect_twin_active(e)) {
 		e->nobody_from = 0;
-		if (elect_silence(e, now) >= e->conf.dead)
+		if (elect_silence(e, now) >= elect_patience(e))
 			active_twin_silent(e, now, out);
 	} else if (heard) {
 		nobody_tick(e, now, out);

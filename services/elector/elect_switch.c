@@ -161,7 +161,7 @@ twin_cannot_promote(const struct elect *e, mono_t now)
 {
 	if (e->goodbye || (e->acked >= e->whole_seq && elect_twin_heard(e, now)))
 		return true;
-	return elect_silence(e, now) >= e->conf.dead + 2 * e->conf.heartbeat && elect_holds_lease(e, now);
+	return elect_silence(e, now) >= elect_patience_most(e) + 2 * e->conf.heartbeat && elect_holds_lease(e, now);
 }
 
 void

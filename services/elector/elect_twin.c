@@ -26,6 +26,53 @@ elect_silence(const struct elect *e, mono_t now)
 	return now - from;
 }
 
+/*
+ * `dead` is for a machine that sends its beats on time.  One that is busy sends some of them late, and to take it for
+ * dead because of it helps nobody: each gap beyond two beats is remembered for some seconds and doubles its excess
+ * into the patience.  More patience is always safe (the lease of the active is shorter than `dead`), and it has a bound,
+ * because the active goes on alone when a living twin would have promoted: elect_switch.c.
+ *
+ * A kernel that refuses our heartbeats, beside a mirror connection that stands, is a node whose elector alone has died:
+ * it is being started again, and its workers' lease is shorter than our patience with it.
+ */
+#define PATIENCE_BEATS 8
+#define GAP_MEMORY 256 /* beats */
+
+mono_t
+elect_patience_most(const struct elect *e)
+{
+	return e->conf.dead + PATIENCE_BEATS * e->conf.heartbeat;
+}
+
+mono_t
+elect_patience(const struct elect *e)
+{
+	mono_t excess = e->gap - 2 * e->conf.heartbeat;
+	mono_t wanted = excess > 0 ? e->conf.dead + 2 * excess : e->conf.dead;
+
+	if (e->heard && e->refused_at > e->heard && e->status.linked)
+		return elect_patience_most(e);
+	return wanted < elect_patience_most(e) ? wanted : elect_patience_most(e);
+}
+
+static void
+note_gap(struct elect *e, mono_t now)
+{
+	mono_t gap = e->heard > e->quiet_from ? now - e->heard : 0;
+
+	e->gap -= (e->gap - e->conf.heartbeat) / GAP_MEMORY;
+	if (gap > e->gap)
+		e->gap = gap < elect_patience_most(e) ? gap : elect_patience_most(e);
+}
+
+mono_t
+elect_due(const struct elect *e)
+{
+	mono_t from = e->heard > e->quiet_from ? e->heard : e->quiet_from;
+
+	return e->role == ELECT_STANDBY && elect_twin_active(e) ? from + elect_patience(e) : MONO_NEVER;
+}
+
 bool
 elect_twin_heard(const struct elect *e, mono_t now)
 {
@@ -140,6 +187,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	if (!counts(e, now, b))
 		return;
 	e->count[ELECT_C_BEATS_HEARD]++;
+	note_gap(e, now);
 	e->twin = *b;
 	e->heard = now;
 	e->goodbye = b->flags & BEAT_GOODBYE;

@@ -85,6 +85,15 @@ shell_step(struct shell *sh, const struct elect_event *ev)
 
 /* --- time ---------------------------------------------------------------------------------------------------- */
 
+/* The next tick, or a decision that is due before it: a promotion does not wait for our own heartbeat. */
+static void
+sleep_on(struct shell *sh, mono_t now)
+{
+	mono_t due = elect_due(&sh->core);
+
+	loop_timer_set(sh->loop, &sh->beat, due > now && due < sh->beat_due ? due : sh->beat_due);
+}
+
 static void
 on_beat(void *arg)
 {
@@ -92,11 +101,16 @@ on_beat(void *arg)
 	mono_t now = mono_now();
 
 	beat_shell_read(sh); /* what has arrived was heard before this tick */
+	if (now < sh->beat_due) {
+		shell_step(sh, &(struct elect_event){ .kind = ELECT_DUE });
+		sleep_on(sh, now);
+		return;
+	}
 	shell_step(sh, &(struct elect_event){ .kind = ELECT_TICK });
 	sh->beat_due += sh->core.conf.heartbeat;
 	if (sh->beat_due <= now)
 		sh->beat_due = now + sh->core.conf.heartbeat;
-	loop_timer_set(sh->loop, &sh->beat, sh->beat_due);
+	sleep_on(sh, now);
 	addr_shell_check(sh);
 	if (now - sh->second >= MONO_S) {
 		sh->second = now;
@@ -227,6 +241,7 @@ main(int argc, char **argv)
 	stay_in_memory();
 	loop_run(sh->loop);
 	beat_shell_stop(sh);
+	addr_shell_stop(sh);
 	bus_free(sh->bus);
 	loop_free(sh->loop);
 	return 0;

@@ -3,6 +3,7 @@
 #ifndef TWIN_ELECTOR_SHELL_H
 #define TWIN_ELECTOR_SHELL_H
 
+#include "addr_work.h"
 #include "bus/bus.h"
 #include "bus/records.h"
 #include "conf/conf.h"
@@ -45,9 +46,12 @@ struct shell {
 	mono_t second;
 
 	/* shell_addr.c */
-	struct mnl_socket *nl;
+	struct addr_work *addr;
 	int packet;
 	bool hold;
+	bool claiming;	     /* hold or release was asked for, and is not done yet */
+	bool prepared;	     /* packets to the addresses are delivered whether we hold them or not */
+	mono_t held_from;
 	unsigned announced;  /* how often, since the claim */
 	struct loop_timer announce;
 	mono_t checked;
@@ -80,6 +84,7 @@ char *status_json(const struct shell *, mono_t now); /* free it */
 
 /* shell_addr.c */
 bool addr_shell_start(struct shell *);
+void addr_shell_stop(struct shell *);
 void addr_shell_hold(struct shell *, bool hold);
 void addr_shell_check(struct shell *); /* now and then: is what we hold still there? */
 void addr_shell_conf(struct shell *, const struct conf_claim *, unsigned n);

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The service addresses: claimed and released through rtnetlink, announced through a packet socket.
+ * The service addresses: claimed and released by addr_work.c, announced through a packet socket.
  *
- * IPv6 addresses come without duplicate address detection: it would keep them unusable for a second, and
- * the lease has already decided who has them.  A link that went down has lost its IPv6 addresses;
- * what we hold is looked at every second and put back.
+ * A promotion announces first and claims beside it, where packets are delivered already (addr_work.h, `prepared`); else
+ * the announcement waits for the claim.  A link that went down has lost its IPv6 addresses; what we hold is looked at
+ * every second and put back.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
-#include <linux/if_addr.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -27,48 +24,6 @@
 
 static const mono_t announce_at[] = { 20 * MONO_MS, 100 * MONO_MS, 500 * MONO_MS, 2 * MONO_S };
 #define ANNOUNCE_TIMES (sizeof announce_at / sizeof announce_at[0])
-
-/* --- rtnetlink ---------------------------------------------------------------------------------------- */
-
-static int
-talk(struct shell *sh, struct nlmsghdr *nlh)
-{
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	static unsigned seq;
-	ssize_t n;
-
-	nlh->nlmsg_seq = ++seq;
-	if (mnl_socket_sendto(sh->nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	n = mnl_socket_recvfrom(sh->nl, buf, sizeof buf);
-	if (n < 0)
-		return -errno;
-	return mnl_cb_run(buf, (size_t)n, nlh->nlmsg_seq, mnl_socket_get_portid(sh->nl), NULL, NULL) < 0 ? -errno : 0;
-}
-
-/* 0, or -errno: -EEXIST when it was there (add), -EADDRNOTAVAIL when it was not (delete). */
-static int
-address(struct shell *sh, const struct conf_claim *c, bool add)
-{
-	char buf[MNL_SOCKET_BUFFER_SIZE];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof *ifa);
-	unsigned index = if_nametoindex(c->interface);
-	size_t len = ip_addr_len(&c->addr.addr);
-
-	if (!index)
-		return -ENODEV;
-	nlh->nlmsg_type = add ? RTM_NEWADDR : RTM_DELADDR;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0);
-	ifa->ifa_family = c->addr.addr.family == 4 ? AF_INET : AF_INET6;
-	ifa->ifa_prefixlen = c->addr.len;
-	ifa->ifa_flags = c->addr.addr.family == 6 ? IFA_F_NODAD : 0;
-	ifa->ifa_scope = RT_SCOPE_UNIVERSE;
-	ifa->ifa_index = index;
-	mnl_attr_put(nlh, IFA_LOCAL, len, c->addr.addr.b);
-	mnl_attr_put(nlh, IFA_ADDRESS, len, c->addr.addr.b);
-	return talk(sh, nlh);
-}
 
 /* --- announcements ---------------------------------------------------------------------------------------- */
 
@@ -142,12 +97,22 @@ announce_all(struct shell *sh)
 		announce(sh, &sh->claim[i]);
 }
 
+/*
+ * A twin that was there when we claimed and is silent now may be behind a cut, and hold the addresses in a higher epoch:
+ * no repetition of ours takes its neighbours from it.  Where it is dead, everybody has heard us already.
+ */
+static bool
+twin_fell_silent(const struct shell *sh)
+{
+	return sh->core.conf.pair && sh->core.heard > sh->held_from && !elect_twin_heard(&sh->core, mono_now());
+}
+
 static void
 on_announce(void *arg)
 {
 	struct shell *sh = arg;
 
-	if (!sh->hold)
+	if (!sh->hold || twin_fell_silent(sh))
 		return;
 	announce_all(sh);
 	if (++sh->announced < ANNOUNCE_TIMES)
@@ -156,53 +121,59 @@ on_announce(void *arg)
 
 /* --- claim and release ---------------------------------------------------------------------------------------- */
 
+/* A node without a twin has nobody to be prepared for. */
 static void
-trouble(struct shell *sh, const struct conf_claim *c, bool add, int err)
+want(struct shell *sh)
 {
-	char text[ADDR_TEXT], detail[STANDING];
+	struct addr_wanted w = { .claims = sh->claims, .hold = sh->hold, .prepare = sh->pair.enabled };
 
-	snprintf(detail, sizeof detail, "%s %s on %s: %s", add ? "claiming" : "releasing",
-		 ip_prefix_text(&c->addr, text), c->interface, strerror(-err));
-	log_line(NOTE_ERROR, "address trouble %s", detail);
-	bus_shell_alarm(sh, ELECT_ALARM_ADDRESS, true, detail);
+	memcpy(w.claim, sh->claim, sizeof w.claim);
+	if (sh->addr)
+		addr_work_want(sh->addr, &w);
 }
 
-/* How many had to be set, or were there to be removed. */
-static unsigned
-apply(struct shell *sh, const struct conf_claim *c, unsigned n, bool add)
+static void
+announce_from_now(struct shell *sh)
 {
-	unsigned changed = 0, failed = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		int err = sh->nl ? address(sh, &c[i], add) : -EPERM;
-		if (err == 0) {
-			changed++;
-		} else if (err != (add ? -EEXIST : -EADDRNOTAVAIL) && (add || err != -ENODEV)) {
-			trouble(sh, &c[i], add, err);
-			failed++;
-		}
-	}
-	if (!failed)
-		bus_shell_alarm(sh, ELECT_ALARM_ADDRESS, false, "");
-	return changed;
+	sh->announced = 0;
+	announce_all(sh);
+	loop_timer_set(sh->loop, &sh->announce, loop_now(sh->loop) + announce_at[0]);
 }
 
 void
 addr_shell_hold(struct shell *sh, bool hold)
 {
-	mono_t from = mono_now();
-	unsigned n = apply(sh, sh->claim, sh->claims, hold);
-
+	if (hold && !sh->hold)
+		sh->held_from = mono_now();
 	sh->hold = hold;
-	sh->announced = 0;
+	sh->claiming = true;
 	loop_timer_clear(sh->loop, &sh->announce);
-	if (hold) {
-		announce_all(sh);
-		loop_timer_set(sh->loop, &sh->announce, loop_now(sh->loop) + announce_at[0]);
-	}
-	if (sh->claims)
-		log_line(NOTE_INFO, "addresses %s=%u of=%u us=%lld", hold ? "claimed" : "released", n, sh->claims,
-			 (long long)((mono_now() - from) / MONO_US));
+	if (hold && sh->prepared)
+		announce_from_now(sh);
+	want(sh);
+}
+
+static void
+on_done(void *arg, int fd, unsigned events)
+{
+	struct shell *sh = arg;
+	bool asked = sh->claiming;
+	struct addr_done d;
+
+	if (!addr_work_done(sh->addr, &d))
+		return;
+	sh->prepared = d.prepared;
+	bus_shell_alarm(sh, ELECT_ALARM_ADDRESS, d.trouble[0] != '\0', d.trouble);
+	if (d.hold != sh->hold || (!asked && d.changed == 0))
+		return; /* of an earlier wish, or all as it was */
+	sh->claiming = false;
+	if (asked && d.claims)
+		log_line(NOTE_INFO, "addresses %s=%u of=%u us=%lld prepared=%d", d.hold ? "claimed" : "released", d.changed,
+			 d.claims, (long long)(d.took / MONO_US), d.prepared);
+	else if (!asked)
+		log_line(NOTE_WARN, "addresses were missing, claimed again");
+	if (d.hold)
+		announce_from_now(sh);
 }
 
 void
@@ -213,31 +184,15 @@ addr_shell_check(struct shell *sh)
 	if (!sh->hold || now - sh->checked < CHECK_EVERY)
 		return;
 	sh->checked = now;
-	if (apply(sh, sh->claim, sh->claims, true) == 0)
-		return;
-	log_line(NOTE_WARN, "addresses were missing, claimed again");
-	announce_all(sh);
-}
-
-static bool
-among(const struct conf_claim *c, const struct conf_claim *all, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (strcmp(c->interface, all[i].interface) == 0 && c->addr.len == all[i].addr.len &&
-		    ip_addr_eq(&c->addr.addr, &all[i].addr.addr))
-			return true;
-	return false;
+	want(sh);
 }
 
 void
 addr_shell_conf(struct shell *sh, const struct conf_claim *claim, unsigned n)
 {
-	for (unsigned i = 0; i < sh->claims && sh->nl; i++)
-		if (!among(&sh->claim[i], claim, n))
-			apply(sh, &sh->claim[i], 1, false);
 	memcpy(sh->claim, claim, sizeof sh->claim);
 	sh->claims = n;
-	if (sh->nl)
+	if (sh->addr)
 		addr_shell_hold(sh, sh->hold);
 }
 
@@ -248,13 +203,25 @@ addr_shell_start(struct shell *sh)
 	sh->packet = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sh->packet < 0 && sh->claims)
 		log_line(NOTE_WARN, "no packet socket, addresses cannot be announced reason=%s", strerror(errno));
-	sh->nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!sh->nl || mnl_socket_bind(sh->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+	sh->addr = addr_work_new();
+	if (!sh->addr || !loop_fd_add(sh->loop, addr_work_fd(sh->addr), LOOP_READ, on_done, sh))
 		return false;
 	/* What an earlier life held and this one does not (yet) hold is nobody's. */
-	if (sh->core.role == ELECT_ACTIVE || sh->core.role == ELECT_PROMOTING)
-		sh->hold = true;
-	else
-		apply(sh, sh->claim, sh->claims, false);
+	sh->hold = sh->core.role == ELECT_ACTIVE || sh->core.role == ELECT_PROMOTING;
+	want(sh);
 	return true;
+}
+
+/* What was wanted last is done, and nobody is prepared here any more, unless the addresses stay with the next life. */
+void
+addr_shell_stop(struct shell *sh)
+{
+	if (sh->addr && !sh->hold) {
+		struct addr_wanted w = { .claims = sh->claims };
+
+		memcpy(w.claim, sh->claim, sizeof w.claim);
+		addr_work_want(sh->addr, &w);
+	}
+	addr_work_free(sh->addr);
+	sh->addr = NULL;
 }

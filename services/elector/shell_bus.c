@@ -22,7 +22,7 @@ hear_status(struct shell *sh, const Elect__Status *s)
 	struct elect_status st = {
 		.active = s->active, .ready = s->ready, .empty = s->empty, .quiesced = s->quiesced,
 		.mirrored = s->mirrored, .epoch = s->epoch, .store_epoch = s->store_epoch,
-		.position = s->position, .lineage = s->lineage, .ask = s->ask, .seen_epoch = s->seen_epoch,
+		.position = s->position, .lineage = s->lineage, .ask = s->ask, .seen_epoch = s->seen_epoch, .linked = s->linked,
 	};
 
 	shell_step(sh, &(struct elect_event){ .kind = ELECT_STATUS, .status = &st });

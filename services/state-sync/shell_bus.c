@@ -162,6 +162,7 @@ bus_shell_status(struct shell *sh, const struct sync_status *s)
 	st.lineage = s->lineage;
 	st.ask = s->ask;
 	st.seen_epoch = s->seen_epoch;
+	st.linked = s->linked;
 	m.what_case = ELECT__MESSAGE__WHAT_STATUS;
 	m.status = &st;
 	frame = span_of(buf, elect__message__pack(&m, buf));

@@ -102,6 +102,7 @@ sync_status_take(const struct sync *s, struct sync_status *out)
 		.lineage = s->meta.lineage,
 		.ask = active ? s->ask : 0,
 		.seen_epoch = s->seen_epoch > s->meta.epoch ? s->seen_epoch : s->meta.epoch,
+		.linked = s->link,
 	};
 	out->quiesced = active && s->quiesce && s->mirrored && s->session_live && s->acked == s->meta.position;
 }
@@ -111,7 +112,8 @@ status_same(const struct sync_status *a, const struct sync_status *b)
 {
 	return a->active == b->active && a->ready == b->ready && a->empty == b->empty && a->quiesced == b->quiesced &&
 	       a->mirrored == b->mirrored && a->epoch == b->epoch && a->ask == b->ask &&
-	       a->lineage == b->lineage && a->seen_epoch == b->seen_epoch;
+	       a->lineage == b->lineage && a->seen_epoch == b->seen_epoch &&
+	       a->linked == b->linked;
 }
 
 void

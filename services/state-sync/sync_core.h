@@ -80,6 +80,7 @@ struct sync_txn {
 struct sync_status { /* field by field struct elect_status of the elector; see there */
 	bool active, ready, empty, quiesced, mirrored;
 	uint64_t epoch, store_epoch, position, lineage, ask, seen_epoch;
+	bool linked;
 };
 
 struct sync_order { /* field by field struct elect_order */

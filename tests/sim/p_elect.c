@@ -207,7 +207,7 @@ hear(struct proc *p, struct msg *m)
 			.active = m->u.status.active, .ready = m->u.status.ready, .empty = m->u.status.empty,
 			.quiesced = m->u.status.quiesced, .mirrored = m->u.status.mirrored, .epoch = m->u.status.epoch,
 			.store_epoch = m->u.status.store_epoch, .position = m->u.status.position,
-			.lineage = m->u.status.lineage, .ask = m->u.status.ask, .seen_epoch = m->u.status.seen_epoch,
+			.lineage = m->u.status.lineage, .ask = m->u.status.ask, .seen_epoch = m->u.status.seen_epoch, .linked = m->u.status.linked,
 		};
 		step(s, &(struct elect_event){ .kind = ELECT_STATUS, .status = &st });
 		break;

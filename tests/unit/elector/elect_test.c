@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "elect_core.h"
+#include "elect_impl.h"
 
 #define MS MONO_MS
 
@@ -308,6 +308,59 @@ START_TEST(a_silent_active_is_replaced_after_dead_and_not_before)
 	tick(&n);
 	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
 	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+/* The shell is woken at elect_due(), wherever its own heartbeat stands. */
+START_TEST(a_promotion_does_not_wait_for_our_own_heartbeat)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	ticks(&n, 4);
+	ck_assert_int_eq(elect_due(&n.e), n.e.heard + 60 * MS);
+	n.now = elect_due(&n.e) - 1;
+	step(&n, &(struct elect_event){ .kind = ELECT_DUE });
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	n.now++;
+	step(&n, &(struct elect_event){ .kind = ELECT_DUE });
+	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+	ck_assert_int_eq(elect_due(&n.e), MONO_NEVER);
+}
+END_TEST
+
+START_TEST(a_twin_whose_beats_come_unevenly_is_waited_for_longer)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	ticks(&n, 4);
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE)); /* 40 ms: two beats more than it should */
+	ck_assert_int_gt(elect_patience(&n.e), 90 * MS);
+	ck_assert_int_le(elect_patience(&n.e), elect_patience_most(&n.e));
+	for (int i = 0; i < 2000; i++) {
+		tick(&n);
+		hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE));
+	}
+	ck_assert_int_eq(elect_patience(&n.e), 60 * MS);
+}
+END_TEST
+
+/* Refused by its kernel beside a mirror that stands: only its elector is dead, and comes back. */
+START_TEST(a_refusal_beside_a_mirror_that_stands_is_patience)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+
+	n.s.linked = true;
+	status(&n);
+	tick(&n);
+	step(&n, &(struct elect_event){ .kind = ELECT_REFUSED });
+	ck_assert_int_eq(elect_patience(&n.e), elect_patience_most(&n.e));
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE));
+	ck_assert_int_eq(elect_patience(&n.e), 60 * MS);
+	tick(&n);
+	step(&n, &(struct elect_event){ .kind = ELECT_REFUSED });
+	n.s.linked = false; /* its state-sync died as well */
+	status(&n);
+	ck_assert_int_eq(elect_patience(&n.e), 60 * MS);
 }
 END_TEST
 
@@ -626,8 +679,8 @@ START_TEST(going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promot
 	n.s.ask = 7;
 	while (n.t.order.alone != 7 && n.now < heard + MONO_S)
 		tick(&n);
-	ck_assert_int_ge(n.now - heard, 60 * MS + 20 * MS);
-	ck_assert_int_le(n.now - heard, 110 * MS);
+	ck_assert_int_ge(n.now - heard, elect_patience_most(&n.e) + 20 * MS);
+	ck_assert_int_le(n.now - heard, elect_patience_most(&n.e) + 50 * MS);
 }
 END_TEST
 
@@ -994,6 +1047,9 @@ main(void)
 	tcase_add_test(t, the_store_that_is_ahead_wins_at_start);
 	tcase_add_test(t, a_tie_at_start_goes_to_the_preferred);
 	tcase_add_test(t, a_silent_active_is_replaced_after_dead_and_not_before);
+	tcase_add_test(t, a_promotion_does_not_wait_for_our_own_heartbeat);
+	tcase_add_test(t, a_twin_whose_beats_come_unevenly_is_waited_for_longer);
+	tcase_add_test(t, a_refusal_beside_a_mirror_that_stands_is_patience);
 	tcase_add_test(t, with_prefer_safety_a_silent_active_is_not_replaced);
 	tcase_add_test(t, a_standby_that_is_not_whole_does_not_promote);
 	tcase_add_test(t, a_standby_that_slept_counts_silence_anew);
