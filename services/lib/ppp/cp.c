@@ -9,6 +9,8 @@
  *    a datagram that the network duplicated does not look like a crossed connection.
  *  - For three restart times after an Ack, a second copy of the very request that it acknowledged gets
  *    the same Ack and is no event: it is a retransmission because our Ack was lost, or a duplicate.
+ *  - A packet of a later phase while we wait for the peer's Configure-Ack says that the Ack was sent, and lost: it
+ *    is discarded (3.4), and our Configure-Request goes out again at once, the first time that this happens.
  *  - Max-Failure (4.6) turns Naks into Rejects; after three times as many the negotiation is given up.
  */
 #include "ppp/link.h"
@@ -232,6 +234,18 @@ cp_timer(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp)
 	if (f->due == MONO_NEVER || f->due > ctx->now)
 		return;
 	cp_event(l, ctx, cp, f->restarts ? FSM_TO_MORE : FSM_TO_LAST);
+}
+
+void
+cp_hurry(struct ppp_link *l, const struct ppp_ctx *ctx)
+{
+	struct ppp_fsm *f = &l->cp[PPP_CP_LCP];
+
+	if (f->state != PPP_ACK_SENT || !f->awaiting || !f->restarts || l->flags & LINK_HURRIED)
+		return;
+	l->flags |= LINK_HURRIED;
+	f->due = ctx->now;
+	cp_timer(l, ctx, PPP_CP_LCP);
 }
 
 void

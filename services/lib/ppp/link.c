@@ -223,6 +223,7 @@ input_ncp(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, const s
 {
 	if (l->phase != PPP_NETWORK || !(l->flags & LINK_NET_KNOWN)) {
 		link_fault(ctx, PPP_FAULT_WRONG_PHASE); /* RFC 1661, 3.5: silently discarded */
+		cp_hurry(l, ctx);
 		return;
 	}
 	if (wanted(l, ctx, cp))
@@ -255,8 +256,10 @@ input(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_frame *f)
 	case PPP_CHAP:
 		if (l->phase == PPP_AUTHENTICATE || l->phase == PPP_NETWORK)
 			auth_input(l, ctx, f);
-		else
+		else {
 			link_fault(ctx, PPP_FAULT_WRONG_PHASE);
+			cp_hurry(l, ctx);
+		}
 		break;
 	case PPP_IPCP:
 		input_ncp(l, ctx, PPP_CP_IPCP, f);

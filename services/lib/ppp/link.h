@@ -22,6 +22,7 @@ enum {
 	LINK_HEARD = 1 << 3,	 /* some LCP packet was recognized */
 	LINK_ADDRESS_REFUSED = 1 << 4, /* we rejected the peer's IP-Address */
 	LINK_PROXIED = 1 << 5,	 /* LCP was taken over from the LAC */
+	LINK_HURRIED = 1 << 6,	 /* our Configure-Request was repeated before its time, once */
 };
 
 /* Bits of ppp_fsm.ask: our options in the Configure-Request. */
@@ -120,6 +121,8 @@ void cp_input(struct ppp_link *, const struct ppp_ctx *, enum ppp_cp, struct spa
 void cp_timer(struct ppp_link *, const struct ppp_ctx *, enum ppp_cp);
 /* Opened without a negotiation of ours: proxy LCP. */
 void cp_adopt(struct ppp_link *, const struct ppp_ctx *, enum ppp_cp);
+/* The peer is past LCP, and we wait for its Ack: it was lost, and our request is repeated without the timer. */
+void cp_hurry(struct ppp_link *, const struct ppp_ctx *);
 /* This protocol cannot be agreed: LCP ends the link, an NCP ends itself. */
 void cp_fail(struct ppp_link *, const struct ppp_ctx *, enum ppp_cp, struct ppp_cause);
 

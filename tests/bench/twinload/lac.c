@@ -60,16 +60,17 @@ lac_flush(struct load *g, struct lac *l)
 	l->tx_used = 0;
 }
 
-void
+bool
 lac_datagram(struct load *g, struct lac *l, const void *p, size_t len)
 {
 	if (lose(g))
-		return;
+		return false;
 	if (l->tx_count == TX_SLOTS || l->tx_used + len > TX_OCTETS)
 		lac_flush(g, l);
 	memcpy(l->tx + l->tx_used, p, len);
 	l->tx_len[l->tx_count++] = (uint16_t)len;
 	l->tx_used += len;
+	return true;
 }
 
 /* ---- reliable delivery ------------------------------------------------------------------- */
@@ -89,7 +90,10 @@ pump(struct load *g, struct lac *l)
 	while (l->sent != l->ns && (uint16_t)(l->sent - l->una) < window) {
 		struct out_msg *m = *slot(l, l->sent);
 		l2tp_msg_set_seq(m->b, l->sent, l->nr);
-		lac_datagram(g, l, m->b, m->len);
+		if (lac_datagram(g, l, m->b, m->len))
+			answer_arrived(g, m);
+		if (l->hello_queued && l->sent == l->hello_ns && !l->hello_sent)
+			l->hello_sent = g->now;
 		l->sent++;
 		if ((int16_t)(l->sent - l->high) > 0)
 			l->high = l->sent;
@@ -107,12 +111,23 @@ queue(struct load *g, struct lac *l, const struct wr *w)
 	struct out_msg *m = malloc(sizeof *m + wr_len(w));
 	if (!m)
 		return false;
+	m->arrived = MONO_NEVER;
 	m->len = (uint16_t)wr_len(w);
 	memcpy(m->b, w->start, m->len);
 	*slot(l, l->ns) = m;
 	l->ns++;
 	pump(g, l);
 	return true;
+}
+
+/* The Hello under way was acknowledged, or has waited for too long. */
+static void
+hello_over(struct load *g, struct lac *l)
+{
+	if (g->now - l->hello_sent > g->t.hello_worst)
+		g->t.hello_worst = g->now - l->hello_sent;
+	l->hello_sent = MONO_NEVER;
+	l->hello_queued = false;
 }
 
 static void
@@ -139,12 +154,8 @@ acknowledged(struct load *g, struct lac *l, uint16_t nr)
 	if (moved) {
 		l->tries = 0;
 		l->rtx_due = l->una == l->sent ? MONO_NEVER : g->now + RTX_FIRST;
-		if (l->hello_sent && l->una == l->ns) {
-			mono_t took = g->now - l->hello_sent;
-			if (took > g->t.hello_worst)
-				g->t.hello_worst = took;
-			l->hello_sent = MONO_NEVER;
-		}
+		if (l->hello_sent && (int16_t)(l->una - l->hello_ns) > 0)
+			hello_over(g, l);
 	}
 	pump(g, l);
 }
@@ -269,7 +280,7 @@ lac_dead(struct load *g, struct lac *l)
 
 /* ---- calls ------------------------------------------------------------------------------- */
 
-static struct sess *
+struct sess *
 sess_by_sid(struct load *g, struct lac *l, uint16_t sid)
 {
 	if (sid == 0 || sid > l->sess_count)
@@ -412,6 +423,7 @@ control(struct load *g, struct lac *l, struct span packet)
 		return; /* it will be sent again */
 	}
 	l->nr++;
+	answer_repaired(g, &l->missed_at, &g->t.repair_control);
 	got_message(g, l, &in);
 }
 
@@ -451,9 +463,14 @@ lac_readable(struct load *g, struct lac *l)
 		l->heard = g->now;
 		for (int i = 0; i < n; i++) {
 			g->t.rx++;
-			if (m[i].msg_len < 6 || lose(g))
-				continue;
 			struct span p = span_of(buf[i], m[i].msg_len);
+			answer_seen(g, l, p);
+			if (lose(g)) {
+				answer_lost(g, l, p);
+				continue;
+			}
+			if (p.len < 6)
+				continue;
 			if (buf[i][0] & 0x80)
 				control(g, l, p);
 			else
@@ -477,10 +494,12 @@ hello(struct load *g, struct lac *l)
 	struct l2tp_wr m;
 
 	l2tp_msg_begin(&m, &w, L2TP_HELLO, l->peer_tid, 0);
-	if (l2tp_msg_end(&m, 0, 0) && queue(g, l, &w)) {
-		l->hello_sent = g->now;
+	l->hello_ns = l->ns;
+	l->hello_queued = true;
+	if (l2tp_msg_end(&m, 0, 0) && queue(g, l, &w))
 		g->t.hellos++;
-	}
+	else
+		l->hello_queued = false;
 }
 
 static void
@@ -494,12 +513,28 @@ retransmit(struct load *g, struct lac *l)
 		return;
 	}
 	l2tp_msg_set_seq(m->b, l->una, l->nr);
-	lac_datagram(g, l, m->b, m->len);
+	if (lac_datagram(g, l, m->b, m->len))
+		answer_arrived(g, m);
 	g->t.retransmits++;
 	l->cwnd = l->window > 4 ? 4 : l->window;
 	/* Go back: the rest is sent again as acknowledgements come in. */
 	l->sent = (uint16_t)(l->una + 1);
 	l->rtx_due = g->now + (mono_t)(1u << (l->tries > 3 ? 3 : l->tries)) * RTX_FIRST;
+}
+
+/*
+ * The server has had it for five seconds and said nothing.  What it said and we lost counts as said; what we
+ * send again in vain is in hello_worst, and ends the tunnel like any other message.
+ */
+static bool
+hello_missed(const struct load *g, const struct lac *l)
+{
+	if (!l->hello_sent || g->now - l->hello_sent <= 5 * MONO_S)
+		return false;
+	if (g->o.loss > 0 && (int16_t)(l->answered - l->hello_ns) > 0)
+		return false;
+	const mono_t there = answer_hello_there(l);
+	return there != MONO_NEVER && g->now - there > 5 * MONO_S;
 }
 
 void
@@ -511,13 +546,11 @@ lac_timers(struct load *g)
 			continue;
 		if (l->rtx_due != MONO_NEVER && g->now >= l->rtx_due && l->una != l->sent)
 			retransmit(g, l);
-		if (l->hello_sent && g->now - l->hello_sent > 5 * MONO_S) {
-			g->t.hellos_missed++; /* five seconds without an acknowledgement */
-			if (g->now - l->hello_sent > g->t.hello_worst)
-				g->t.hello_worst = g->now - l->hello_sent;
-			l->hello_sent = MONO_NEVER;
+		if (hello_missed(g, l)) {
+			g->t.hellos_missed++;
+			hello_over(g, l);
 		}
-		if (g->o.hello_s > 0 && l->state == LAC_UP && !l->hello_sent && l->una == l->ns) {
+		if (g->o.hello_s > 0 && l->state == LAC_UP && !l->hello_queued) {
 			mono_t every = (mono_t)(g->o.hello_s * 1e9);
 			if ((g->now + (mono_t)i * 7 * MONO_MS) / every != (g->now + (mono_t)i * 7 * MONO_MS - 20 * MONO_MS) / every)
 				hello(g, l);

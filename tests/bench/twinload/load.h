@@ -6,6 +6,8 @@
  *   lac.c      a LAC: control connection, reliable delivery, calls
  *   peer.c     a PPP peer behind a call: LCP, PAP/CHAP, IPCP, IPV6CP, echo
  *   traffic.c  packets both ways through the sessions, gaps, verification
+ *   answer.c   with --loss: how long the server takes, apart from what the network does
+ *   progress.c stalls and the tail
  *   report.c   what was seen, as one JSON line
  *
  * It is deliberately a second implementation of the protocol side (it shares only the codec with the
@@ -30,6 +32,7 @@ enum auth_kind { LOAD_PAP, LOAD_CHAP };
 #define NS_MEMORY 128 /* how many received Ns are remembered, to catch contradictions */
 
 struct out_msg {
+	mono_t arrived; /* at the server: the first copy that was not lost */
 	uint16_t len;
 	uint8_t b[1]; /* the message; allocated with its length */
 };
@@ -45,7 +48,13 @@ struct lac {
 	uint16_t window, cwnd;
 	struct out_msg **q;   /* ring by Ns, `q_cap` a power of two */
 	uint32_t q_cap;
-	mono_t rtx_due, hello_sent, heard;
+	mono_t rtx_due, heard;
+	mono_t hello_sent;    /* the Hello under way went on the wire; 0: none does */
+	uint16_t hello_ns;
+	bool hello_queued;
+	uint16_t answered;    /* the server has acknowledged all below, whether we heard it or not */
+	mono_t in_order_at;   /* when it had all of that */
+	mono_t missed_at;     /* the message that we expect next was lost */
 	unsigned tries;
 	bool ack_owed;
 	uint32_t sess_first, sess_count;
@@ -72,6 +81,8 @@ struct sess {
 	uint64_t iid, iid_peer;
 	uint32_t magic;
 	mono_t due, begun;
+	mono_t asked_at, missed_at; /* our request reached the server; one of the server's was lost */
+	uint8_t asked_id;
 	uint32_t up_seq, down_next, down_got, down_lost, down_back;
 	uint32_t up_next, up_got, up_lost;
 	mono_t up_last, down_last, up_gap, down_gap;
@@ -93,13 +104,23 @@ struct options {
 	bool down, up;
 };
 
+#define HISTOGRAM_OCTAVES 36
+#define HISTOGRAM_STEPS (8 * (HISTOGRAM_OCTAVES + 1))
+
+struct histogram {
+	uint64_t total, most_us;
+	uint32_t n[HISTOGRAM_STEPS];
+};
+
 struct tally {
 	uint64_t opened, failed, cdn, stopccn, lcp_restart, term, retransmits, given_up;
 	uint64_t nr_back, ns_contradiction, ns_gap, bad_message, rx, tx, lost_on_purpose, rx_unknown;
 	uint64_t hellos, hellos_missed, redials, echo_requests, auth_failed, protocol_rejects;
 	uint64_t up_sent, up_got, down_sent, down_got, up_dup, down_dup;
 	mono_t up_gap, down_gap, up_last, down_last; /* largest silence of the whole stream since the mark */
-	mono_t hello_worst, stall_worst, last_progress;
+	mono_t hello_worst, last_progress;
+	mono_t stall_worst, tail_stall_worst; /* before and after the last call was dialled */
+	struct histogram answer_control, answer_ppp, repair_control, repair_ppp;
 	uint32_t caught, caught_open;
 };
 
@@ -109,7 +130,7 @@ struct load {
 	struct sess *sess;
 	uint32_t sess_total;
 	uint32_t started, opened, in_progress, gone;
-	mono_t now, t_begin, t_first, t_all_up, t_marked;
+	mono_t now, t_begin, t_first, t_last_dial, t_all_up, t_marked;
 	struct tally t;
 	int core_fd;
 	uint32_t traffic_at;
@@ -128,7 +149,8 @@ void lac_readable(struct load *g, struct lac *l);
 void lac_timers(struct load *g);
 void lac_flush(struct load *g, struct lac *l);
 void lac_close_all(struct load *g);
-void lac_datagram(struct load *g, struct lac *l, const void *p, size_t len);
+bool lac_datagram(struct load *g, struct lac *l, const void *p, size_t len); /* false: lost on purpose */
+struct sess *sess_by_sid(struct load *g, struct lac *l, uint16_t sid);
 bool sess_dial(struct load *g, struct sess *s);
 void sess_hangup(struct load *g, struct sess *s);
 void sess_lost(struct load *g, struct sess *s);
@@ -137,7 +159,7 @@ void sess_lost(struct load *g, struct sess *s);
 void peer_start(struct load *g, struct sess *s);
 void peer_frame(struct load *g, struct sess *s, struct span frame);
 void peer_timer(struct load *g, struct sess *s);
-void peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size_t len);
+bool peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size_t len);
 
 /* traffic.c */
 bool traffic_open(struct load *g);
@@ -146,6 +168,19 @@ void traffic_core_readable(struct load *g);
 void traffic_down_packet(struct load *g, struct sess *s, struct span ip);
 void traffic_verify_round(struct load *g);
 void traffic_mark(struct load *g);
+
+/* answer.c */
+void answer_asked(struct load *g, struct sess *s);		      /* the session's request went out, and arrives */
+void answer_arrived(struct load *g, struct out_msg *m);	      /* the same of a control message */
+void answer_seen(struct load *g, struct lac *l, struct span datagram); /* of the server, lost afterwards or not */
+void answer_lost(struct load *g, struct lac *l, struct span datagram);
+mono_t answer_hello_there(const struct lac *l);
+void answer_repaired(struct load *g, mono_t *missed_at, struct histogram *h);
+double histogram_ms(const struct histogram *h, double share);
+
+/* progress.c */
+void progress_made(struct load *g);
+void progress_watch(struct load *g);
 
 /* report.c */
 void report(struct load *g, const char *event);

@@ -197,6 +197,7 @@ dial(struct load *g, uint32_t to, double rate)
 			g->t_first = g->now;
 			g->t.last_progress = g->now;
 		}
+		g->t_last_dial = g->now;
 		g->start_credit -= 1;
 	}
 	for (unsigned i = 0; i < g->o.lacs; i++)
@@ -380,16 +381,6 @@ dial_what_is_due(struct load *g)
 		dial(g, g->sess_total, g->o.extra_rate);
 }
 
-/* A stall: calls are in progress, and none of them came up for a while. */
-static void
-watch_progress(struct load *g)
-{
-	if (g->in_progress && g->t.last_progress && g->now - g->t.last_progress > g->t.stall_worst)
-		g->t.stall_worst = g->now - g->t.last_progress;
-	if (!g->in_progress)
-		g->t.last_progress = g->now;
-}
-
 static void
 all_up(struct load *g)
 {
@@ -440,7 +431,7 @@ run(struct load *g)
 			next_tick = g->now + 20 * MONO_MS;
 			lac_timers(g);
 			session_timers(g);
-			watch_progress(g);
+			progress_watch(g);
 		}
 		traffic_tick(g);
 		verify(g);

@@ -15,7 +15,7 @@
 enum { P_IP = 0x0021, P_IPV6 = 0x0057, P_IPCP = 0x8021, P_IPV6CP = 0x8057, P_LCP = 0xc021, P_PAP = 0xc023, P_CHAP = 0xc223 };
 enum { CONF_REQ = 1, CONF_ACK, CONF_NAK, CONF_REJ, TERM_REQ, TERM_ACK, CODE_REJ, PROTO_REJ, ECHO_REQ, ECHO_REP };
 
-void
+bool
 peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size_t len)
 {
 	struct lac *l = &g->lac[s->lac];
@@ -27,12 +27,11 @@ peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size
 	wr_u16(&w, 0xff03);
 	wr_u16(&w, protocol);
 	wr_bytes(&w, p, len);
-	if (w.ok)
-		lac_datagram(g, l, b, wr_len(&w));
+	return w.ok && lac_datagram(g, l, b, wr_len(&w));
 }
 
 /* A control packet: code, id, length, contents. */
-static void
+static bool
 packet(struct load *g, struct sess *s, uint16_t protocol, uint8_t code, uint8_t id, const void *p, size_t len)
 {
 	uint8_t b[512];
@@ -44,7 +43,7 @@ packet(struct load *g, struct sess *s, uint16_t protocol, uint8_t code, uint8_t 
 	put_u16(b + 2, (uint16_t)(4 + len));
 	if (len)
 		memcpy(b + 4, p, len);
-	peer_send(g, s, protocol, b, 4 + len);
+	return peer_send(g, s, protocol, b, 4 + len);
 }
 
 static void
@@ -53,7 +52,8 @@ ask_lcp(struct load *g, struct sess *s)
 	uint8_t o[10] = { 1, 4, 1500 >> 8, 1500 & 255, 5, 6 };
 
 	put_u32(o + 6, s->magic);
-	packet(g, s, P_LCP, CONF_REQ, s->id, o, sizeof o);
+	if (packet(g, s, P_LCP, CONF_REQ, s->id, o, sizeof o))
+		answer_asked(g, s);
 }
 
 static void
@@ -68,7 +68,8 @@ ask_pap(struct load *g, struct sess *s)
 	memcpy(b + 1, user, (size_t)n);
 	b[1 + n] = (uint8_t)k;
 	memcpy(b + 2 + n, g->o.password, k);
-	packet(g, s, P_PAP, 1, s->id, b, 2 + (size_t)n + k);
+	if (packet(g, s, P_PAP, 1, s->id, b, 2 + (size_t)n + k))
+		answer_asked(g, s);
 }
 
 static void
@@ -76,7 +77,8 @@ ask_ncp(struct load *g, struct sess *s)
 {
 	if (!s->ncp_acked) {
 		uint8_t o[6] = { 3, 6, s->ip[0], s->ip[1], s->ip[2], s->ip[3] };
-		packet(g, s, P_IPCP, CONF_REQ, s->id, o, sizeof o);
+		if (packet(g, s, P_IPCP, CONF_REQ, s->id, o, sizeof o))
+			answer_asked(g, s);
 	}
 	if (g->o.ipv6 && !s->v6_acked && !s->v6_refused) {
 		uint8_t o[10] = { 1, 10 };
@@ -141,9 +143,7 @@ ncp_done(struct load *g, struct sess *s)
 	g->opened++;
 	g->in_progress--;
 	g->t.opened++;
-	if (g->t.last_progress && g->now - g->t.last_progress > g->t.stall_worst)
-		g->t.stall_worst = g->now - g->t.last_progress;
-	g->t.last_progress = g->now;
+	progress_made(g);
 	if (s->caught)
 		g->t.caught_open++;
 	s->up_last = s->down_last = 0;
@@ -156,8 +156,10 @@ lcp_request(struct load *g, struct sess *s, uint8_t id, struct rd body)
 	const uint8_t *all = body.p;
 	size_t len = rd_left(&body);
 
-	if (s->state == S_OPEN || s->state == S_NCP) {
-		g->t.lcp_restart++;
+	/* Opened, RCR (RFC 1661, 4.1): we start over, as pppd does.  Before the password was accepted that is the
+	 * server's retransmission, because our Ack was lost; later it would be a server that lost its memory. */
+	if (s->state >= S_AUTH) {
+		g->t.lcp_restart += s->state > S_AUTH;
 		if (s->state == S_OPEN) {
 			g->opened--;
 			g->in_progress++;
@@ -348,6 +350,8 @@ control_frame(struct load *g, struct sess *s, uint16_t protocol, struct rd r)
 		return;
 	}
 	struct rd body = rd_sub(&r, len - 4u);
+	if (code == CONF_REQ)
+		answer_repaired(g, &s->missed_at, &g->t.repair_ppp);
 	switch (protocol) {
 	case P_LCP:
 		lcp(g, s, code, id, body);

@@ -8,6 +8,14 @@ ms(mono_t t)
 	return (double)t / 1e6;
 }
 
+/* "NAME_ms":[how many, p50, p99, most] */
+static void
+times(const char *name, const struct histogram *h)
+{
+	printf("\"%s_ms\":[%llu,%.3f,%.3f,%.3f],", name, (unsigned long long)h->total, histogram_ms(h, 0.5),
+	    histogram_ms(h, 0.99), (double)h->most_us / 1000);
+}
+
 void
 report(struct load *g, const char *event)
 {
@@ -39,11 +47,18 @@ report(struct load *g, const char *event)
 	    (unsigned long long)t->term, (unsigned long long)t->retransmits, (unsigned long long)t->given_up,
 	    (unsigned long long)t->nr_back, (unsigned long long)t->ns_contradiction, (unsigned long long)t->ns_gap,
 	    (unsigned long long)t->bad_message, (unsigned long long)t->auth_failed);
-	printf("\"hellos\":%llu,\"hellos_missed\":%llu,\"hello_worst_ms\":%.1f,\"stall_ms\":%.1f,\"caught\":%u,\"caught_open\":%u,"
+	printf("\"hellos\":%llu,\"hellos_missed\":%llu,\"hello_worst_ms\":%.1f,\"stall_ms\":%.1f,\"tail_stall_ms\":%.1f,\"tail_ms\":%.1f,\"caught\":%u,\"caught_open\":%u,"
 	       "\"verified\":%u,\"unverified\":%u,\"lost_on_purpose\":%llu,\"rx\":%llu,\"tx\":%llu,",
 	    (unsigned long long)t->hellos, (unsigned long long)t->hellos_missed, ms(t->hello_worst), ms(t->stall_worst),
+	    ms(t->tail_stall_worst), g->t_last_dial ? ms(end - g->t_last_dial) : 0.0,
 	    t->caught, t->caught_open, verified, unverified, (unsigned long long)t->lost_on_purpose,
 	    (unsigned long long)t->rx, (unsigned long long)t->tx);
+	if (g->o.loss > 0) {
+		times("answer_control", &t->answer_control);
+		times("answer_ppp", &t->answer_ppp);
+		times("repair_control", &t->repair_control);
+		times("repair_ppp", &t->repair_ppp);
+	}
 	printf("\"up_sent\":%llu,\"up_got\":%llu,\"down_sent\":%llu,\"down_got\":%llu,\"up_gap_ms\":%.2f,\"down_gap_ms\":%.2f,"
 	       "\"up_gap_session_ms\":%.2f,\"down_gap_session_ms\":%.2f}\n",
 	    (unsigned long long)t->up_sent, (unsigned long long)t->up_got, (unsigned long long)t->down_sent,

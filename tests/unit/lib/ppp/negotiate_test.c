@@ -422,6 +422,27 @@ START_TEST(network_protocols_wait_for_their_phase)
 }
 END_TEST
 
+/* The peer has acknowledged our request, or it could not speak of passwords: that Ack was lost. */
+START_TEST(a_packet_of_a_later_phase_shows_that_an_ack_was_lost)
+{
+	lcp_server(PPP_AUTH_PAP);
+	const uint8_t id = p.server.link.cp[PPP_CP_LCP].id;
+	request(PPP_LCP, 5, 6, 1, 2, 3, 4);
+	p.flights = 0;
+	feed_packet(&p.server, PPP_PAP, 1, 1, "\x01u\x01p", 4);
+	ck_assert_uint_eq(p.server.faults[PPP_FAULT_WRONG_PHASE], 1); /* discarded all the same */
+	ck_assert_uint_eq(p.flights, 1);
+	ck_assert_uint_eq(get_u16(sent().p), PPP_LCP);
+	ck_assert_uint_eq(sent().p[2], PPP_CONF_REQ);
+	ck_assert_uint_eq(sent().p[3], id); /* a retransmission */
+	p.flights = 0;
+	for (unsigned i = 0; i < 20; i++)
+		feed_packet(&p.server, PPP_IPCP, PPP_CONF_REQ, 1, NULL, 0);
+	ck_assert_uint_eq(p.flights, 0); /* once: the rest is the timer's */
+	ck_assert_int_eq(p.server.link.cp[PPP_CP_LCP].state, PPP_ACK_SENT);
+}
+END_TEST
+
 /* ---- Echo */
 
 START_TEST(echo_is_answered)
@@ -698,6 +719,7 @@ main(void)
 	tcase_add_test(l, lcp_rejected_as_a_protocol);
 	tcase_add_test(l, unknown_protocols);
 	tcase_add_test(l, network_protocols_wait_for_their_phase);
+	tcase_add_test(l, a_packet_of_a_later_phase_shows_that_an_ack_was_lost);
 	tcase_add_test(l, echo_is_answered);
 	tcase_add_test(l, echo_history);
 	tcase_add_test(l, a_dead_peer_is_noticed);
