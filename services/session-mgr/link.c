@@ -165,6 +165,7 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 		st->asked = false;
 		sub_net_down(st, PPP_CP_IPCP);
 		sub_net_down(st, PPP_CP_IPV6CP);
+		sub_net_down(st, PPP_CP_MUX);
 		break;
 	case PPP_EV_VERIFY:
 		on_verify(st, ev);

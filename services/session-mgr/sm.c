@@ -105,6 +105,17 @@ set_ppp(const struct sm *sm, const struct conf_ppp *c, struct ppp_conf *p)
 	p->ipv4 = c->ipv4;
 	p->ipv6 = c->ipv6;
 	p->ra_ms = c->ra_ms;
+	p->hc = c->hc.enabled;
+	p->hc_ours = (struct crtp_params){ .tcp_space = 15,
+					   .non_tcp_space = (uint16_t)c->hc.non_tcp_space,
+					   .f_max_period = (uint16_t)c->hc.full_packets,
+					   .f_max_time = (uint16_t)c->hc.full_s,
+					   .max_header = (uint16_t)c->hc.max_header,
+					   .rtp = c->hc.rtp == RTP_CRTP,
+					   .enhanced = c->hc.rtp == RTP_ECRTP,
+					   .no_tcp = true };
+	p->mux = c->mux;
+	p->mux_pid = c->mux_pid;
 	for (unsigned i = 0; i < c->dns_count && i < CONF_DNS && p->dns6_count < PPP_DNS6; i++)
 		if (c->dns[i].family == 6)
 			memcpy(p->dns6[p->dns6_count++], c->dns[i].b, 16);

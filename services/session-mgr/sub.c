@@ -608,6 +608,7 @@ sub_net_up(struct step *st, const struct ppp_event *ev)
 
 	if (!row)
 		return;
+	trunk_up(st, row, ev);
 	if (ev->net.cp == PPP_CP_IPCP) {
 		if (row->client) {
 			row->dns = NULL; /* what was unpacked has no room for more */
@@ -628,6 +629,9 @@ sub_net_down(struct step *st, enum ppp_cp cp)
 	bool was;
 
 	if (!row)
+		return;
+	trunk_down(st, row, cp);
+	if (cp == PPP_CP_MUX)
 		return;
 	was = cp == PPP_CP_IPCP ? row->ipv4.len > 0 : ipv6_is_up(row);
 	if (!was)

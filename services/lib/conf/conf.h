@@ -134,6 +134,17 @@ struct conf_dial {
 	unsigned route_count;
 };
 
+enum conf_rtp { RTP_NONE, RTP_CRTP, RTP_ECRTP };
+
+/* Header compression (RFC 3544): what our decompressor offers; what the peer offers is used. */
+struct conf_hc {
+	bool enabled;
+	enum conf_rtp rtp;
+	unsigned non_tcp_space;		/* largest context identifier */
+	unsigned full_packets, full_s;	/* F_MAX_PERIOD, F_MAX_TIME */
+	unsigned max_header;
+};
+
 struct conf_ppp {
 	char name[CONF_NAME];
 	uint16_t mru;
@@ -152,6 +163,9 @@ struct conf_ppp {
 	char pool[CONF_NAME], pool6[CONF_NAME], pool_delegated[CONF_NAME];
 	bool accept_peer_address;	/* an address the peer asks for, if it is free in the pool */
 	unsigned session_timeout, idle_timeout; /* seconds; RADIUS wins */
+	struct conf_hc hc;
+	bool mux;			/* PPPMuxCP (RFC 3153) */
+	uint16_t mux_pid;		/* default PID towards us */
 };
 #define CONF_PPPS 16
 

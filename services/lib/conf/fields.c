@@ -138,6 +138,16 @@ static const struct field dial_fields[] = {
 	END,
 };
 
+static const struct field hc_fields[] = {
+	ROW("enabled", F_BOOL, struct conf_hc, enabled),
+	ROW("rtp", F_ENUM, struct conf_hc, rtp),
+	ROW("non-tcp-space", F_UINT, struct conf_hc, non_tcp_space),
+	ROW("f-max-period", F_UINT, struct conf_hc, full_packets),
+	ROW("f-max-time", F_UINT, struct conf_hc, full_s),
+	ROW("max-header", F_UINT, struct conf_hc, max_header),
+	END,
+};
+
 static const struct field ppp_fields[] = {
 	ROW("name", F_TEXT, struct conf_ppp, name),
 	ROW("mru", F_UINT, struct conf_ppp, mru),
@@ -165,6 +175,9 @@ static const struct field ppp_fields[] = {
 	ROW("accept-peer-address", F_BOOL, struct conf_ppp, accept_peer_address),
 	ROW("session-timeout", F_UINT, struct conf_ppp, session_timeout),
 	ROW("idle-timeout", F_UINT, struct conf_ppp, idle_timeout),
+	SUB("header-compression", struct conf_ppp, hc, hc_fields),
+	ROW("multiplexing", F_BOOL, struct conf_ppp, mux),
+	ROW("default-pid", F_UINT, struct conf_ppp, mux_pid),
 	END,
 };
 

@@ -112,10 +112,24 @@ check_pair(const struct conf_pair *p, struct fault *f)
 	return true;
 }
 
+/* RFC 1661, 2: a PPP protocol number has an odd low octet and an even high one. */
+static bool
+check_ppps(const struct conf *c, struct fault *f)
+{
+	for (unsigned i = 0; i < c->ppps; i++) {
+		if ((c->ppp[i].mux_pid & 0x0101) != 1)
+			return fault(f,
+				     "/twinlns:twinlns/ppp[name='%s']/default-pid: %u is no PPP protocol number (an "
+				     "odd low octet, an even high one); 103 is COMPRESSED_UDP",
+				     c->ppp[i].name, c->ppp[i].mux_pid);
+	}
+	return true;
+}
+
 bool
 conf_check(const struct conf *c, char *error, size_t error_len)
 {
 	struct fault f = { error, error_len };
 
-	return check_pair(&c->pair, &f) && check_profiles(c, &f) && check_pools(c, &f);
+	return check_pair(&c->pair, &f) && check_profiles(c, &f) && check_ppps(c, &f) && check_pools(c, &f);
 }

@@ -24,7 +24,7 @@ struct cause_packet {
 const struct cp_ops *
 cp_ops(enum ppp_cp cp)
 {
-	static const struct cp_ops *const all[PPP_CPS] = { &lcp_ops, &ipcp_ops, &ipv6cp_ops };
+	static const struct cp_ops *const all[PPP_CPS] = { &lcp_ops, &ipcp_ops, &ipv6cp_ops, &muxcp_ops };
 
 	return all[cp];
 }
@@ -304,7 +304,7 @@ judge(struct check *k, const struct cp_ops *ops, const struct ppp_option *o)
 	for (unsigned i = 0; i < ops->rule_count; i++) {
 		if (ops->rules[i].type != o->type)
 			continue;
-		if (k->seen & 1u << i)
+		if (k->seen & 1u << i && !ops->rules[i].many)
 			return OPT_REJ;
 		k->seen |= 1u << i;
 		return ops->rules[i].judge(k, o->value);
@@ -323,6 +323,7 @@ check_begin(struct check *k, struct ppp_link *l, const struct ppp_ctx *ctx, cons
 	k->naking = k->rejecting = k->looped = false;
 	k->may_nak = may_nak;
 	k->seen = 0;
+	k->hc_given = false;
 	ops->begin(k);
 }
 

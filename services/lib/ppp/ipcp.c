@@ -4,8 +4,7 @@
  *
  * The server gives the peer net.peer4 by Nak, and keeps net.local4; the client asks for 0.0.0.0 and takes
  * what it is told.  With neither address set, none is negotiated (a header-compressed trunk needs none).
- * IP-Compression-Protocol will be one more row in `rules`; until then it is rejected, as are IP-Addresses
- * (deprecated) and Mobile-IPv4.
+ * IP-Compression-Protocol is hc.c's.  IP-Addresses (deprecated) and Mobile-IPv4 are rejected.
  */
 #include "ppp/link.h"
 
@@ -22,6 +21,7 @@ ipcp_fresh(struct ppp_link *l, const struct ppp_ctx *ctx)
 	if (ctx->conf->client && ctx->conf->ask_dns)
 		ask |= ASK_DNS1 | ASK_DNS2;
 	l->cp[PPP_CP_IPCP].ask = ask;
+	hc_fresh(l, ctx, PPP_CP_IPCP);
 }
 
 static void
@@ -35,6 +35,7 @@ ipcp_request(const struct ppp_link *l, struct wr *w)
 		ppp_option_write_u32(w, PPP_IPCP_DNS1, l->dns4[0]);
 	if (ask & ASK_DNS2)
 		ppp_option_write_u32(w, PPP_IPCP_DNS2, l->dns4[1]);
+	hc_request(l, w, PPP_CP_IPCP);
 }
 
 /* The client takes the address it is given; the server's own is not for the peer to choose. */
@@ -44,6 +45,8 @@ ipcp_naked(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_optio
 	const uint8_t ask = l->cp[PPP_CP_IPCP].ask;
 	const uint32_t v = o->value.len == 4 ? get_u32(o->value.p) : 0;
 
+	if (o->type == PPP_IPCP_COMPRESSION)
+		hc_naked(l, o, PPP_CP_IPCP);
 	if (v == 0)
 		return true;
 	if (o->type == PPP_IPCP_ADDRESS && ask & ASK_ADDRESS && ctx->conf->client)
@@ -70,6 +73,8 @@ ipcp_rejected(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_op
 		*ask &= (uint8_t)~ASK_DNS1;
 	if (o->type == PPP_IPCP_DNS2)
 		*ask &= (uint8_t)~ASK_DNS2;
+	if (o->type == PPP_IPCP_COMPRESSION)
+		hc_rejected(l, PPP_CP_IPCP);
 	return true;
 }
 
@@ -150,11 +155,12 @@ judge_nbns2(struct check *k, struct span v)
 }
 
 static const struct opt_rule rules[] = {
-	{ PPP_IPCP_ADDRESS, judge_address }, /* RFC 1332, 3.3 */
-	{ PPP_IPCP_DNS1, judge_dns1 },	     /* RFC 1877, 1.1 */
-	{ PPP_IPCP_NBNS1, judge_nbns1 },     /* RFC 1877, 1.2 */
-	{ PPP_IPCP_DNS2, judge_dns2 },	     /* RFC 1877, 1.3 */
-	{ PPP_IPCP_NBNS2, judge_nbns2 },     /* RFC 1877, 1.4 */
+	{ PPP_IPCP_ADDRESS, judge_address, false },  /* RFC 1332, 3.3 */
+	{ PPP_IPCP_COMPRESSION, hc_judge, true },    /* RFC 3544, 2; several by RFC 3241 */
+	{ PPP_IPCP_DNS1, judge_dns1, false },	     /* RFC 1877, 1.1 */
+	{ PPP_IPCP_NBNS1, judge_nbns1, false },	     /* RFC 1877, 1.2 */
+	{ PPP_IPCP_DNS2, judge_dns2, false },	     /* RFC 1877, 1.3 */
+	{ PPP_IPCP_NBNS2, judge_nbns2, false },	     /* RFC 1877, 1.4 */
 };
 
 /*
@@ -174,6 +180,7 @@ static void
 ipcp_agreed(struct check *k)
 {
 	k->l->peer4 = k->address;
+	hc_agreed(k, PPP_CP_IPCP);
 }
 
 /* ---- up and down */
@@ -181,11 +188,11 @@ ipcp_agreed(struct check *k)
 static void
 ipcp_up(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
-	const struct ppp_event ev = { .kind = PPP_EV_NET_UP,
-				      .net = { .cp = PPP_CP_IPCP,
-					       .local4 = l->local4,
-					       .peer4 = l->peer4,
-					       .dns4 = { l->dns4[0], l->dns4[1] } } };
+	struct ppp_event ev = { .kind = PPP_EV_NET_UP,
+				.net = { .cp = PPP_CP_IPCP,
+					 .local4 = l->local4,
+					 .peer4 = l->peer4,
+					 .dns4 = { l->dns4[0], l->dns4[1] } } };
 
 	if (ctx->conf->client && l->cp[PPP_CP_IPCP].ask & ASK_ADDRESS && l->local4 == 0) {
 		cp_fail(l, ctx, PPP_CP_IPCP, cause_of(PPP_CAUSE_NO_ADDRESS, PPP_IPCP, 1));
@@ -195,6 +202,7 @@ ipcp_up(struct ppp_link *l, const struct ppp_ctx *ctx)
 		cp_fail(l, ctx, PPP_CP_IPCP, cause_of(PPP_CAUSE_ADDRESSES, PPP_IPCP, 2));
 		return;
 	}
+	hc_tell(l, PPP_CP_IPCP, &ev);
 	link_event(ctx, &ev);
 }
 

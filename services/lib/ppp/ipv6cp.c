@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * IPV6CP: RFC 5072.  One option matters, the Interface-Identifier; each end must have one, not zero, and
- * not the other's.  IPv6-Compression-Protocol (RFC 5172) is rejected.
+ * not the other's.  IPv6-Compression-Protocol is hc.c's.
  */
 #include "ppp/link.h"
 
@@ -35,6 +35,7 @@ ipv6cp_fresh(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
 	l->local_iid = l->net.local_iid ? l->net.local_iid : new_iid(ctx, l->net.peer_iid);
 	l->cp[PPP_CP_IPV6CP].ask = ASK_IID;
+	hc_fresh(l, ctx, PPP_CP_IPV6CP);
 }
 
 static void
@@ -42,10 +43,11 @@ ipv6cp_request(const struct ppp_link *l, struct wr *w)
 {
 	uint8_t iid[8];
 
-	if (!(l->cp[PPP_CP_IPV6CP].ask & ASK_IID))
-		return;
-	iid_octets(l->local_iid, iid);
-	ppp_option_write(w, PPP_IPV6CP_IID, iid, sizeof iid);
+	if (l->cp[PPP_CP_IPV6CP].ask & ASK_IID) {
+		iid_octets(l->local_iid, iid);
+		ppp_option_write(w, PPP_IPV6CP_IID, iid, sizeof iid);
+	}
+	hc_request(l, w, PPP_CP_IPV6CP);
 }
 
 /* 4.1: the suggestion is taken unless it is zero or the peer's own; then another one of ours. */
@@ -54,6 +56,8 @@ ipv6cp_naked(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_opt
 {
 	uint64_t v = iid_of(o->value);
 
+	if (o->type == PPP_IPV6CP_COMPRESSION)
+		hc_naked(l, o, PPP_CP_IPV6CP);
 	if (o->type == PPP_IPV6CP_IID)
 		l->local_iid = v && v != l->peer_iid ? v : new_iid(ctx, l->peer_iid);
 	return true;
@@ -63,6 +67,10 @@ ipv6cp_naked(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_opt
 static bool
 ipv6cp_rejected(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_option *o)
 {
+	if (o->type == PPP_IPV6CP_COMPRESSION) {
+		hc_rejected(l, PPP_CP_IPV6CP);
+		return true;
+	}
 	cp_fail(l, ctx, PPP_CP_IPV6CP, cause_of(PPP_CAUSE_NO_ADDRESS, PPP_IPV6CP, 1));
 	return false;
 }
@@ -97,7 +105,8 @@ judge_iid(struct check *k, struct span v)
 }
 
 static const struct opt_rule rules[] = {
-	{ PPP_IPV6CP_IID, judge_iid }, /* RFC 5072, 4.1 */
+	{ PPP_IPV6CP_IID, judge_iid, false },	    /* RFC 5072, 4.1 */
+	{ PPP_IPV6CP_COMPRESSION, hc_judge, true }, /* RFC 3544, 2 */
 };
 
 static void
@@ -111,6 +120,7 @@ static void
 ipv6cp_agreed(struct check *k)
 {
 	k->l->peer_iid = k->iid;
+	hc_agreed(k, PPP_CP_IPV6CP);
 }
 
 /* ---- up and down */
@@ -118,15 +128,14 @@ ipv6cp_agreed(struct check *k)
 static void
 ipv6cp_up(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
-	const struct ppp_event ev = { .kind = PPP_EV_NET_UP,
-				      .net = { .cp = PPP_CP_IPV6CP,
-					       .local_iid = l->local_iid,
-					       .peer_iid = l->peer_iid } };
+	struct ppp_event ev = { .kind = PPP_EV_NET_UP,
+				.net = { .cp = PPP_CP_IPV6CP, .local_iid = l->local_iid, .peer_iid = l->peer_iid } };
 
 	if (l->peer_iid == 0) { /* 4.1: no valid identifier at the end of the negotiation */
 		cp_fail(l, ctx, PPP_CP_IPV6CP, cause_of(PPP_CAUSE_NO_ADDRESS, PPP_IPV6CP, 2));
 		return;
 	}
+	hc_tell(l, PPP_CP_IPV6CP, &ev);
 	link_event(ctx, &ev);
 	ra_start(l, ctx);
 }

@@ -365,7 +365,7 @@ receive_protocol_reject(struct ppp_link *l, const struct ppp_ctx *ctx, struct sp
 		link_cause(l, cause_of(PPP_CAUSE_LCP_TIMEOUT, PPP_LCP, 0));
 	for (enum ppp_cp cp = 0; cp < PPP_CPS; cp++)
 		if (cp_ops(cp)->proto == proto) {
-			if (cp != PPP_CP_LCP)
+			if (cp != PPP_CP_LCP && cp != PPP_CP_MUX)
 				link_trouble(l, cause_of(PPP_CAUSE_NO_NCP, proto, 0));
 			cp_event(l, ctx, cp, FSM_RXJ_FATAL);
 			return;

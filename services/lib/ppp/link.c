@@ -137,14 +137,11 @@ link_finish(struct ppp_link *l, const struct ppp_ctx *ctx)
 	link_event(ctx, &ev);
 }
 
-/* Whether a network protocol is open, or may yet be. */
+/* Whether a network protocol is open, or may yet be.  Multiplexing alone carries nothing. */
 static bool
 any_ncp(const struct ppp_link *l)
 {
-	for (enum ppp_cp cp = PPP_CP_LCP + 1; cp < PPP_CPS; cp++)
-		if (l->cp[cp].state >= PPP_REQ_SENT)
-			return true;
-	return false;
+	return l->cp[PPP_CP_IPCP].state >= PPP_REQ_SENT || l->cp[PPP_CP_IPV6CP].state >= PPP_REQ_SENT;
 }
 
 void
@@ -158,7 +155,16 @@ link_ncp_ended(struct ppp_link *l, const struct ppp_ctx *ctx)
 static bool
 wanted(const struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp)
 {
-	return cp == PPP_CP_IPCP ? ctx->conf->ipv4 && l->net.ipv4 : ctx->conf->ipv6 && l->net.ipv6;
+	switch (cp) {
+	case PPP_CP_IPCP:
+		return ctx->conf->ipv4 && l->net.ipv4;
+	case PPP_CP_IPV6CP:
+		return ctx->conf->ipv6 && l->net.ipv6;
+	case PPP_CP_MUX:
+		return ctx->conf->mux;
+	default:
+		return true;
+	}
 }
 
 static void
@@ -238,7 +244,8 @@ input_other(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_fram
 {
 	if (f->proto == PPP_IPV6 && ppp_link_cp_open(l, PPP_CP_IPV6CP))
 		ra_input(l, ctx, f->info);
-	else if ((f->proto == PPP_IPV4 && ctx->conf->ipv4) || (f->proto == PPP_IPV6 && ctx->conf->ipv6) ||
+	else if (hc_takes(l, f->proto) || (f->proto == PPP_PPPMUX && ppp_link_cp_open(l, PPP_CP_MUX)) ||
+		 (f->proto == PPP_IPV4 && ctx->conf->ipv4) || (f->proto == PPP_IPV6 && ctx->conf->ipv6) ||
 		 l->cp[PPP_CP_LCP].state != PPP_OPENED)
 		link_fault(ctx, PPP_FAULT_WRONG_PHASE);
 	else
@@ -266,6 +273,9 @@ input(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_frame *f)
 		break;
 	case PPP_IPV6CP:
 		input_ncp(l, ctx, PPP_CP_IPV6CP, f);
+		break;
+	case PPP_PPPMUXCP:
+		input_ncp(l, ctx, PPP_CP_MUX, f);
 		break;
 	default:
 		input_other(l, ctx, f);
@@ -334,6 +344,8 @@ same_for(enum ppp_cp cp, const struct ppp_net *a, const struct ppp_net *b)
 		return a->ipv4 == b->ipv4 && a->local4 == b->local4 && a->peer4 == b->peer4 &&
 		       memcmp(a->dns4, b->dns4, sizeof a->dns4) == 0 &&
 		       memcmp(a->nbns4, b->nbns4, sizeof a->nbns4) == 0;
+	if (cp == PPP_CP_MUX)
+		return true;
 	return a->ipv6 == b->ipv6 && a->local_iid == b->local_iid && a->peer_iid == b->peer_iid &&
 	       a->prefix6_len == b->prefix6_len && memcmp(a->prefix6, b->prefix6, sizeof a->prefix6) == 0;
 }

@@ -6,6 +6,7 @@
  *	lcp.c ipcp.c ipv6cp.c	their options		auth.c	PAP and CHAP, both roles; digests in digest.c
  *	echo.c	keepalive				proxy.c	what the LAC negotiated before us
  *	ra.c	router advertisements			save.c	the snapshot
+ *	hc.c	header compression, in both of IP's	muxcp.c	PPP multiplexing
  */
 #ifndef TWIN_PPP_LINK_H
 #define TWIN_PPP_LINK_H
@@ -27,8 +28,9 @@ enum {
 
 /* Bits of ppp_fsm.ask: our options in the Configure-Request. */
 enum { ASK_MRU = 1, ASK_ACCM = 2, ASK_AUTH = 4, ASK_MAGIC = 8, ASK_PFC = 16, ASK_ACFC = 32 };
-enum { ASK_ADDRESS = 1, ASK_DNS1 = 2, ASK_DNS2 = 4 };
+enum { ASK_ADDRESS = 1, ASK_DNS1 = 2, ASK_DNS2 = 4, ASK_HC = 64 };
 enum { ASK_IID = 1 };
+enum { ASK_PID = 1 };
 
 enum ppp_auth_state {
 	AUTH_OFF,
@@ -78,6 +80,9 @@ struct check {
 	struct ppp_lcp_opts lcp; /* what holds if all is well */
 	uint32_t address;
 	uint64_t iid;
+	uint16_t pid;
+	bool hc_given;
+	struct crtp_params hc;
 };
 
 enum verdict { OPT_ACK, OPT_NAK, OPT_REJ };
@@ -86,6 +91,7 @@ enum verdict { OPT_ACK, OPT_NAK, OPT_REJ };
 struct opt_rule {
 	uint8_t type;
 	enum verdict (*judge)(struct check *, struct span value);
+	bool many; /* may be there several times */
 };
 
 struct cp_ops {
@@ -106,7 +112,7 @@ struct cp_ops {
 	struct ppp_cause (*gave_up)(bool naks_received); /* Max-Failure does not help any more */
 };
 
-extern const struct cp_ops lcp_ops, ipcp_ops, ipv6cp_ops;
+extern const struct cp_ops lcp_ops, ipcp_ops, ipv6cp_ops, muxcp_ops;
 const struct cp_ops *cp_ops(enum ppp_cp);
 
 /* The wish of a rule: a whole option. */
@@ -176,6 +182,17 @@ void auth_timer(struct ppp_link *, const struct ppp_ctx *);
 /* Takes over what the LAC asked; false: nothing usable, start as usual. */
 bool auth_adopt(struct ppp_link *, const struct ppp_ctx *, const struct ppp_proxy *);
 void auth_rejected(struct ppp_link *, const struct ppp_ctx *, uint16_t proto);
+
+/* ---- header compression: a row in IPCP's and IPV6CP's tables, and a line in each of their functions */
+
+void hc_fresh(struct ppp_link *, const struct ppp_ctx *, enum ppp_cp);
+void hc_request(const struct ppp_link *, struct wr *, enum ppp_cp);
+void hc_naked(struct ppp_link *, const struct ppp_option *, enum ppp_cp);
+void hc_rejected(struct ppp_link *, enum ppp_cp);
+enum verdict hc_judge(struct check *, struct span value);
+void hc_agreed(struct check *, enum ppp_cp);
+void hc_tell(const struct ppp_link *, enum ppp_cp, struct ppp_event *);
+bool hc_takes(const struct ppp_link *, uint16_t proto);
 
 /* ---- proxy, echo, router advertisements */
 

@@ -24,6 +24,8 @@ ppp_conf_defaults(struct ppp_conf *c)
 		.ipv6 = true,
 		.ra_ms = 600000, /* RFC 4861, 6.2.1 */
 		.ra_lifetime_s = 1800,
+		.hc_ours = crtp_params_default(),
+		.mux_pid = CRTP_PPP_COMPRESSED_UDP_8, /* what enhanced RTP sends most */
 	};
 }
 
@@ -46,7 +48,7 @@ ppp_auth_name(enum ppp_auth a)
 const char *
 ppp_cp_name(enum ppp_cp cp)
 {
-	static const char *const names[PPP_CPS] = { "lcp", "ipcp", "ipv6cp" };
+	static const char *const names[PPP_CPS] = { "lcp", "ipcp", "ipv6cp", "pppmuxcp" };
 
 	return (unsigned)cp < PPP_CPS ? names[cp] : "unknown";
 }

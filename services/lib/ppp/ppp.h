@@ -29,11 +29,12 @@
 #include <stdint.h>
 
 #include "base/mono.h"
+#include "crtp/crtp.h"
 #include "wire/wire.h"
 
 #define PPP_RANDOM 32	    /* fresh octets that each step may use */
 #define PPP_FRAME_MAX 1600  /* no frame that we build is longer, its protocol field included */
-#define PPP_SAVE_MAX 320    /* no snapshot is longer */
+#define PPP_SAVE_MAX 400    /* no snapshot is longer */
 #define PPP_AUTHS 4
 #define PPP_DNS6 4
 #define PPP_ECHO_RING 8
@@ -43,8 +44,8 @@ enum ppp_phase { PPP_DEAD, PPP_ESTABLISH, PPP_AUTHENTICATE, PPP_NETWORK, PPP_TER
 
 enum ppp_auth { PPP_AUTH_NONE, PPP_AUTH_PAP, PPP_AUTH_CHAP_MD5, PPP_AUTH_MSCHAPV2 };
 
-/* The control protocols that share the automaton.  CCP and PPPMuxCP will be further rows. */
-enum ppp_cp { PPP_CP_LCP, PPP_CP_IPCP, PPP_CP_IPV6CP, PPP_CPS };
+/* The control protocols that share the automaton. */
+enum ppp_cp { PPP_CP_LCP, PPP_CP_IPCP, PPP_CP_IPV6CP, PPP_CP_MUX, PPP_CPS };
 
 /* RFC 3145: what PPP Disconnect Cause Code AVP says. */
 enum ppp_cause_code {
@@ -96,6 +97,10 @@ struct ppp_conf {
 	uint32_t auth_ms;	  /* whole authentication phase; 0: 30000 */
 	uint32_t chap_again_ms;	  /* rechallenge while open; 0: never */
 	bool ipv4, ipv6;	  /* NCPs to run */
+	bool hc;		  /* header compression: ask for `hc_ours` in both of them, take the peer's */
+	struct crtp_params hc_ours; /* what our decompressor can */
+	bool mux;		  /* PPPMuxCP (RFC 3153), */
+	uint16_t mux_pid;	  /* with this default PID towards us */
 	bool ask_dns;		  /* client: RFC 1877 options */
 	uint32_t ra_ms;		  /* server: unsolicited router advertisements; 0: only first ones and when solicited */
 	uint16_t ra_lifetime_s;	  /* router lifetime */
@@ -172,6 +177,9 @@ struct ppp_event {
 			enum ppp_cp cp;
 			uint32_t local4, peer4, dns4[2]; /* dns4: client: what the peer gave us */
 			uint64_t local_iid, peer_iid;
+			/* IPCP, IPV6CP: what we may send, what we take; NULL: plain.  Lent for the callback. */
+			const struct crtp_params *hc_send, *hc_recv;
+			uint16_t mux_send_pid, mux_recv_pid; /* PPPMuxCP; 0: none is assumed */
 		} net;
 		struct ppp_cause cause;
 		enum ppp_fault fault;
@@ -248,6 +256,9 @@ struct ppp_link {
 	mono_t auth_due, ra_due, ra_at, prej_at;
 	uint32_t local4, peer4, dns4[2]; /* being negotiated */
 	uint64_t local_iid, peer_iid;
+	struct crtp_params hc_recv[2], hc_send[2]; /* IPv4's, IPv6's */
+	uint16_t mux_recv_pid, mux_send_pid;
+	uint8_t hc_sends; /* bit per hc_send that the peer asked for */
 	struct ppp_cause cause;	  /* why the link ends */
 	struct ppp_cause trouble; /* why an NCP ended last */
 	uint8_t phase;

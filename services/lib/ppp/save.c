@@ -9,11 +9,13 @@
  * know of it.  A PAP request or CHAP response that was being judged is asked of the peer again (it repeats
  * a request, and we repeat the challenge); PPP_EV_NETWORK comes again from ppp_link_resume().
  *
- * The version octet changes when the layout does; a reader refuses versions it does not know.
+ * The version octet changes when the layout does; a reader refuses versions it does not know.  Of two
+ * nodes the older one can read what the newer writes as long as the new parts are not in use.
  */
 #include "ppp/link.h"
 
-#define VERSION 1
+#define VERSION_PLAIN 1
+#define VERSION_TRUNK 2 /* with header compression and multiplexing, written only where they are used */
 #define RESUME_LEAST (20 * MONO_MS)
 
 struct snap {
@@ -260,12 +262,60 @@ snap_echo(struct snap *s, struct ppp_echo *e)
 }
 
 static void
+snap_params(struct snap *s, struct crtp_params *p)
+{
+	uint8_t bits = (uint8_t)((p->rtp ? 1 : 0) | (p->enhanced ? 2 : 0) | (p->no_tcp ? 4 : 0) | (p->no_non_tcp ? 8 : 0));
+
+	s8(s, &bits);
+	p->rtp = is(bits, 0);
+	p->enhanced = is(bits, 1);
+	p->no_tcp = is(bits, 2);
+	p->no_non_tcp = is(bits, 3);
+	s16(s, &p->tcp_space);
+	s16(s, &p->non_tcp_space);
+	s16(s, &p->f_max_period);
+	s16(s, &p->f_max_time);
+	s16(s, &p->max_header);
+	must(s, p->tcp_space <= 255 && bits < 16);
+}
+
+static bool
+asks_hc(const struct ppp_link *l, enum ppp_cp cp)
+{
+	return l->cp[cp].state != PPP_INITIAL && l->cp[cp].ask & ASK_HC;
+}
+
+/* The options of a family are there where they are asked for, by us or by the peer. */
+static void
+snap_trunk(struct snap *s, struct ppp_link *l)
+{
+	snap_fsm(s, &l->cp[PPP_CP_MUX]);
+	s16(s, &l->mux_recv_pid);
+	s16(s, &l->mux_send_pid);
+	s8(s, &l->hc_sends);
+	must(s, l->hc_sends < 4);
+	for (unsigned i = 0; i < 2; i++) {
+		if (asks_hc(l, PPP_CP_IPCP + i))
+			snap_params(s, &l->hc_recv[i]);
+		if (is(l->hc_sends, i))
+			snap_params(s, &l->hc_send[i]);
+	}
+}
+
+static bool
+has_trunk(const struct ppp_link *l)
+{
+	return l->cp[PPP_CP_MUX].state != PPP_INITIAL || l->hc_sends || asks_hc(l, PPP_CP_IPCP) ||
+	       asks_hc(l, PPP_CP_IPV6CP);
+}
+
+static void
 snap_link(struct snap *s, const struct ppp_link *from, struct ppp_link *l)
 {
-	uint8_t version = VERSION, head;
+	uint8_t version = has_trunk(l) ? VERSION_TRUNK : VERSION_PLAIN, head;
 
 	s8(s, &version);
-	must(s, version == VERSION);
+	must(s, version == VERSION_PLAIN || version == VERSION_TRUNK);
 	head = (uint8_t)(l->phase | (l->cause.code ? 16 : 0) | (l->trouble.code ? 32 : 0));
 	s8(s, &head);
 	l->phase = head & 7;
@@ -276,7 +326,7 @@ snap_link(struct snap *s, const struct ppp_link *from, struct ppp_link *l)
 		snap_cause(s, &l->cause);
 	if (is(head, 5))
 		snap_cause(s, &l->trouble);
-	for (enum ppp_cp cp = 0; cp < PPP_CPS; cp++)
+	for (enum ppp_cp cp = 0; cp < PPP_CP_MUX; cp++)
 		snap_fsm(s, &l->cp[cp]);
 	snap_opts(s, &l->ours);
 	snap_opts(s, &l->peer);
@@ -286,6 +336,9 @@ snap_link(struct snap *s, const struct ppp_link *from, struct ppp_link *l)
 	snap_net(s, &l->net);
 	snap_values(s, l);
 	snap_echo(s, &l->echo);
+	if (version == VERSION_TRUNK)
+		snap_trunk(s, l);
+	must(s, !s->loading || has_trunk(l) == (version == VERSION_TRUNK));
 }
 
 size_t

@@ -231,6 +231,7 @@ set_up(struct end *e, struct end *other, uint8_t bits)
 	e->conf.auths = bits & 3 ? 1 : 0;
 	e->conf.auth[0] = bits & 3;
 	e->conf.echo_ms = 5000;
+	e->conf.hc = e->conf.mux = bits & 4;
 	e->conf.chap_again_ms = bits & 8 ? 20000 : 0;
 	e->conf.dns6_count = 1;
 	e->conf.ra_mtu = 1400;

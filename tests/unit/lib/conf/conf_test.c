@@ -280,6 +280,8 @@ static const struct {
 	{ "\"ppp\":[{\"name\":\"q\",\"auth\":[\"none\",\"pap\"]}]", "ppp[name='q']", "stands alone" },
 	{ "\"ppp\":[{\"name\":\"q\",\"ipv4\":false,\"ipv6\":false}]", "ppp[name='q']", "ipv4 and ipv6" },
 	{ "\"ppp\":[{\"name\":\"q\",\"mru\":64}]", "mru", "64" },
+	{ "\"ppp\":[{\"name\":\"q\",\"default-pid\":34}]", "ppp[name='q']/default-pid", "no PPP protocol number" },
+	{ "\"ppp\":[{\"name\":\"q\",\"default-pid\":257}]", "ppp[name='q']/default-pid", "no PPP protocol number" },
 	{ "\"ppp\":[{\"name\":\"q\",\"pool\":\"v\"}]", "ppp[name='q']/pool", "v" },
 	{ "\"ppp\":[{\"name\":\"q\",\"pool6\":\"v\"}],\"pool\":[{\"name\":\"v\",\"range\":[{\"first\":\"10.0.0.1\",\"last\":\"10.0.0.2\"}]}]",
 	  "pool6", "IPv6 pool" },

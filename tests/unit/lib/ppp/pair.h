@@ -413,7 +413,7 @@ all_open(const struct pair *p)
 
 	for (unsigned i = 0; i < 2; i++)
 		for (enum ppp_cp cp = 0; cp < PPP_CPS; cp++)
-			if (!ppp_link_cp_open(&ends[i]->link, cp))
+			if (!ppp_link_cp_open(&ends[i]->link, cp) && (cp != PPP_CP_MUX || ends[i]->conf.mux))
 				return false;
 	return true;
 }
