@@ -39,6 +39,7 @@ put_meta(struct shell *sh, const struct sync_meta *m)
 	row.mirrored = m->mirrored;
 	row.node = (char *)m->node;
 	row.half = !m->complete;
+	row.stale_since = m->stale_since;
 	return store_put(sh->store, TABLE_META, key_span(&key), span_of(buf, row__meta__pack(&row, buf)));
 }
 
@@ -98,6 +99,7 @@ read_meta(struct shell *sh, struct sync_meta *out)
 		out->lineage = row->lineage;
 		out->mirrored = row->mirrored;
 		out->complete = !row->half;
+		out->stale_since = row->stale_since;
 		snprintf(out->node, sizeof out->node, "%s", row->node);
 		row__meta__free_unpacked(row, NULL);
 		read_terms(v, out);

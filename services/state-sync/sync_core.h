@@ -56,6 +56,11 @@ struct sync_meta {
 	uint64_t position, epoch, lineage;
 	bool complete; /* false: half a snapshot */
 	bool mirrored; /* standby: was told so under `epoch` */
+	/*
+	 * The epoch that began from a store which may lack what peers have seen: found on disk, or not held up to date
+	 * by the active until that one ended.  tunnel-ctl decides by it whether tunnels are stale (RFC 4951).
+	 */
+	uint64_t stale_since;
 	char node[MIRROR_NAME]; /* who wrote it: the active */
 	struct mirror_term term[MIRROR_TERMS];
 	unsigned terms;
@@ -207,6 +212,7 @@ struct sync {
 	enum sync_role role;
 	uint64_t order_epoch;  /* highest epoch the elector has told us */
 	uint64_t seen_epoch;   /* highest epoch the mirror has shown */
+	bool live_store;       /* served from, or told to be mirrored, in this life of the process: not only found on disk */
 	bool store_bad;	       /* the store refused a transaction of the twin; tried again at store_retry */
 	mono_t store_retry;
 

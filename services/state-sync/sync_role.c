@@ -40,6 +40,7 @@ static void
 serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 {
 	s->role = SYNC_R_ACTIVE;
+	s->live_store = true;
 	s->solo = solo;
 	s->mirrored = s->hold_free = false;
 	s->flip = s->meta.position;
@@ -59,6 +60,13 @@ serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 	sync_twin_hello(s, now, out);
 }
 
+/* Does the store hold all that a peer may have seen?  One that was only found on disk may not: others may have gone on. */
+static bool
+whole(const struct sync *s)
+{
+	return s->live_store && (s->meta.mirrored || strcmp(s->meta.node, s->conf.node) == 0);
+}
+
 static void
 promote(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out *out)
 {
@@ -72,6 +80,8 @@ promote(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out
 		err = begin_lineage(s, ev, out);
 	meta = s->meta;
 	sync_terms_open(&meta, ev->order->epoch, ev->random);
+	if (!whole(s))
+		meta.stale_since = ev->order->epoch;
 	meta.mirrored = false;
 	snprintf(meta.node, sizeof meta.node, "%s", s->conf.node);
 	if (!err)

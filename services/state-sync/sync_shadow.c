@@ -75,6 +75,7 @@ begin_snapshot(struct sync *s, mono_t now, const struct mirror_head *h, struct s
 		return false;
 	}
 	s->meta = meta;
+	s->live_store = false;
 	s->snapping = true;
 	s->snap_position = h->position;
 	s->page = 0;
@@ -100,6 +101,7 @@ begin_following(struct sync *s, mono_t now, const struct mirror_head *h, struct 
 		return false;
 	}
 	s->meta = meta;
+	s->live_store = false;
 	s->ack_due = true;
 	s->count[SYNC_C_CATCH_UPS]++;
 	sync_alarm_set(s, out, SYNC_ALARM_DIVERGED, false, NULL);
@@ -262,9 +264,12 @@ sync_shadow_mode(struct sync *s, mono_t now, const struct mirror_head *h, struct
 	if (s->snapping || !meta.complete || meta.mirrored == h->mirrored)
 		return;
 	meta.mirrored = h->mirrored;
+	if (meta.mirrored)
+		meta.stale_since = 0; /* the active's rows say what it has not recovered yet */
 	if (out->meta(out, &meta, false) != 0)
 		return; /* never promotable on a doubtful store; told again with the next session */
 	s->meta = meta;
+	s->live_store = meta.mirrored;
 	if (meta.mirrored)
 		sync_note(out, NOTE_INFO, "mirrored of=%s position=%llu", s->twin_node,
 			  (unsigned long long)meta.position);

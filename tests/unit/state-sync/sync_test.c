@@ -817,6 +817,43 @@ START_TEST(promotion_keeps_everything_and_the_old_active_gives_its_tail_up)
 }
 END_TEST
 
+/* What tunnel-ctl decides by, after which epochs RFC 4951 is needed. */
+START_TEST(only_what_was_held_up_to_date_is_whole)
+{
+	struct pair *p = mirrored();
+	struct node *a = &p->n[0], *b = &p->n[1];
+
+	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	submit(a, 1);
+	flush(a);
+	settle(p);
+	link_set(p, false);
+	order(b, true, 5, true, 0); /* it held everything until the end */
+	ck_assert(b->status.active);
+	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	node_start(b, "b", 1); /* state-sync alone was killed: the same epoch goes on */
+	order(b, true, 5, true, 0);
+	ck_assert(b->status.active);
+	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	order(b, false, 6, false, 0);
+	order(b, true, 7, true, 0); /* nobody else was active meanwhile */
+	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	node_start(b, "b", 1); /* everything was down */
+	order(b, true, 8, true, 0);
+	ck_assert(b->status.active);
+	ck_assert_uint_eq(b->disk.meta.stale_since, 8);
+	order(a, false, 8, false, 0);
+	link_set(p, true);
+	pass(p, 300 * MS);
+	ck_assert(a->status.mirrored);
+	node_start(a, "a", 0); /* its disk says mirrored; how long ago, nobody knows */
+	order(a, true, 9, true, 0);
+	ck_assert(a->status.active);
+	ck_assert_uint_eq(a->disk.meta.stale_since, 9);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(after_a_switchover_the_old_active_follows_without_a_snapshot)
 {
 	struct pair *p = mirrored();
@@ -1230,6 +1267,7 @@ main(void)
 	tcase_add_test(t, a_silent_session_is_no_reason_to_wait_again);
 	tcase_add_test(t, a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on);
 	tcase_add_test(t, promotion_keeps_everything_and_the_old_active_gives_its_tail_up);
+	tcase_add_test(t, only_what_was_held_up_to_date_is_whole);
 	tcase_add_test(t, after_a_switchover_the_old_active_follows_without_a_snapshot);
 	tcase_add_test(t, a_quiesce_that_is_called_off_loses_nothing);
 	tcase_add_test(t, a_restarted_active_resumes_but_a_strange_store_does_not);
