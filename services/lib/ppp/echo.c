@@ -2,10 +2,15 @@
 /*
  * Keepalive by LCP Echo (RFC 1661, 5.8), and what it tells: round trips and losses of the last few.
  *
- * An Echo-Request counts as lost when the next one is due.  Echoes reveal no state: they wait for no
- * commit, and change no snapshot.
+ * An Echo-Request counts as lost when the next one is due.  One that is not answered within the restart time
+ * is repeated in the same interval, twice at most: a line that loses one datagram in twenty each way would
+ * otherwise lose three echoes in a row, and its session, several times a day.  The peer is dead when it
+ * answered nothing in echo_failures intervals, however many requests these held.  Echoes reveal no state: they
+ * wait for no commit, and change no snapshot.
  */
 #include "ppp/link.h"
+
+#define REPEATS 2 /* after the restart time, and after twice the restart time more */
 
 mono_t
 echo_interval(const struct ppp_ctx *ctx)
@@ -43,8 +48,16 @@ send_echo(struct ppp_link *l, const struct ppp_ctx *ctx)
 	wr_u32(&b.w, l->cp[PPP_CP_LCP].ask & ASK_MAGIC ? l->ours.magic : 0);
 	build_send(&b, ctx, true);
 	l->echo.sent++;
-	l->echo.pending++;
 	l->echo.sent_at = ctx->now;
+}
+
+/* When the request just sent is repeated, or the interval over. */
+static mono_t
+next_due(const struct ppp_echo *e, const struct ppp_ctx *ctx)
+{
+	const mono_t wait = restart_time(ctx) << e->again;
+
+	return e->again < REPEATS && ctx->now + 2 * wait <= e->over ? ctx->now + wait : e->over;
 }
 
 void
@@ -54,19 +67,30 @@ echo_timer(struct ppp_link *l, const struct ppp_ctx *ctx)
 
 	if (e->due == MONO_NEVER || e->due > ctx->now)
 		return;
-	e->due = ctx->conf->echo_ms ? ctx->now + echo_interval(ctx) : MONO_NEVER;
 	if (e->pending) {
 		e->lost++;
 		note(e, PPP_ECHO_LOST);
 		link_fault(ctx, PPP_FAULT_ECHO_LOST);
+	}
+	if (e->pending && ctx->now < e->over) {
+		e->again++;
+		e->due = next_due(e, ctx);
+		send_echo(l, ctx);
+		return;
 	}
 	if (ctx->conf->echo_failures && e->pending >= ctx->conf->echo_failures) {
 		echo_stop(l);
 		link_end(l, ctx, cause_of(PPP_CAUSE_ECHO, PPP_LCP, 0));
 		return;
 	}
-	if (e->due != MONO_NEVER)
-		send_echo(l, ctx);
+	e->due = e->over = MONO_NEVER;
+	e->again = 0;
+	if (!ctx->conf->echo_ms)
+		return;
+	e->over = ctx->now + echo_interval(ctx);
+	e->due = next_due(e, ctx);
+	e->pending++;
+	send_echo(l, ctx);
 }
 
 void
@@ -85,6 +109,8 @@ echo_reply(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_packe
 		return;
 	}
 	e->pending = 0;
+	if (e->due != MONO_NEVER && e->due < e->over)
+		e->due = e->over;
 	note(e, ms < 0 ? 0 : ms >= PPP_ECHO_LOST ? PPP_ECHO_LOST - 1 : (uint16_t)(ms ? ms : 1));
 }
 

@@ -240,10 +240,11 @@ struct ppp_auth_side {
 };
 
 struct ppp_echo {
-	mono_t due, sent_at;
+	mono_t due, sent_at, over; /* over: end of the interval that the last one began */
 	uint32_t sent, lost;
 	uint16_t ring_ms[PPP_ECHO_RING]; /* latest first by `next`; PPP_ECHO_LOST; 0 unused */
 	uint8_t id, pending, next, off;
+	uint8_t again; /* repetitions within this interval */
 };
 #define PPP_ECHO_LOST 0xffff
 

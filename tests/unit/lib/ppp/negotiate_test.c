@@ -493,6 +493,43 @@ START_TEST(echo_history)
 }
 END_TEST
 
+/* Of three requests in each interval two are lost: one in twenty each way does that in a thousandth of all. */
+START_TEST(a_lost_echo_is_repeated_before_the_next_is_due)
+{
+	uint16_t ms[PPP_ECHO_RING];
+
+	pair_init(&p, PPP_AUTH_NONE);
+	p.server.conf.echo_ms = 30000;
+	p.server.conf.echo_failures = 1;
+	p.server.conf.restart_ms = 3000;
+	p.client.conf.echo_ms = 0;
+	p.server.conf.ipv6 = p.client.conf.ipv6 = false; /* no advertisements among the frames */
+	dial(&p);
+	run(&p, p.now + 1 * S);
+	const mono_t first = p.server.link.echo.due;
+	for (unsigned i = 0; i < 5; i++) {
+		const unsigned before = p.frames;
+		p.odd = before + 1;
+		p.odd2 = before + 2;
+		p.fate = p.fate2 = LOSE;
+		run(&p, first + i * 30 * S + 9 * S - 1);
+		ck_assert_uint_eq(p.frames, before + 2);
+		run(&p, first + i * 30 * S + 30 * S - 1);
+		ck_assert_uint_eq(p.frames, before + 4); /* the third, and its answer */
+		ck_assert_uint_eq(p.server.link.echo.lost, 2 * (i + 1));
+	}
+	ck_assert(ppp_link_cp_open(&p.server.link, PPP_CP_IPCP));
+	ck_assert_uint_ge(ppp_link_echo_history(&p.server.link, ms), 3);
+	ck_assert_uint_eq(ms[0], 20);
+	ck_assert_uint_eq(ms[1], PPP_ECHO_LOST);
+	ppp_link_init(&p.client.link); /* and a dead peer is dead after the interval, as before */
+	run(&p, first + 180 * S - 1);
+	ck_assert_uint_eq(p.server.finished, 0);
+	run(&p, first + 190 * S);
+	ck_assert_uint_eq(p.server.cause.code, PPP_CAUSE_ECHO);
+}
+END_TEST
+
 START_TEST(a_dead_peer_is_noticed)
 {
 	struct ppp_ctx ctx;
@@ -722,6 +759,7 @@ main(void)
 	tcase_add_test(l, a_packet_of_a_later_phase_shows_that_an_ack_was_lost);
 	tcase_add_test(l, echo_is_answered);
 	tcase_add_test(l, echo_history);
+	tcase_add_test(l, a_lost_echo_is_repeated_before_the_next_is_due);
 	tcase_add_test(l, a_dead_peer_is_noticed);
 	suite_add_tcase(s, l);
 	tcase_add_test(n, ipcp_address_is_assigned);
