@@ -108,6 +108,7 @@ struct crtp_comp_conf {
 	uint16_t age_s;         /* and is given up after so long */
 	uint16_t hold_ms;       /* a repeated CONTEXT_STATE is not served again within this time */
 	bool leave_non_rtp;     /* UDP that is not RTP stays plain */
+	uint64_t seed;          /* of the flow table: random, so that nobody fills one corner of it; 0 is fine in a test */
 };
 
 struct crtp_comp_conf crtp_comp_conf_default(void); /* N = 2; neither family: set has_* and v4, v6 */

@@ -1,0 +1,605 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The decompressor: COMPRESSED_RTP (RFC 2508, 3.3.2) and COMPRESSED_UDP (3.3.3; RFC 3545, 2.1) become packets again.
+ *
+ * Read the header (struct head), take the context one step further (reading), prove it by the checksum, and only then
+ * move the context and put the headers in front of the payload.  A packet that is not the next one, or that does not
+ * prove, goes to gap.c; full headers and COMPRESSED_NON_TCP are in full.c.
+ *
+ * The checksum is looked at in every packet, not one in sixteen (RFC 2508, 3.3.5): it costs less than the copy.
+ */
+#include "crtp/dec_int.h"
+
+#include <stdlib.h>
+
+#include "crtp/delta.h"
+
+enum { PACKET_MAX = 65535, STEADY_MAX = 255, RTP_FIXED = 12 };
+
+/* --- reading ------------------------------------------------------------------------------------------- */
+
+static inline enum crtp_verdict
+read_cid(const struct crtp_dec *d, struct rd *in, bool wide, struct dctx **x)
+{
+	uint32_t cid = wide ? rd_u16(in) : rd_u8(in);
+
+	if (!in->ok)
+		return CRTP_SHORT;
+	if (cid >= d->contexts)
+		return CRTP_CID;
+	*x = &d->ctx[cid];
+	return CRTP_OK;
+}
+
+/* UDP checksum or HDRCKSUM, then the RANDOM fields: the ID of an outer IPv4 header. */
+static inline void
+read_sums(struct rd *in, const struct dctx *x, struct head *h)
+{
+	const uint8_t *b;
+
+	if (x->sum != SUM_NONE) {
+		b = rd_take(in, 2);
+		h->sum = b ? mem16(b) : 0;
+	}
+	if (x->inner && x->img[0] >> 4 == 4)
+		h->outer_id = rd_u16(in);
+}
+
+static inline bool
+has_id(const struct dctx *x)
+{
+	return x->img[x->inner] >> 4 == 4;
+}
+
+static inline void
+read_list(struct rd *in, struct head *h)
+{
+	h->has |= F_LIST;
+	h->csrc = in->p;
+	rd_take(in, 4u * h->cc);
+}
+
+static inline enum crtp_verdict
+read_rest(struct rd *in, const struct dctx *x, struct head *h)
+{
+	if (!in->ok)
+		return CRTP_SHORT;
+	h->data = (uint8_t *)(h->has & F_LIST ? h->csrc : in->p);
+	h->len = (uint32_t)(in->end - h->data);
+	if (h->len + x->hlen > PACKET_MAX)
+		return CRTP_LENGTH;
+	if (x->sum == SUM_UDP)
+		h->data_sum = sum_octets(0, h->data, h->len);
+	return CRTP_OK;
+}
+
+/* RFC 2508, 3.3.2 */
+static inline enum crtp_verdict
+read_rtp(struct rd *in, const struct dctx *x, struct head *h)
+{
+	uint8_t flags = rd_u8(in), msti = flags >> 4;
+	bool escape = msti == 15;
+
+	h->link = flags & 15;
+	read_sums(in, x, h);
+	if (escape) {
+		flags = rd_u8(in);
+		msti = flags >> 4;
+		h->cc = flags & 15;
+	}
+	h->has = msti & 8 ? F_M : 0;
+	if (msti & 1) {
+		if (!has_id(x))
+			return CRTP_MALFORMED;
+		h->has |= F_DI;
+		h->di = (uint16_t)delta_read(in);
+	}
+	if (msti & 4) {
+		h->has |= F_DS;
+		h->ds = (uint16_t)delta_read(in);
+	}
+	if (msti & 2) {
+		h->has |= F_DT;
+		h->dt = delta_read(in);
+	}
+	if (escape)
+		read_list(in, h);
+	return read_rest(in, x, h);
+}
+
+/* RFC 2508, 3.3.3: dI is the only flag there is. */
+static enum crtp_verdict
+read_udp_2508(struct rd *in, const struct dctx *x, struct head *h)
+{
+	uint8_t flags = rd_u8(in);
+
+	h->link = flags & 15;
+	h->has = F_WHOLE;
+	read_sums(in, x, h);
+	if (flags & 0xe0 || (flags & 0x10 && !has_id(x)))
+		return in->ok ? CRTP_MALFORMED : CRTP_SHORT;
+	if (flags & 0x10) {
+		h->has |= F_DI;
+		h->di = (uint16_t)delta_read(in);
+	}
+	return read_rest(in, x, h);
+}
+
+/* RFC 3545, 2.1: the bits of the first and second flag octets. */
+enum { BIT_F = 0x80, BIT_I = 0x40, BIT_DT = 0x20, BIT_DI = 0x10 };
+enum { BIT_M = 0x80, BIT_S = 0x40, BIT_T = 0x20, BIT_P = 0x10, BIT_C = 0x08 };
+
+static void
+read_selected(struct rd *in, uint8_t more, struct head *h)
+{
+	if (more & BIT_S) {
+		h->has |= F_S;
+		h->seq = rd_u16(in);
+	}
+	if (more & BIT_T) {
+		h->has |= F_T;
+		h->ts = rd_u32(in);
+	}
+	if (more & BIT_P) {
+		h->has |= F_P;
+		h->type = rd_u8(in) & 0x7f;
+	}
+	if (more & BIT_C)
+		read_list(in, h);
+}
+
+static enum crtp_verdict
+read_udp_3545(struct rd *in, const struct dctx *x, struct head *h)
+{
+	uint8_t flags = rd_u8(in), more = 0;
+
+	h->link = flags & 15;
+	h->has = F_WHOLE;
+	if (flags & BIT_F) {
+		more = rd_u8(in);
+		h->has = more & BIT_M ? F_M : 0;
+		if (more & BIT_C)
+			h->cc = rd_u8(in) & 15;
+	}
+	read_sums(in, x, h);
+	if (flags & (BIT_I | BIT_DI) && !has_id(x))
+		return in->ok ? CRTP_MALFORMED : CRTP_SHORT;
+	if (flags & BIT_DI) {
+		h->has |= F_DI;
+		h->di = (uint16_t)delta_read(in);
+	}
+	if (flags & BIT_DT) {
+		h->has |= F_DT;
+		h->dt = delta_read(in);
+	}
+	if (flags & BIT_I) {
+		h->has |= F_I;
+		h->id = rd_u16(in);
+	}
+	read_selected(in, more, h);
+	return read_rest(in, x, h);
+}
+
+/* --- one step further --------------------------------------------------------------------------------------- */
+
+struct moving
+reading(const struct moving *from, const struct head *h, unsigned steps, bool new_dt)
+{
+	struct moving m = *from;
+	const uint32_t has = h->has;
+
+	m.link = h->link;
+	if (has & F_DI)
+		m.di = h->di;
+	if (has & F_DT)
+		m.dt = (uint32_t)h->dt;
+	else if (has & F_WHOLE)
+		m.dt = 0;
+	m.id = has & F_I ? h->id : (uint16_t)(from->id + (steps - 1) * from->di + m.di);
+	if (has & F_WHOLE) {
+		if (h->len >= RTP_FIXED) {
+			m.type = h->data[1];
+			m.seq = get_u16(h->data + 2);
+			m.ts = get_u32(h->data + 4);
+		}
+		return m;
+	}
+	m.seq = has & F_S ? h->seq : (uint16_t)(from->seq + steps - 1 + (has & F_DS ? h->ds : 1));
+	if (has & F_T)
+		m.ts = h->ts;
+	else
+		m.ts = from->ts + (steps - 1) * (new_dt ? m.dt : from->dt) + m.dt;
+	m.type = (uint8_t)((has & F_P ? h->type : from->type & 0x7f) | (has & F_M ? 0x80 : 0));
+	return m;
+}
+
+/* RFC 3545, 2.2: of the data, the fixed RTP header and the CSRCs, as far as they are there. */
+static uint64_t
+sum_of_headers(const uint8_t *data, uint32_t len)
+{
+	uint32_t covered = len;
+
+	if (len >= RTP_FIXED) {
+		covered = RTP_FIXED + 4u * (data[0] & 15);
+		covered = covered < len ? covered : len;
+	}
+	return sum_octets(0, data, covered);
+}
+
+bool
+reading_proved(const struct dctx *x, const struct moving *m, struct head *h)
+{
+	const uint8_t *rtp = x->img + img_rtp(x);
+	uint32_t kept = h->has & F_LIST ? x->udp + 20u : x->hlen;
+	uint64_t sum = x->pseudo;
+	uint8_t first[2];
+
+	if (x->sum == SUM_NONE)
+		return false;
+	if (h->has & F_WHOLE) {
+		sum += 2u * lay16((uint16_t)(8 + h->len)) + h->sum;
+		sum += x->sum == SUM_UDP ? sum_fold(h->data_sum) : sum_fold(sum_of_headers(h->data, h->len));
+		return sum_fold(sum) == SUM_RIGHT;
+	}
+	first[0] = h->has & F_LIST ? (uint8_t)((rtp[0] & 0xf0) | h->cc) : rtp[0];
+	first[1] = m->type;
+	sum += 2u * lay16((uint16_t)(kept - x->udp + h->len));
+	sum += (uint64_t)mem16(first) + lay16(m->seq) + lay32(m->ts) + mem32(rtp + 8) + h->sum;
+	if (!(h->has & F_LIST) && kept > x->udp + 20u)
+		sum = sum_octets(sum, rtp + RTP_FIXED, kept - x->udp - 20u);
+	if (x->sum == SUM_UDP)
+		sum = sum_carry(sum, h->data_sum);
+	else if (h->has & F_LIST)
+		sum = sum_octets(sum, h->data, 4u * h->cc);
+	return sum_fold(sum) == SUM_RIGHT;
+}
+
+/* --- putting the headers back --------------------------------------------------------------------------------- */
+
+static inline void
+put_ip(uint8_t *out, uint32_t len, uint16_t constant, uint16_t id)
+{
+	uint16_t sum;
+
+	if (out[0] >> 4 == 6) {
+		put_u16(out + 4, (uint16_t)(len - 40));
+		return;
+	}
+	sum = (uint16_t)~sum_fold((uint64_t)constant + lay16((uint16_t)len) + lay16(id));
+	put_u16(out + 2, (uint16_t)len);
+	put_u16(out + 4, id);
+	memcpy(out + 10, &sum, 2);
+}
+
+enum crtp_verdict
+deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h, struct crtp_pkt *k)
+{
+	uint32_t kept = x->hlen, len;
+	uint8_t *out;
+
+	if (h->has & F_WHOLE)
+		kept = x->udp ? x->udp + 8u : x->hlen;
+	else if (h->has & F_LIST)
+		kept = x->udp + 20u;
+	out = h->data - kept;
+	len = kept + h->len;
+	if (kept == 40)
+		memcpy(out, x->img, 40);
+	else
+		memcpy(out, x->img, kept);
+	put_ip(out, len, x->ip[0], x->inner ? h->outer_id : m->id);
+	if (x->inner)
+		put_ip(out + x->inner, len - x->inner, x->ip[1], m->id);
+	if (x->udp) {
+		uint16_t sum = x->sum == SUM_UDP ? h->sum : 0;
+		put_u16(out + x->udp + 4, (uint16_t)(len - x->udp));
+		memcpy(out + x->udp + 6, &sum, 2);
+	}
+	if (!(h->has & F_WHOLE)) {
+		uint8_t *rtp = out + img_rtp(x);
+		if (h->has & F_LIST)
+			rtp[0] = (uint8_t)((rtp[0] & 0xf0) | h->cc);
+		rtp[1] = m->type;
+		put_u16(rtp + 2, m->seq);
+		put_u32(rtp + 4, m->ts);
+	}
+	d->stat[CRTP_D_HEADER_OUT] += len;
+	d->stat[CRTP_D_HEADER_IN] += k->len;
+	k->p = out;
+	k->len = len;
+	k->proto = x->flags & D_V6 ? CRTP_PPP_IPV6 : CRTP_PPP_IPV4;
+	return CRTP_OK;
+}
+
+/* --- moving the context ----------------------------------------------------------------------------------------- */
+
+/* The RTP header that came whole is the context's now, whatever it was before (RFC 2508, 3.3: COMPRESSED_UDP). */
+static bool
+keep_whole(struct dctx *x, const struct head *h)
+{
+	uint32_t keep = 0;
+	uint8_t *rtp = x->img + img_rtp(x);
+	bool changed;
+
+	if (!x->udp)
+		return false;
+	if (h->len >= RTP_FIXED)
+		keep = RTP_FIXED + 4u * (h->data[0] & 15);
+	if (keep > h->len || x->udp + 8u + keep > CRTP_MAX_HEADER)
+		keep = 0;
+	changed = x->hlen != x->udp + 8u + keep ||
+		  (keep && (rtp[0] != h->data[0] || memcmp(rtp + 8, h->data + 8, keep - 8) != 0));
+	memcpy(rtp, h->data, keep);
+	x->hlen = (uint8_t)(x->udp + 8u + keep);
+	x->flags = (uint8_t)(keep && x->flags & D_LINK ? x->flags | D_RTP : x->flags & ~D_RTP);
+	return changed;
+}
+
+static bool
+keep_list(struct dctx *x, const struct head *h)
+{
+	uint8_t *rtp = x->img + img_rtp(x);
+	bool changed = (rtp[0] & 15) != h->cc || memcmp(rtp + RTP_FIXED, h->data, 4u * h->cc) != 0;
+
+	rtp[0] = (uint8_t)((rtp[0] & 0xf0) | h->cc);
+	memcpy(rtp + RTP_FIXED, h->data, 4u * h->cc);
+	x->hlen = (uint8_t)(x->udp + 20u + 4u * h->cc);
+	return changed;
+}
+
+/* Is the way from here to there what a bridge would have guessed? */
+static bool
+regular(const struct dctx *x, const struct moving *m)
+{
+	const struct moving *at = &x->at;
+
+	if (m->dt != at->dt || m->di != at->di || (m->type ^ at->type) & 0x7f)
+		return false;
+	if ((uint16_t)(m->seq - at->seq) != 1 || m->ts - at->ts != at->dt)
+		return false;
+	return (uint16_t)(m->id - at->id) == at->di || x->steady < 16;
+}
+
+void
+settle(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h, tick_t t)
+{
+	bool id_told = h->has & (F_I | F_DI);
+	bool changed = false, steady = (uint16_t)(m->id - x->at.id) == x->at.di && m->di == x->at.di;
+	uint8_t due = 0;
+
+	if (h->has & F_WHOLE)
+		changed = keep_whole(x, h);
+	else if (h->has & F_LIST)
+		changed = keep_list(x, h);
+	if (d->checkpoint) {
+		x->since++;
+		due = changed ? DUE_CONSTANT | DUE_MOVING : 0;
+		if (x->since >= d->checkpoint || !regular(x, m))
+			due |= DUE_MOVING;
+	}
+	if (id_told && !steady)
+		x->steady = 0;
+	else if (x->steady < STEADY_MAX)
+		x->steady++;
+	x->at = *m;
+	x->used = t;
+	x->strikes = 0;
+	x->old_left -= x->old_left > 0;
+	x->flags &= (uint8_t)~(D_SERIES | D_BRIDGE);
+	if (due)
+		dec_due(d, x, due);
+}
+
+/* --- the doors ---------------------------------------------------------------------------------------------------- */
+
+static inline enum crtp_verdict
+ready(struct crtp_dec *d, struct dctx *x, bool rtp, tick_t t)
+{
+	enum crtp_verdict v = CRTP_OK;
+
+	if (!(x->flags & D_KNOWN))
+		v = CRTP_UNKNOWN;
+	else if (!(x->flags & D_VALID))
+		v = CRTP_INVALID;
+	else if (!(x->flags & D_LINK) || (rtp && !(x->flags & D_RTP)))
+		v = CRTP_NOT_RTP;
+	if (v != CRTP_OK)
+		ask(d, x, t);
+	return v;
+}
+
+static inline enum crtp_verdict
+next_or_gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp_pkt *k)
+{
+	struct moving m;
+
+	if (((h->link - x->at.link) & 15) != 1 || x->flags & D_BRIDGE)
+		return gap(d, x, h, t, k);
+	m = reading(&x->at, h, 1, false);
+	if (x->sum != SUM_NONE && !reading_proved(x, &m, h))
+		return gap(d, x, h, t, k);
+	deliver(d, x, &m, h, k);
+	settle(d, x, &m, h, t);
+	return CRTP_OK;
+}
+
+static enum crtp_verdict
+compressed_rtp(struct crtp_dec *d, bool wide, tick_t t, struct crtp_pkt *k)
+{
+	struct rd in = rd_of(k->p, k->len);
+	struct head h = { 0 };
+	struct dctx *x;
+	enum crtp_verdict v = read_cid(d, &in, wide, &x);
+	uint32_t len;
+
+	if (v == CRTP_OK)
+		v = ready(d, x, true, t);
+	if (v == CRTP_OK)
+		v = read_rtp(&in, x, &h);
+	if (v != CRTP_OK)
+		return v;
+	len = h.has & F_LIST ? h.len - 4u * h.cc : h.len;
+	v = next_or_gap(d, x, &h, t, k);
+	if (v == CRTP_OK) {
+		d->stat[CRTP_D_RTP]++;
+		d->stat[CRTP_D_HEADER_IN] -= len;
+		d->stat[CRTP_D_HEADER_OUT] -= len;
+	}
+	return v;
+}
+
+static enum crtp_verdict
+compressed_udp(struct crtp_dec *d, bool wide, tick_t t, struct crtp_pkt *k)
+{
+	struct rd in = rd_of(k->p, k->len);
+	struct head h = { 0 };
+	struct dctx *x;
+	enum crtp_verdict v = read_cid(d, &in, wide, &x);
+	uint32_t len;
+
+	if (v == CRTP_OK)
+		v = ready(d, x, false, t);
+	if (v != CRTP_OK)
+		return v;
+	if (!x->udp || !d->fam[(x->flags & D_V6) != 0].rtp)
+		return CRTP_PROTOCOL;
+	if (d->fam[(x->flags & D_V6) != 0].enhanced)
+		v = read_udp_3545(&in, x, &h);
+	else
+		v = read_udp_2508(&in, x, &h);
+	if (v == CRTP_OK && !(h.has & F_WHOLE))
+		v = ready(d, x, true, t);
+	if (v != CRTP_OK)
+		return v;
+	len = h.len - (h.has & F_LIST ? 4u * h.cc : 0);
+	if (h.has & F_WHOLE && h.len >= RTP_FIXED)
+		len -= RTP_FIXED;
+	v = next_or_gap(d, x, &h, t, k);
+	if (v == CRTP_OK) {
+		d->stat[h.has & F_WHOLE ? CRTP_D_UDP_WHOLE : CRTP_D_UDP]++;
+		d->stat[CRTP_D_HEADER_IN] -= len;
+		d->stat[CRTP_D_HEADER_OUT] -= len;
+	}
+	return v;
+}
+
+static enum crtp_verdict
+other_protocol(struct crtp_dec *d, tick_t t, struct crtp_pkt *k)
+{
+	switch (k->proto) {
+	case CRTP_PPP_IPV4:
+	case CRTP_PPP_IPV6:
+		d->stat[CRTP_D_PLAIN]++;
+		return CRTP_OK;
+	case CRTP_PPP_FULL_HEADER:
+		return full_header(d, t, k);
+	case CRTP_PPP_COMPRESSED_NON_TCP:
+		return compressed_non_tcp(d, t, k);
+	case CRTP_PPP_COMPRESSED_TCP: /* RFC 2507, 6 a) and b): the CID is all there is to know */
+	case CRTP_PPP_COMPRESSED_TCP_NODELTA:
+		return k->len < 1 ? CRTP_SHORT : CRTP_TCP;
+	case CRTP_PPP_CONTEXT_STATE:
+		return CRTP_STATE;
+	}
+	return CRTP_PROTOCOL;
+}
+
+enum crtp_verdict
+crtp_decompress(struct crtp_dec *d, mono_t now, struct crtp_pkt *k)
+{
+	enum crtp_verdict v;
+	tick_t t = tick_of(now);
+
+	switch (k->proto) {
+	case CRTP_PPP_COMPRESSED_RTP_8:
+		v = compressed_rtp(d, false, t, k);
+		break;
+	case CRTP_PPP_COMPRESSED_RTP_16:
+		v = compressed_rtp(d, true, t, k);
+		break;
+	case CRTP_PPP_COMPRESSED_UDP_8:
+		v = compressed_udp(d, false, t, k);
+		break;
+	case CRTP_PPP_COMPRESSED_UDP_16:
+		v = compressed_udp(d, true, t, k);
+		break;
+	default:
+		v = other_protocol(d, t, k);
+	}
+	d->drop[v]++;
+	return v;
+}
+
+void
+crtp_dec_prefetch(const struct crtp_dec *d, const struct crtp_pkt *k)
+{
+	uint32_t cid;
+
+	if (k->len < 3)
+		return;
+	cid = k->proto & 0x2000 ? get_u16(k->p) : k->p[0];
+	if (cid >= d->contexts || k->proto == CRTP_PPP_FULL_HEADER)
+		return;
+	__builtin_prefetch(&d->ctx[cid], 1);
+	__builtin_prefetch(d->ctx[cid].img, 1);
+}
+
+struct crtp_dec *
+crtp_dec_new(const struct crtp_dec_conf *f)
+{
+	struct crtp_dec *d = calloc(1, sizeof *d);
+	const struct crtp_params *p[2] = { &f->v4, &f->v6 };
+	const bool on[2] = { f->has_v4, f->has_v6 };
+
+	if (!d)
+		return NULL;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!on[i] || p[i]->no_non_tcp)
+			continue;
+		d->fam[i].contexts = p[i]->non_tcp_space + 1u;
+		d->fam[i].rtp = p[i]->rtp || p[i]->enhanced;
+		d->fam[i].enhanced = p[i]->enhanced;
+		if (d->fam[i].contexts > d->contexts)
+			d->contexts = d->fam[i].contexts;
+	}
+	d->wide = d->contexts > 256;
+	d->twice = f->twice;
+	d->beyond = f->beyond;
+	d->checkpoint = f->checkpoint < 16 ? f->checkpoint : 15;
+	d->state_gap = TICKS(f->state_ms);
+	d->ask_head = d->ask_tail = d->due_head = d->due_tail = NO_CID;
+	d->memory = calloc(d->contexts + 1, sizeof *d->ctx);
+	if (!d->memory) {
+		free(d);
+		return NULL;
+	}
+	d->ctx = (struct dctx *)(((uintptr_t)d->memory + 63) & ~(uintptr_t)63);
+	return d;
+}
+
+void
+crtp_dec_free(struct crtp_dec *d)
+{
+	if (!d)
+		return;
+	free(d->memory);
+	free(d);
+}
+
+size_t
+crtp_dec_octets(const struct crtp_dec *d)
+{
+	return sizeof *d + (d->contexts + 1) * sizeof *d->ctx;
+}
+
+const uint64_t *
+crtp_dec_stats(const struct crtp_dec *d)
+{
+	return d->stat;
+}
+
+const uint64_t *
+crtp_dec_drops(const struct crtp_dec *d)
+{
+	return d->drop;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What both directions share.  Time as a context keeps it: 32 bits of 2^20 ns each, about a millisecond; wraps after 52 days.
+ */
+#ifndef TWIN_CRTP_TICK_H
+#define TWIN_CRTP_TICK_H
+
+#include "base/mono.h"
+
+typedef uint32_t tick_t;
+
+#define TICKS(MS) ((tick_t)((uint64_t)(MS)*1000000 >> 20))
+
+static inline tick_t
+tick_of(mono_t now)
+{
+	return (tick_t)((uint64_t)now >> 20);
+}
+
+#define NO_CID 0xffffffffu
+
+/* What stands in the place of the UDP checksum in a compressed header: nothing, it, or RFC 3545's HDRCKSUM. */
+enum sum_kind { SUM_NONE, SUM_UDP, SUM_HDR };
+
+#endif
