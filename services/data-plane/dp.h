@@ -123,6 +123,8 @@ struct dp_out {
 /* `seed` keys the hash of punt queues.  Keeps no pointer into conf.  NULL: no memory. */
 struct dp *dp_new(const struct conf *conf, unsigned worker, uint64_t seed);
 void dp_free(struct dp *); /* NULL is allowed */
+/* Another configuration: all of it but the number of workers.  Sessions keep the routes of their dial. */
+void dp_configure(struct dp *, const struct conf *);
 
 /*
  * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS; others are ignored.  row
@@ -165,6 +167,8 @@ void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
  */
 bool dp_ns_wanted(struct dp *, uint16_t *tunnel, uint16_t *session, uint32_t *below);
 void dp_ns_committed(struct dp *, uint16_t tunnel, uint16_t session, uint32_t below);
+/* Row.Tunnel.data_restarts that a session's lease belongs to: goes into its row. */
+uint16_t dp_ns_restarts(const struct dp *, uint16_t tunnel, uint16_t session);
 /* No lease is wished for or on its way: after a load, every sequenced session may send. */
 bool dp_ns_settled(const struct dp *);
 /*

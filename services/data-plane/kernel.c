@@ -271,6 +271,14 @@ pools_read(struct kernel *k, const struct conf *conf)
 	}
 }
 
+void
+kernel_configure(struct kernel *k, const struct conf *conf)
+{
+	k->pools.n = 0;
+	pools_read(k, conf);
+	k->version = UINT64_MAX;
+}
+
 struct kernel *
 kernel_new(const struct conf *conf, char *error, size_t error_len)
 {

@@ -21,6 +21,8 @@ struct kernel;
 /* NULL: `error` says why. */
 struct kernel *kernel_new(const struct conf *, char *error, size_t error_len);
 void kernel_free(struct kernel *);
+/* Other pools: their routes change with the next tick. */
+void kernel_configure(struct kernel *, const struct conf *);
 /* Makes it so: what dp and the pools want, no more and no less. */
 void kernel_wanted(struct kernel *, const struct dp *);
 /* The same if anything changed, ten times a second at most. */

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,33 @@ arguments(int argc, char **argv, const char **config, const char **schema, long 
 		usage();
 }
 
+static struct {
+	const char *config, *schema;
+} files;
+
+/* The sockets stay as they are: they are shared with the siblings.  What cannot be taken up is named. */
+static void
+on_reload(void *arg)
+{
+	struct worker *w = arg;
+	char error[CONF_TEXT], names[CONF_TEXT];
+	struct conf *conf = conf_load(files.config, files.schema, error, sizeof error);
+
+	if (!conf) {
+		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
+		return;
+	}
+	log_level(conf->node.log_level);
+	dp_configure(w->dp, conf);
+	if (w->kernel)
+		kernel_configure(w->kernel, conf);
+	if (conf_needs_restart(w->conf, conf, CONF_PART_NODE | CONF_PART_SOCKETS, names, sizeof names))
+		log_line(NOTE_WARN, "configuration loaded, but all workers must be stopped and started for %s", names);
+	else
+		log_line(NOTE_INFO, "configuration loaded");
+	conf_free(conf);
+}
+
 static void
 start(struct worker *w)
 {
@@ -101,6 +129,7 @@ start(struct worker *w)
 	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w))
 		give_up(errno ? strerror(errno) : error);
 	loop_stop_on_signals(w->loop);
+	loop_signal(w->loop, SIGHUP, on_reload, w);
 	log_line(NOTE_INFO, "started worker=%u of=%u sockets=%s", w->id, w->fds.workers,
 		 w->fds.made ? "made" : "taken");
 }
@@ -128,6 +157,8 @@ main(int argc, char **argv)
 	long id;
 
 	arguments(argc, argv, &config, &schema, &id);
+	files.config = config;
+	files.schema = schema;
 	w.id = (unsigned)id;
 	snprintf(w.name, sizeof w.name, "worker.%u", w.id);
 	log_open(w.name, NOTE_INFO);

@@ -18,6 +18,8 @@
 #include "rows.pb-c.h"
 
 #define CALL_ESTABLISHED 10
+#define RESYNC 5 /* where the configuration says nothing */
+enum { REC_WAIT = 1, REC_ASKED = 2 }; /* Row.Tunnel.recovery: not recovered yet */
 #define INDEX_FIRST_BITS 10
 
 const struct counter_info dp_drop_info[DP_DROPS] = {
@@ -415,6 +417,8 @@ apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
 	t->ends = ends;
 	t->peer_id = (uint16_t)row->peer_id;
 	t->ecn = row->ecn_capable;
+	t->restarts = (uint16_t)row->data_restarts;
+	t->silent = row->recovery == REC_WAIT || row->recovery == REC_ASKED;
 	t->keep = true;
 	return true;
 }
@@ -483,6 +487,8 @@ apply_call(struct dp *dp, struct span key, const Row__Call *row)
 	if (row->state == CALL_ESTABLISHED)
 		s->flags |= S_UP;
 	s->peer_session = (uint16_t)row->peer_id;
+	if (!c->has_call && dp->tunnel[tunnel])
+		s->restarts = dp->tunnel[tunnel]->restarts;
 	head_write(s, c);
 	c->role = (uint8_t)row->role;
 	c->has_call = c->keep_call = true;
@@ -738,6 +744,13 @@ apply_data_ns(struct dp *dp, struct span key, const Row__DataNs *row)
 		ns_orphan(dp, session_key(tunnel, session));
 	if (!row || !s)
 		return true;
+	if (s->restarts != (uint16_t)row->restarts) {
+		const struct dp_tunnel *t = dp->tunnel[tunnel];
+		if (!t || s->restarts == t->restarts)
+			return true; /* of the sequence before */
+		s->restarts = (uint16_t)row->restarts;
+		s->ns_lease = row->below - 1;
+	}
 	if ((int32_t)(row->below - s->ns_lease) > 0) {
 		s->ns_next = s->ns_lease = row->below;
 		ns_answered(dp, cold_of(dp, s));
@@ -804,6 +817,27 @@ dp_load_end(struct dp *dp)
 
 /* ---- the whole --------------------------------------------------------------------------- */
 
+void
+dp_configure(struct dp *dp, const struct conf *conf)
+{
+	dp->mss_clamp = conf->data.mss_clamp;
+	dp->resync = conf->data.resync_packets ? conf->data.resync_packets : RESYNC;
+	dp->dscp_copy = conf->data.dscp_copy;
+	dp->source_check = conf->data.source_check;
+	dp->icmp_too_big = conf->data.icmp_too_big;
+	dp->session_rate = rate_of(conf->data.punt_session_pps);
+	dp->tunnel_rate = rate_of(conf->data.punt_tunnel_pps);
+	dp->peer_rate = rate_of(conf->data.punt_peer_pps);
+	dp->pools = conf->pools <= CONF_POOLS ? conf->pools : CONF_POOLS;
+	memcpy(dp->pool, conf->pool, dp->pools * sizeof dp->pool[0]);
+	dp->dials = conf->dials <= CONF_DIALS ? conf->dials : CONF_DIALS;
+	for (unsigned i = 0; i < dp->dials; i++) {
+		memcpy(dp->dial[i].user, conf->dial[i].user, sizeof dp->dial[i].user);
+		memcpy(dp->dial[i].routes, conf->dial[i].routes, sizeof dp->dial[i].routes);
+		dp->dial[i].route_count = conf->dial[i].route_count;
+	}
+}
+
 struct dp *
 dp_new(const struct conf *conf, unsigned worker, uint64_t seed)
 {
@@ -815,22 +849,8 @@ dp_new(const struct conf *conf, unsigned worker, uint64_t seed)
 	dp->seed = seed;
 	dp->worker = worker;
 	dp->workers = conf->data.workers ? conf->data.workers : 1;
-	dp->mss_clamp = conf->data.mss_clamp;
-	dp->dscp_copy = conf->data.dscp_copy;
-	dp->source_check = conf->data.source_check;
-	dp->icmp_too_big = conf->data.icmp_too_big;
-	dp->session_rate = rate_of(conf->data.punt_session_pps);
-	dp->tunnel_rate = rate_of(conf->data.punt_tunnel_pps);
-	dp->peer_rate = rate_of(conf->data.punt_peer_pps);
 	dp->icmp_rate = rate_of(20);
-	dp->pools = conf->pools <= CONF_POOLS ? conf->pools : CONF_POOLS;
-	memcpy(dp->pool, conf->pool, dp->pools * sizeof dp->pool[0]);
-	dp->dials = conf->dials <= CONF_DIALS ? conf->dials : CONF_DIALS;
-	for (unsigned i = 0; i < dp->dials; i++) {
-		memcpy(dp->dial[i].user, conf->dial[i].user, sizeof dp->dial[i].user);
-		memcpy(dp->dial[i].routes, conf->dial[i].routes, sizeof dp->dial[i].routes);
-		dp->dial[i].route_count = conf->dial[i].route_count;
-	}
+	dp_configure(dp, conf);
 	dp->gone = malloc(DP_GONE * sizeof *dp->gone);
 	if (!dp->gone || !fib_init(&dp->v4) || !fib_init(&dp->v6) ||
 	    !index_grow(dp, INDEX_FIRST_BITS)) {

@@ -193,7 +193,7 @@ on_reload(void *arg)
 	struct conf *c = conf_load(sh->config, sh->schema, error, sizeof error);
 
 	if (!c) {
-		log_line(NOTE_ERROR, "configuration not taken reason=\"%s\"", error);
+		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
 	} else {
 		conf_free(sh->conf);
 		sh->conf = c;
@@ -205,6 +205,7 @@ on_reload(void *arg)
 		sm_configure(sh->sm, c);
 		aaa_desk_configure(sh->desk, &c->aaa, loop_now(sh->loop));
 		log_level((enum note_level)c->node.log_level);
+		log_line(NOTE_INFO, "configuration loaded ppp=%u pools=%u servers=%u", c->ppps, c->pools, c->aaa.servers);
 	}
 	if (!shell_read_users(sh, users_error, sizeof users_error))
 		log_line(NOTE_ERROR, "users file not taken reason=\"%s\"", users_error);

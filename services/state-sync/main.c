@@ -146,6 +146,31 @@ on_tick(void *arg)
 
 /* --- start ---------------------------------------------------------------------------------------------------- */
 
+static struct {
+	const char *config, *schema;
+} files;
+
+/* Of a new configuration the level of the log and degrade-time count at once; the rest is named. */
+static void
+on_reload(void *arg)
+{
+	struct shell *sh = arg;
+	char error[CONF_TEXT], names[CONF_TEXT];
+	struct conf *conf = conf_load(files.config, files.schema, error, sizeof error);
+
+	if (!conf) {
+		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
+		return;
+	}
+	log_level(conf->node.log_level);
+	sh->core.conf.degrade = (mono_t)conf->pair.degrade_ms * MONO_MS;
+	if (conf_needs_restart(sh->conf, conf, CONF_PART_NODE | CONF_PART_STORE | CONF_PART_PAIR, names, sizeof names))
+		log_line(NOTE_WARN, "configuration loaded, but state-sync must be restarted for %s", names);
+	else
+		log_line(NOTE_INFO, "configuration loaded degrade-ms=%u", conf->pair.degrade_ms);
+	conf_free(conf);
+}
+
 static void
 arguments(int argc, char **argv, const char **config, const char **schema, bool *wait_disk)
 {
@@ -236,6 +261,8 @@ main(int argc, char **argv)
 				     out_snap_next, out_snap_end, out_disk, out_client, out_twin, out_status,
 				     out_alarm, out_note };
 	arguments(argc, argv, &config, &schema, &wait_disk);
+	files.config = config;
+	files.schema = schema;
 	log_open("state-sync", NOTE_INFO);
 	sh->conf = conf_load(config, schema, error, sizeof error);
 	if (!sh->conf)
@@ -244,7 +271,7 @@ main(int argc, char **argv)
 	start(sh, wait_disk);
 	setpriority(PRIO_PROCESS, 0, -5); /* where it is allowed */
 	loop_stop_on_signals(sh->loop);
-	signal(SIGHUP, SIG_IGN); /* what we take from the configuration needs a restart, which disturbs nobody */
+	loop_signal(sh->loop, SIGHUP, on_reload, sh);
 	sh->each = loop_each(sh->loop, on_each, sh);
 	loop_timer_init(&sh->tick, on_tick, sh);
 	on_tick(sh);

@@ -230,6 +230,13 @@ struct conf *conf_parse(const char *json, size_t len, const char *name, const ch
 void conf_free(struct conf *);
 
 /*
+ * After a reload: what of these parts is no longer what a process began with and cannot be taken up while it
+ * runs.  `names` gets the leaves, with commas; false: nothing.
+ */
+enum { CONF_PART_NODE = 1, CONF_PART_STORE = 2, CONF_PART_PAIR = 4, CONF_PART_SOCKETS = 8 };
+bool conf_needs_restart(const struct conf *was, const struct conf *now, unsigned parts, char *names, size_t len);
+
+/*
  * Everything at its default (the YANG module's defaults, kept in step by a test).  Lists are empty; an
  * entry made in code starts from the defaults of its kind.
  */

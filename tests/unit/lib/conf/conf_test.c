@@ -396,6 +396,30 @@ START_TEST(entries_are_found_by_name)
 }
 END_TEST
 
+START_TEST(what_a_running_process_cannot_take_up_is_named)
+{
+	char names[256];
+	struct conf *a = good(""), *b = good("\"node\":{\"log-level\":\"debug\"},\"data-plane\":{\"mss-clamp\":false},"
+					     "\"pair\":{\"degrade-time\":99}");
+	struct conf *c = good("\"node\":{\"name\":\"z\",\"store-octets\":\"2097152\"},"
+			      "\"data-plane\":{\"workers\":3,\"listen\":[{\"address\":\"10.0.0.1\"},{\"address\":\"::1\"}]}");
+	const unsigned all = CONF_PART_NODE | CONF_PART_STORE | CONF_PART_PAIR | CONF_PART_SOCKETS;
+
+	ck_assert(!conf_needs_restart(a, a, all, names, sizeof names));
+	ck_assert(!conf_needs_restart(a, b, all, names, sizeof names));
+	ck_assert_str_eq(names, "");
+	ck_assert(conf_needs_restart(a, c, all, names, sizeof names));
+	ck_assert_str_eq(names, "node/name,node/store-octets,data-plane/workers,data-plane/listen");
+	ck_assert(conf_needs_restart(a, c, CONF_PART_SOCKETS, names, sizeof names));
+	ck_assert_str_eq(names, "data-plane/workers,data-plane/listen");
+	ck_assert(conf_needs_restart(a, c, all, names, 12)); /* cut, not run over */
+	ck_assert_str_eq(names, "node/name,n");
+	conf_free(a);
+	conf_free(b);
+	conf_free(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -417,6 +441,7 @@ main(void)
 			    (int)(sizeof finds / sizeof finds[0]));
 	tcase_add_test(t, a_peer_that_fits_nothing_has_no_profile);
 	tcase_add_test(t, entries_are_found_by_name);
+	tcase_add_test(t, what_a_running_process_cannot_take_up_is_named);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
