@@ -33,8 +33,12 @@ arena_room(struct dp *dp, uint32_t octets)
 
 /* The next Ns, if it is below the lease. */
 static bool
-ns_next(struct dp *dp, struct dp_session *s, uint16_t *ns)
+ns_next(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint16_t *ns)
 {
+	if (t->silent)
+		return false;
+	if (s->restarts != t->restarts)
+		ns_wish(dp, s); /* at 0 again */
 	if ((int32_t)(s->ns_lease - s->ns_next) <= 0) {
 		ns_wish(dp, s);
 		return false;
@@ -79,7 +83,7 @@ frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, 
 	uint32_t ppp = s->head_len - 6u; /* octets of address, control and protocol */
 	uint16_t ns;
 
-	if (!ns_next(dp, s, &ns))
+	if (!ns_next(dp, s, t, &ns))
 		return DP_DROP_NS_LEASE;
 	memcpy(ip - ppp, s->head + 16 - ppp, ppp);
 	ip[-1] = proto;
@@ -329,7 +333,7 @@ dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, head + (uint32_t)frame.len);
 	if (!p)
 		return refused(dp, v, DP_DROP_NO_ROOM);
-	if (s->flags & S_SEQ_TX && !ns_next(dp, s, &ns))
+	if (s->flags & S_SEQ_TX && !ns_next(dp, s, t, &ns))
 		return refused(dp, v, DP_DROP_NS_LEASE);
 	struct wr w = wr_of(p, head + frame.len);
 	uint16_t bits = priority(frame);

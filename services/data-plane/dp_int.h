@@ -44,7 +44,7 @@ struct dp_session {
 	uint32_t ns_next, ns_lease; /* next Ns to send; those below ns_lease may be */
 	uint16_t nr, nr_late;	    /* expected next; what would follow the last late one */
 	uint16_t late_run;
-	uint16_t padding;
+	uint16_t restarts; /* of its tunnel, when its Ns were given out last */
 	uint32_t index;
 };
 _Static_assert(sizeof(struct dp_session) == 128, "a session is two lines");
@@ -76,6 +76,8 @@ struct dp_tunnel {
 	uint16_t peer_id;
 	uint16_t room; /* largest IP packet that its path carries */
 	bool ecn;      /* RFC 9601: outer ECN may be set */
+	bool silent;   /* RFC 4951: not recovered yet, a sequence sent now would begin twice */
+	uint16_t restarts; /* how often our Ns began at 0 again (RFC 4951, 3.2.3) */
 	bool keep;
 	struct bucket punt;
 };
@@ -110,6 +112,7 @@ struct dp {
 	uint64_t seed;
 	unsigned worker, workers;
 	bool mss_clamp, dscp_copy, source_check, icmp_too_big;
+	unsigned resync; /* packets */
 	struct rate session_rate, tunnel_rate, peer_rate, icmp_rate;
 
 	struct dp_slot *slot;

@@ -4,7 +4,7 @@
  *
  * Received: no packet is held back.  What is ahead is taken, and the gap counted; what is behind
  * (late, or twice) is dropped, since PPP promises order and a late packet would break it.  A peer
- * that started anew (RFC 4951: at 0) is behind for ever: after RESYNC packets in a row that are in
+ * that started anew (RFC 4951: at 0) is behind for ever: after `resync-packets` in a row that are in
  * order among themselves its sequence is taken up where it is (RFC 3931, appendix C).
  *
  * Sent: numbers below a committed lease only.  A worker or node that takes over starts where the
@@ -13,8 +13,6 @@
 #include <stdlib.h>
 
 #include "dp_int.h"
-
-#define RESYNC 5
 
 bool
 seq_take(struct dp *dp, struct dp_session *s, uint16_t ns)
@@ -33,7 +31,7 @@ seq_take(struct dp *dp, struct dp_session *s, uint16_t ns)
 	}
 	s->late_run = ns == s->nr_late ? (uint16_t)(s->late_run + 1) : 1;
 	s->nr_late = (uint16_t)(ns + 1);
-	if (s->late_run < RESYNC)
+	if (s->late_run < dp->resync)
 		return false;
 	dp->count[DP_COUNT_SEQ_RESYNC]++;
 	s->nr = s->nr_late;
@@ -70,6 +68,15 @@ key_push(uint32_t **list, uint32_t *n, uint32_t *cap, uint32_t key)
 	return true;
 }
 
+/* The control channel was recovered by us: the peer expects a new sequence, and takes it up (RFC 4951, 3.2.3). */
+static void
+ns_anew(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t)
+{
+	s->restarts = t->restarts;
+	s->ns_next = s->ns_lease = 0;
+	ns_answered(dp, cold_of(dp, s));
+}
+
 /*
  * Asked for when half is used; not while it is being asked for.  The first one after a takeover is small, and not renewed
  * before it is used: every takeover jumps over it, and a session that is silent through a few of them must
@@ -79,7 +86,10 @@ void
 ns_wish(struct dp *dp, struct dp_session *s)
 {
 	const uint16_t need = S_UP | S_SEQ_TX | S_MINE;
+	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
 
+	if (t && t->restarts != s->restarts)
+		ns_anew(dp, s, t);
 	if (!dp->active || (s->flags & (need | S_WISHING)) != need || cold_of(dp, s)->ns_wanted)
 		return;
 	if (s->ns_lease - s->ns_next > DP_NS_LEASE / 2 || s->ns_lease - s->ns_next == DP_NS_FIRST)
@@ -101,6 +111,14 @@ ns_answered(struct dp *dp, struct dp_cold *c)
 {
 	dp->asked -= c->ns_wanted != 0;
 	c->ns_wanted = 0;
+}
+
+uint16_t
+dp_ns_restarts(const struct dp *dp, uint16_t tunnel, uint16_t session)
+{
+	const struct dp_session *s = session_find(dp, session_key(tunnel, session));
+
+	return s ? s->restarts : 0;
 }
 
 bool

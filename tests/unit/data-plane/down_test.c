@@ -431,6 +431,84 @@ START_TEST(the_promoted_node_starts_where_the_lease_ends)
 }
 END_TEST
 
+/* Row.Tunnel of tunnel 7 as tunnel-ctl writes it in a recovery (RFC 4951). */
+static void
+recovery(unsigned state, unsigned restarts)
+{
+	struct ip_addr a = fx_ip(LAC), l = fx_ip("192.0.2.1");
+	struct key k = key_tunnel(7);
+	Row__Tunnel row = ROW__TUNNEL__INIT;
+
+	row.id = 7;
+	row.peer_id = 70;
+	row.peer_addr = fx_octets(&a);
+	row.peer_port = row.local_port = 1701;
+	row.local_addr = fx_octets(&l);
+	row.recovery = state;
+	row.data_restarts = restarts;
+	dp_apply(dp, TABLE_TUNNEL, key_span(&k), &row.base);
+}
+
+static uint16_t
+ns_sent(void)
+{
+	ck_assert_int_eq(to("10.0.0.1", 30).act, DP_FORWARD);
+	return get_u16(frame(0)->p + 6);
+}
+
+START_TEST(a_recovered_tunnel_begins_at_0_once)
+{
+	dp_ns_role(dp, true, 1);
+	sequenced(CALL_SEQ_REQUIRED);
+	lease();
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(ns_sent(), i);
+	recovery(1, 0);
+	dropped(to("10.0.0.1", 30), DP_DROP_NS_LEASE); /* to be recovered: a sequence now would begin twice */
+	recovery(2, 0);
+	dropped(to("10.0.0.1", 30), DP_DROP_NS_LEASE);
+	recovery(4, 1);
+	dropped(to("10.0.0.1", 30), DP_DROP_NS_LEASE); /* the new lease is asked for */
+	lease();
+	ck_assert_uint_eq(dp_ns_restarts(dp, 7, 1), 1);
+	ck_assert_uint_eq(ns_sent(), 0);
+	recovery(0, 1);
+	ck_assert_uint_eq(ns_sent(), 1);
+}
+END_TEST
+
+/* A worker that is restarted, or promoted, after the restart: only a lease of after it counts. */
+START_TEST(a_lease_is_of_one_restart)
+{
+	struct key k = key_session(7, 1);
+	Row__DataNs row = ROW__DATA_NS__INIT;
+
+	recovery(0, 1);
+	dp_ns_role(dp, false, 1);
+	sequenced(CALL_SEQ_REQUIRED);
+	data_ns(70000); /* of before */
+	dp_ns_role(dp, true, 2);
+	lease();
+	ck_assert_uint_eq(ns_sent(), 0);
+	dp_ns_role(dp, false, 3);
+	row.below = 4096;
+	row.restarts = 1;
+	dp_apply(dp, TABLE_DATA_NS, key_span(&k), &row.base);
+	data_ns(80000);
+	dp_ns_role(dp, true, 4);
+	lease();
+	ck_assert_uint_eq(ns_sent(), 4096);
+	dp_ns_role(dp, false, 5);
+	recovery(0, 2);
+	row.below = 1024;
+	row.restarts = 2;
+	dp_apply(dp, TABLE_DATA_NS, key_span(&k), &row.base);
+	dp_ns_role(dp, true, 6);
+	lease();
+	ck_assert_uint_eq(ns_sent(), 1024);
+}
+END_TEST
+
 START_TEST(an_old_active_repeats_nothing)
 {
 	dp_ns_role(dp, true, 1);
@@ -548,6 +626,18 @@ START_TEST(late_and_repeated_numbers_are_dropped)
 	ck_assert_uint_eq(dp_counts(dp)[DP_COUNT_SEQ_LOST], 2);
 	dropped(numbered(S_BIT, 1), DP_DROP_SEQ_LATE);
 	dropped(numbered(0, 0), DP_DROP_SEQ_MISSING);
+}
+END_TEST
+
+START_TEST(so_many_packets_take_a_sequence_up_anew)
+{
+	conf->data.resync_packets = 9;
+	dp_configure(dp, conf);
+	sequenced(CALL_SEQ_LNS);
+	numbered(S_BIT, 1000);
+	for (unsigned i = 0; i < 8; i++)
+		dropped(numbered(S_BIT, (uint16_t)i), DP_DROP_SEQ_LATE);
+	ck_assert_int_eq(numbered(S_BIT, 8).act, DP_FORWARD);
 }
 END_TEST
 
@@ -680,6 +770,9 @@ add(TCase *t)
 	tcase_add_test(t, a_lease_not_renewed_ends);
 	tcase_add_test(t, a_silent_session_moves_little_in_many_takeovers);
 	tcase_add_test(t, the_promoted_node_starts_where_the_lease_ends);
+	tcase_add_test(t, a_recovered_tunnel_begins_at_0_once);
+	tcase_add_test(t, a_lease_is_of_one_restart);
+	tcase_add_test(t, so_many_packets_take_a_sequence_up_anew);
 	tcase_add_test(t, an_old_active_repeats_nothing);
 	tcase_add_test(t, the_conversation_starting_over_asks_again_and_repeats_nothing);
 	tcase_add_test(t, the_lease_row_goes_with_the_call);
