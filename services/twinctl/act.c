@@ -23,6 +23,8 @@ static const struct act acts[] = {
 	{ "tunnel close", "tunnel-ctl", "TUNNEL", 1, "close it, with its calls", { NULL } },
 	{ "tunnel drain", "tunnel-ctl", "TUNNEL|all", 1, "take no new call; close when the last one ends", { NULL } },
 	{ "tunnel undrain", "tunnel-ctl", "TUNNEL|all", 1, "take calls again", { NULL } },
+	{ "tunnel recover", "tunnel-ctl", "TUNNEL", 1, "recover it as if our control channel had failed (RFC 4951)", { NULL } },
+	{ "tunnel query", "tunnel-ctl", "TUNNEL", 1, "ask the peer which of its sessions it knows (RFC 4951)", { NULL } },
 	{ "call dial", "tunnel-ctl", "GROUP [CALLED] [KEY=V...]", 24, "as LAC or client: place a call", { "group", "called" } },
 	{ "call out", "tunnel-ctl", "TUNNEL CALLED [KEY=V...]", 24, "as LNS: ask the LAC for an outgoing call (OCRQ)",
 	  { "tunnel", "called" } },

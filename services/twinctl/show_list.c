@@ -47,8 +47,33 @@ static const struct out_col tunnel_cols[] = {
 	{ "TUNNEL", OUT_NUMBER, false }, { "PEER", OUT_TEXT, false },	{ "HOST", OUT_TEXT, true },
 	{ "ROLE", OUT_TEXT, false },	 { "STATE", OUT_TEXT, false },	{ "PEER ID", OUT_NUMBER, false },
 	{ "CALLS", OUT_NUMBER, false },	 { "PROFILE", OUT_TEXT, false }, { "UP", OUT_NUMBER, false },
+	{ "FAILOVER", OUT_TEXT, false },
 	{ "NOTE", OUT_TEXT, false },
 };
+
+/* RFC 4951, 5.1: what the peer can recover, and how long it asks to be waited for. */
+static const char *
+tunnel_failover(const Row__Tunnel *t, char out[TEXT])
+{
+	if (t->recovers)
+		snprintf(out, TEXT, "of tunnel %u", t->recovers);
+	else if (t->failover_flags & 1)
+		snprintf(out, TEXT, "%s %u s%s", t->failover_flags & 2 ? "CD" : "C", t->failover_ms / 1000,
+			 t->failover_ours & 1 ? "" : " (not ours)");
+	else
+		snprintf(out, TEXT, "%s", t->failover_flags & 2 ? "D" : "no");
+	return out;
+}
+
+static const char *
+tunnel_note(const Row__Tunnel *t)
+{
+	static const char *const recovery[] = { "", "to be recovered", "being recovered", "peer away", "synchronising" };
+
+	if (t->recovery && t->recovery < sizeof recovery / sizeof *recovery)
+		return recovery[t->recovery];
+	return t->draining ? "draining" : t->message;
+}
 
 static bool
 tunnel_row(void *arg, struct span key, struct span row)
@@ -72,7 +97,8 @@ tunnel_row(void *arg, struct span key, struct span row)
 	out_number(w->out, w->calls[t->id & 0xffff], NULL);
 	out_text(w->out, t->profile);
 	out_number(w->out, t->since ? w->now - t->since : 0, text_age(t->since, w->now, b));
-	out_text(w->out, t->draining ? "draining" : t->message);
+	out_text(w->out, tunnel_failover(t, a));
+	out_text(w->out, tunnel_note(t));
 	arena_reset(&w->arena);
 	return true;
 }
