@@ -48,6 +48,8 @@ struct addr_work {
 	/* the thread's own */
 	struct conf_claim known[CONF_CLAIMS]; /* asked for before; what is not wanted any more is taken back */
 	unsigned knowns;
+	bool swept;
+	unsigned ready[CONF_CLAIMS]; /* index of the interface that claim is prepared on; 0: it is not */
 };
 
 /* --- rtnetlink ---------------------------------------------------------------------------------------- */
@@ -153,16 +155,23 @@ on_ethernet(const char *interface)
 	return yes;
 }
 
+/* Once for each interface: this is asked every second. */
 static bool
-prepare(struct addr_work *w, const struct conf_claim *c)
+prepare(struct addr_work *w, const struct conf_claim *c, unsigned *ready)
 {
-	int err = on_ethernet(c->interface) ? 0 : -ENOTSUP;
+	unsigned index = if_nametoindex(c->interface);
+	int err;
+
+	if (index && *ready == index)
+		return true;
+	err = on_ethernet(c->interface) ? 0 : -ENOTSUP;
 
 	if (!err && c->addr.addr.family == 4)
 		err = arp_for_own(w, c->interface);
 	if (!err)
 		err = local_route(w, c, true);
-	return err == 0 || err == -EEXIST;
+	*ready = err == 0 || err == -EEXIST ? index : 0;
+	return *ready != 0;
 }
 
 static void
@@ -197,6 +206,8 @@ take_back(struct addr_work *w, const struct addr_wanted *want, struct addr_done 
 		hold(w, &w->known[i], false, d);
 		local_route(w, &w->known[i], false);
 	}
+	if (w->knowns != want->claims || memcmp(w->known, want->claim, want->claims * sizeof w->known[0]) != 0)
+		memset(w->ready, 0, sizeof w->ready);
 	memcpy(w->known, want->claim, sizeof w->known);
 	w->knowns = want->claims;
 }
@@ -212,11 +223,15 @@ carry_out(struct addr_work *w, const struct addr_wanted *want, struct addr_done 
 		hold(w, &want->claim[i], want->hold, d);
 	d->took = mono_now() - from;
 	for (unsigned i = 0; i < want->claims; i++) {
-		if (!want->prepare)
-			local_route(w, &want->claim[i], false);
-		else if (!prepare(w, &want->claim[i]))
+		if (!want->prepare) {
+			if (w->ready[i] || !w->swept) /* an earlier life may have had a twin */
+				local_route(w, &want->claim[i], false);
+			w->ready[i] = 0;
+		} else if (!prepare(w, &want->claim[i], &w->ready[i])) {
 			d->prepared = false;
+		}
 	}
+	w->swept = true;
 }
 
 /* --- the thread ---------------------------------------------------------------------------------------------- */

@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "base/log.h"
 #include "shell.h"
@@ -53,6 +56,16 @@ image_begin(const struct shell *sh, struct image *im)
 	snprintf(im->node, sizeof im->node, "%s", sh->node.name);
 }
 
+/* It is written with every heartbeat: a disk that is busy would make them late. */
+static void
+expect_memory(const struct shell *sh)
+{
+	struct statfs fs;
+
+	if (sh->pair.enabled && fstatfs(sh->state_fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+		log_line(NOTE_WARN, "the run directory is on a disk: heartbeats wait when it is busy path=%s", sh->node.run_dir);
+}
+
 bool
 file_shell_open(struct shell *sh, struct elect_saved *saved, bool *found)
 {
@@ -64,6 +77,7 @@ file_shell_open(struct shell *sh, struct elect_saved *saved, bool *found)
 	sh->state_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 	if (sh->state_fd < 0)
 		return false;
+	expect_memory(sh);
 	/* One elector a node: the other one is alive, or dying this very moment. */
 	for (int i = 0; flock(sh->state_fd, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK || i == 100)

@@ -46,7 +46,7 @@ static const char HELP[] =
     "  --direction up|down|both  (both)\n"
     "  --hold S              stay S seconds after all are up, then report and end (0);\n"
     "                        -1: stay for commands on stdin:\n"
-    "      traffic on|off    mark    verify    extra    report    sessions    hangup    quit\n"
+    "      traffic on|off    mark    verify    extra [N]    report    sessions    hangup    quit\n"
     "      (sessions: the packets of each, [LNS's session id, extra?, sent up, arrived, sent down, arrived])\n"
     "\n"
     "  Every event is a line of JSON on stdout.  Exit 0: all came up and nothing contradicted itself.\n";
@@ -226,6 +226,7 @@ session_timers(struct load *g)
 }
 
 static bool extra_on, hanging_up;
+static uint32_t extra_to; /* how far the kept back calls are dialled */
 static mono_t verify_until, verify_next;
 
 static void
@@ -239,8 +240,10 @@ command(struct load *g, char *line)
 	} else if (!strcmp(line, "mark")) {
 		traffic_mark(g);
 		report(g, "mark");
-	} else if (!strcmp(line, "extra")) {
+	} else if (!strncmp(line, "extra", 5) && (!line[5] || line[5] == ' ')) {
+		unsigned long more = line[5] ? strtoul(line + 6, NULL, 10) : g->sess_total;
 		extra_on = true;
+		extra_to = more < g->sess_total - g->started ? g->started + (uint32_t)more : g->sess_total;
 		g->start_since = g->now;
 		g->start_credit = 0;
 		report(g, "extra");
@@ -377,8 +380,8 @@ dial_what_is_due(struct load *g)
 {
 	if (g->started < g->o.sessions)
 		dial(g, g->o.sessions, g->o.rate);
-	else if (extra_on && g->started < g->sess_total)
-		dial(g, g->sess_total, g->o.extra_rate);
+	else if (extra_on && g->started < extra_to)
+		dial(g, extra_to, g->o.extra_rate);
 }
 
 static void

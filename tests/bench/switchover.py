@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the LACs and the core notice when the active node dies, hands over, or dies in the middle of a thousand calls.
+
+    switchover.kill.p50|p99.1000         kill -9 of all processes at one moment, 1,000 sessions with traffic, calls coming up
+    switchover.kill.p50|p99.64000        the same with 64,000 sessions
+    switchover.kill.p50|p99.1000.loaded  the same as the first while both processors are kept busy by others
+    switchover.planned.p50|p99           twinctl switchover
+    ....lost                             sessions that are gone, or pass no packet afterwards
+    ....stuck                            StopCCN, CDN, LCP restarts, contradictions of Ns or Nr, Hellos unanswered
+    handshake.survival                   share of the calls caught in progress by a kill that come up without a redial
+
+A gap is the longest silence of all packets of one direction, the larger of the two, as the load generator sees it.
+"""
+
+import os
+import subprocess
+import time
+
+import __main__ as R
+import lab as L
+from lab import say
+
+TROUBLE = ("stopccn", "cdn", "lcp_restart", "nr_back", "ns_contradiction", "given_up", "terminated", "hellos_missed")
+
+
+class Busy:
+    """Both processors are wanted by somebody else, all the time."""
+
+    def __init__(self, on):
+        self.p = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(os.cpu_count() if on else 0)]
+
+    def end(self):
+        for p in self.p:
+            p.kill()
+            p.wait()
+
+
+class Rounds:
+    """One switchover after the other, back and forth, under traffic."""
+
+    def __init__(self, sessions, more):
+        self.lab = L.Lab()
+        self.lab.prompt = True
+        self.gaps, self.lost, self.stuck, self.caught, self.survived = [], 0, 0, 0, 0
+        self.active = "a"
+        self.lab.radius()
+        self.nodes = dict(zip("ab", R.pair(self.lab)))
+        R.warm(self.lab)
+        self.g, _ = R.dial(self.lab, sessions, inflight=512, more=["--hello", 1, "--restart", 1, *more])
+
+    def wait(self):
+        standby = "b" if self.active == "a" else "a"
+        self.nodes[self.active].wait("active", "mirrored", 120)
+        self.nodes[standby].wait("standby", None, 60)
+
+    def one(self, act, what):
+        """act(node); what the LACs saw is read before the verification, whose burst is a gap of the generator's own making."""
+        self.wait()
+        self.g.ask("mark")
+        time.sleep(0.3)
+        before = self.g.ask("report")
+        if what.startswith("handshake"):
+            self.g.ask("extra 500", "extra")
+            L.until("calls are in progress", 10, lambda: self.g.ask("report")["in_progress"] >= 300)
+        self.g.ask("mark")
+        act(self.nodes[self.active])
+        time.sleep(1.5)
+        seen = self.g.ask("report")
+        e = self.g.ask("verify", "verified", 30)
+        if e["caught_open"] < e["caught"]:  # PPP's own timers are longer than that
+            time.sleep(4)
+            e = {**self.g.ask("report"), "unverified": e["unverified"]}
+        gone, bad = e["gone"] - before["gone"], sum(e[k] - before[k] for k in TROUBLE)
+        self.gaps.append(max(seen["up_gap_ms"], seen["down_gap_ms"]))
+        self.lost += gone + e["unverified"]
+        self.stuck += bad
+        self.caught += e["caught"]
+        self.survived += e["caught_open"]
+        say(f"  {what}: gap {self.gaps[-1]:.1f} ms, lost {gone + e['unverified']}, trouble {bad}, "
+            f"caught {e['caught']}, of them open {e['caught_open']}, of {e['open']} sessions")
+        self.active = "b" if self.active == "a" else "a"
+
+    def figures(self, name, size):
+        for p in (50, 99):
+            R.figure(f"{name}.p{p}{size}", R.percentile(self.gaps, p), "ms")
+
+
+def kill_and_return(rounds):
+    def act(node):
+        node.kill()
+    def back():
+        for n in rounds.nodes.values():
+            if all(p.poll() is not None for p in n.p.values()):
+                n.start()
+    return act, back
+
+
+def kills(name, sessions, rounds, more, busy=False):
+    r = Rounds(sessions, more)
+    act, back = kill_and_return(r)
+    others = Busy(busy)
+    try:
+        r.g.ask("traffic on")
+        if "--extra" in more:
+            r.g.ask("extra")
+        for i in range(rounds):
+            r.one(act, f"kill {sessions} {i + 1}/{rounds}")
+            back()
+        r.g.end()
+    finally:
+        others.end()
+        r.lab.close()
+    r.figures("switchover.kill", name)
+    return r.lost, r.stuck
+
+
+def bench_kill():
+    lost = stuck = 0
+    calls = ["--pps", 2000, "--extra", 120000, "--extra-rate", 100]
+    plan = [(".1000", 1000, 4 if R.QUICK else 100, calls, False),
+            (".1000.loaded", 1000, 4 if R.QUICK else 30, calls, True),
+            (".64000", 4000 if R.QUICK else 64000, 2 if R.QUICK else 12, ["--pps", 2000], False)]
+    for size, sessions, rounds, more, busy in plan:
+        if not any(R.wanted(f"switchover.kill.{p}{size}") for p in ("p50", "p99")):
+            continue
+        x, y = kills(size, sessions, rounds, more, busy)
+        lost, stuck = lost + x, stuck + y
+    R.figure("switchover.kill.lost", lost, "sessions")
+    R.figure("switchover.kill.stuck", stuck, "events")
+
+
+def bench_planned():
+    rounds = 4 if R.QUICK else 50
+    r = Rounds(200 if R.QUICK else 1000, ["--pps", 2000, "--extra", 60000, "--extra-rate", 100])
+    try:
+        r.g.ask("traffic on")
+        r.g.ask("extra")
+        for i in range(rounds):
+            r.one(lambda node: node.ctl("switchover"), f"planned {i + 1}/{rounds}")
+        r.g.end()
+    finally:
+        r.lab.close()
+    r.figures("switchover.planned", "")
+    R.figure("switchover.planned.lost", r.lost, "sessions")
+    R.figure("switchover.planned.stuck", r.stuck, "events")
+
+
+def bench_handshake():
+    rounds = 3 if R.QUICK else 10
+    r = Rounds(200, ["--pps", 500, "--extra", 20000, "--extra-rate", 0])
+    act, back = kill_and_return(r)
+    try:
+        r.g.ask("traffic on")
+        for i in range(rounds):
+            r.one(act, f"handshake {i + 1}/{rounds}")
+            back()
+        r.g.end()
+    finally:
+        r.lab.close()
+    R.figure("handshake.caught", r.caught, "calls")
+    R.figure("handshake.survival", 100.0 * r.survived / max(r.caught, 1), "%")
+    R.figure("handshake.stuck", r.lost + r.stuck, "events")
