@@ -4,8 +4,8 @@
  * which instance of which worker is kept beside the sum, so that a report told twice, to this process
  * or to the one after it, counts once, and a worker that starts anew counts from zero.
  *
- * The sum is checkpointed into the `usage` row every 10 to 30 s, spread over the sessions; the bases go
- * with it.  A process that starts again continues from both: the next report brings what happened
+ * The sum of a session that something was counted for is checkpointed into the `usage` row within
+ * usage-interval (5 s), spread over the sessions; the bases go with it.  A process that starts again continues from both: the next report brings what happened
  * meanwhile.  On the twin the old workers are never heard of again, and accounting goes on from the
  * last checkpoint, never backwards.
  */
@@ -123,10 +123,13 @@ base_of(struct sess *s, uint32_t worker, uint64_t instance)
 	return &u->base[n];
 }
 
+/* Within the interval, in its last quarter: 64,000 sessions that began together do not stay together. */
 static mono_t
-stagger(const struct sess *s)
+stagger(const struct sm *sm, const struct sess *s)
 {
-	return (10 + s->key * 2654435761u % 20) * MONO_S;
+	const mono_t interval = (mono_t)(sm->aaa.usage_ms ? sm->aaa.usage_ms : 5000) * MONO_MS;
+
+	return interval - interval / 4 * (s->key * 2654435761u >> 24) / 256;
 }
 
 static bool
@@ -173,7 +176,7 @@ report(struct sm *sm, uint32_t worker, uint64_t instance, const struct sm_usage 
 		ppp_link_alive(s->ppp, &c);
 	}
 	if (s->usage->checkpoint_at == MONO_NEVER) {
-		s->usage->checkpoint_at = t.now + stagger(s);
+		s->usage->checkpoint_at = t.now + stagger(sm, s);
 		sess_schedule(sm, s, t);
 	}
 }

@@ -98,10 +98,10 @@ struct conf_profile {
 	unsigned max_tunnels, max_sessions; /* per profile and per tunnel; 0: no limit */
 	unsigned hello_ms;		/* 60000 */
 	unsigned rtx_initial_ms, rtx_cap_ms, rtx_tries; /* 1000, 8000, 5 */
+	unsigned rtx_least_ms;		/* 200: first retransmission to a peer that answers at once */
 	unsigned setup_ms;		/* a half-open tunnel or call lives this long */
 	unsigned idle_ms;		/* a tunnel without calls closes after; 0 never */
 	enum conf_seq sequencing;
-	unsigned rtx_least_ms;		/* 200: first retransmission to a peer that answers at once */
 	bool failover;			/* RFC 4951 capability */
 	unsigned recovery_ms;
 	unsigned recovery_parallel;	/* recovery tunnels to one peer at a time */
@@ -196,6 +196,7 @@ struct conf_aaa_set {
 	struct ip_addr nas_address;
 	unsigned interim_s;			/* 0 none; RADIUS Acct-Interim-Interval wins */
 	bool acct;
+	unsigned usage_ms;			/* counters are recorded within */
 };
 
 struct conf {

@@ -58,9 +58,9 @@ conf_ppp_defaults(struct conf_ppp *p)
 		.magic = true,
 		.echo_ms = 30000,
 		.echo_failures = 3,
+		.restart_first_ms = 1000,
 		.restart_ms = 3000, /* RFC 1661, 4.6 */
 		.max_configure = 10,
-		.restart_first_ms = 1000,
 		.max_terminate = 2,
 		.max_failure = 5,
 		.auth_ms = 30000,
@@ -122,6 +122,7 @@ static const struct conf_aaa_set aaa_defaults = {
 	.timeout_ms = 3000,
 	.tries = 3,
 	.in_flight = 512,
+	.usage_ms = 5000,
 	.nas_identifier = "twinlns",
 };
 

@@ -348,6 +348,18 @@ sess_hangup(struct load *g, struct sess *s)
 	sess_lost(g, s);
 }
 
+void
+sess_given_up(const struct load *g, const struct sess *s)
+{
+	static const char *const state[] = { "idle", "wait-icrp", "lcp", "auth", "ncp", "open", "gone" };
+
+	fprintf(stderr, "call given up number=%u tunnel=%u session=%u peer-session=%u state=%s after=%.1f acked=%d,%d,%d,%d id=%u "
+			"asked=%.1f\n",
+	    (unsigned)(s - g->sess), s->lac + 1u, s->sid, s->peer_sid, state[s->state], (double)(g->now - s->begun) / 1e9,
+	    s->lcp_acked, s->lcp_acks, s->ncp_acked, s->ncp_acks, s->id,
+	    s->asked_at ? (double)(g->now - s->asked_at) / 1e9 : 0.0);
+}
+
 /* The session is over, whoever ended it. */
 void
 sess_lost(struct load *g, struct sess *s)

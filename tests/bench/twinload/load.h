@@ -154,6 +154,7 @@ struct sess *sess_by_sid(struct load *g, struct lac *l, uint16_t sid);
 bool sess_dial(struct load *g, struct sess *s);
 void sess_hangup(struct load *g, struct sess *s);
 void sess_lost(struct load *g, struct sess *s);
+void sess_given_up(const struct load *g, const struct sess *s); /* says on stderr how far it got */
 
 /* peer.c */
 void peer_start(struct load *g, struct sess *s);

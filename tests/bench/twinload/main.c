@@ -217,6 +217,7 @@ session_timers(struct load *g)
 		if (s->due == MONO_NEVER || g->now < s->due || s->state < S_WAIT_ICRP || s->state >= S_OPEN)
 			continue;
 		if (s->state == S_WAIT_ICRP) {
+			sess_given_up(g, s);
 			g->t.failed++;
 			sess_lost(g, s);
 		} else {

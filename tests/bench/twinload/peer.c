@@ -405,6 +405,7 @@ void
 peer_timer(struct load *g, struct sess *s)
 {
 	if (++s->tries > 10) {
+		sess_given_up(g, s);
 		g->t.failed++;
 		sess_hangup(g, s);
 		return;
