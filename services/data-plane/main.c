@@ -126,7 +126,7 @@ start(struct worker *w)
 	w->loop = loop_new();
 	w->bus = w->loop ? bus_new(w->loop, w->conf->node.run_dir) : NULL;
 	if (!w->dp || !w->bus || !shell_bus_start(w) || !udp_start(w) || !tun_start(w) ||
-	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w))
+	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w) || !rest_start(w))
 		give_up(errno ? strerror(errno) : error);
 	loop_stop_on_signals(w->loop);
 	loop_signal(w->loop, SIGHUP, on_reload, w);

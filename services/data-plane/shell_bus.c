@@ -20,8 +20,10 @@
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
 #define LEASE_WAIT (1 * MONO_S)
-#define LEASE_PATIENCE (200 * MONO_MS) /* an elector starts again in less */
+#define LEASE_PATIENCE LATE_FOR
 #define HELD_FOR (2 * MONO_S)
+
+enum { FROM_CTL, FROM_MGR };
 
 /* ---- verdicts carried out ---------------------------------------------------------------- */
 
@@ -46,12 +48,14 @@ void
 worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 {
 	struct dp_verdict v[DP_BATCH];
+	struct join_packet ip[DP_BATCH];
+	unsigned packets = 0;
 
 	dp_up(w->dp, now, d, n, v);
 	for (unsigned i = 0; i < n; i++) {
 		switch (v[i].act) {
 		case DP_FORWARD:
-			tun_write(w, v[i].p, v[i].len);
+			ip[packets++] = (struct join_packet){ v[i].p, v[i].len };
 			break;
 		case DP_PUNT_TUNNEL:
 			punt(w, w->to_ctl, &v[i], d[i].ends);
@@ -65,6 +69,7 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 			break;
 		}
 	}
+	tun_write_all(w, ip, packets);
 	udp_send_frames(w);
 }
 
@@ -153,9 +158,9 @@ held_retry(struct worker *w)
 	dp_out_reset(w->dp);
 	while (h) {
 		struct held *next = h->next;
-		if (now - h->since > HELD_FOR || !owner_may_send(w->owner)) {
+		if (now - h->since > HELD_FOR || !owner_active(w->owner)) {
 			worker_drop(w, DP_DROP_INJECT_HELD, 1);
-		} else if (waits(w, h->tunnel, h->session) ||
+		} else if (!owner_may_send(w->owner) || waits(w, h->tunnel, h->session) ||
 			   !inject_now(w, h->tunnel, h->session, span_of(h->octets, h->len))) {
 			h->next = NULL;
 			*w->held_end = h;
@@ -184,20 +189,19 @@ frame_ends(const Punt__Frame *f, struct dp_ends *out)
 	return true;
 }
 
+/* The message that may leave now, else NULL, counted. */
 static const Punt__ToWorker *
-to_worker(struct worker *w, const struct span *f, unsigned n)
+to_worker(struct worker *w, struct span octets, bool may_send)
 {
 	const Punt__ToWorker *m;
 
 	arena_reset(&w->arena);
-	m = n == 1 ? (const Punt__ToWorker *)arena_unpack(&w->arena, &punt__to_worker__descriptor,
-							  f[0])
-		   : NULL;
+	m = (const Punt__ToWorker *)arena_unpack(&w->arena, &punt__to_worker__descriptor, octets);
 	if (!m) {
 		worker_drop(w, DP_DROP_INJECT_BAD, 1);
 		return NULL;
 	}
-	if (!owner_may_send(w->owner)) {
+	if (!may_send) {
 		worker_drop(w, DP_DROP_NOT_ACTIVE, m->n_frames);
 		return NULL;
 	}
@@ -209,15 +213,13 @@ to_worker(struct worker *w, const struct span *f, unsigned n)
 }
 
 static void
-on_ctl(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
+send_ctl(struct worker *w, const Punt__ToWorker *m)
 {
-	struct worker *w = arg;
-	const Punt__ToWorker *m = to_worker(w, f, n);
 	struct dp_ends ends[TX_MAX];
 	struct tx t[TX_MAX];
 	unsigned k = 0;
 
-	for (size_t i = 0; m && i < m->n_frames; i++) {
+	for (size_t i = 0; i < m->n_frames; i++) {
 		const Punt__Frame *r = m->frames[i];
 		if (!frame_ends(r, &ends[k]) || r->octets.len == 0 ||
 		    r->octets.len > DP_PACKET_MAX - 64) {
@@ -242,13 +244,8 @@ on_ctl(void *arg, struct bus_sock *from, struct span identity, const struct span
 }
 
 static void
-on_mgr(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
+send_mgr(struct worker *w, const Punt__ToWorker *m)
 {
-	struct worker *w = arg;
-	const Punt__ToWorker *m = to_worker(w, f, n);
-
-	if (!m)
-		return;
 	dp_out_reset(w->dp);
 	for (size_t i = 0; i < m->n_frames; i++) {
 		const Punt__Frame *r = m->frames[i];
@@ -259,6 +256,60 @@ on_mgr(void *arg, struct bus_sock *from, struct span identity, const struct span
 				      span_of(r->octets.data, r->octets.len));
 	}
 	udp_send_frames(w);
+}
+
+static void
+carry_out(struct worker *w, unsigned from, struct span octets, bool may_send)
+{
+	const Punt__ToWorker *m = to_worker(w, octets, may_send);
+
+	if (m && from == FROM_CTL)
+		send_ctl(w, m);
+	else if (m)
+		send_mgr(w, m);
+}
+
+/* What waited for the lease goes as soon as there is one, and not at all when that takes too long. */
+static void
+late_retry(struct worker *w)
+{
+	while (w->late.first) {
+		enum late_fate fate = late_fate(owner_active(w->owner), owner_may_send(w->owner),
+						w->late.first->since, mono_now());
+		if (fate == LATE_WAIT)
+			return;
+		struct late_message *m = late_take(&w->late);
+		carry_out(w, m->from, span_of(m->octets, m->len), fate == LATE_SEND);
+		free(m);
+	}
+}
+
+static void
+on_owner(struct worker *w, unsigned from, const struct span *f, unsigned n)
+{
+	mono_t now = mono_now();
+
+	if (n != 1) {
+		worker_drop(w, DP_DROP_INJECT_BAD, 1);
+		return;
+	}
+	late_retry(w);
+	enum late_fate fate = late_fate(owner_active(w->owner), owner_may_send(w->owner), now, now);
+	if (fate == LATE_WAIT && late_put(&w->late, from, now, f[0]))
+		return;
+	carry_out(w, from, f[0], fate == LATE_SEND);
+}
+
+static void
+on_ctl(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
+{
+	on_owner(arg, FROM_CTL, f, n);
+}
+
+static void
+on_mgr(void *arg, struct bus_sock *from, struct span identity, const struct span *f, unsigned n)
+{
+	on_owner(arg, FROM_MGR, f, n);
 }
 
 /* ---- punts ------------------------------------------------------------------------------- */
@@ -534,6 +585,7 @@ on_leases(void *arg)
 
 	leases_ask(w);
 	reading_begin(w);
+	late_retry(w);
 	if (w->held)
 		held_retry(w);
 	return false;
@@ -618,6 +670,7 @@ shell_bus_start(struct worker *w)
 
 	arena_init(&w->arena, 0);
 	w->held_end = &w->held;
+	late_init(&w->late);
 	w->to_ctl = puntq_new(seed, PUNT_OCTETS);
 	w->to_mgr = puntq_new(seed, PUNT_OCTETS);
 	if (!w->to_ctl || !w->to_mgr)
@@ -656,5 +709,6 @@ shell_bus_stop(struct worker *w)
 		free(w->held);
 		w->held = next;
 	}
+	late_fini(&w->late);
 	arena_fini(&w->arena);
 }

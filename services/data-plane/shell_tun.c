@@ -4,15 +4,19 @@
  * packet in both directions, so that a packet is one read and one write.
  *
  * Read: large packets that the kernel did not cut (TSO, USO) are cut here: one read then brings
- * forty packets, which all go out as one UDP_SEGMENT message.
+ * forty packets, which all go out as one UDP_SEGMENT message.  Written: a flow's packets that came in
+ * one batch are put together the same way (join.h).
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gso.h"
+#include "ip.h"
 #include "worker.h"
 
 #define READS 64
@@ -27,6 +31,7 @@ struct tun_io {
 	uint8_t *cut; /* parts of large packets */
 	size_t in_used, cut_used;
 	uint64_t refused;
+	bool udp_apart, tcp_apart; /* this kernel takes no joined packets of these */
 };
 
 static void
@@ -132,6 +137,84 @@ tun_write(struct worker *w, uint8_t *p, uint32_t len)
 	 * ns a packet. */
 	if (syscall(SYS_write, w->fds.tun[w->id], p - HEADER, HEADER + len) < 0)
 		worker_drop(w, DP_DROP_TUN_WRITE, 1);
+}
+
+/*
+ * One write for a group.  A kernel that does not know this kind of description (UDP: before 6.2)
+ * refuses it with EINVAL; then each packet is written by itself, and for good.
+ */
+static bool
+write_joined(struct worker *w, const struct join *j, const struct join_group *g,
+	     const struct join_packet *in)
+{
+	struct {
+		struct virtio_net_hdr h;
+		uint8_t head[JOIN_HEAD];
+	} start;
+	struct iovec iov[1 + JOIN_BATCH];
+	unsigned n = 0;
+
+	_Static_assert(offsetof(__typeof__(start), head) == HEADER, "the headers follow at once");
+	join_head(g, in, &start.h, start.head);
+	iov[n++] = (struct iovec){ &start, HEADER + g->head };
+	for (unsigned i = g->first, k = 0; k < g->count; i = j->next[i], k++)
+		iov[n++] = (struct iovec){ in[i].p + g->head, in[i].len - g->head };
+	if (syscall(SYS_writev, w->fds.tun[w->id], iov, n) >= 0)
+		return true;
+	if (errno != EINVAL) {
+		worker_drop(w, DP_DROP_TUN_WRITE, g->count);
+		return true;
+	}
+	if (start.h.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		w->tun->udp_apart = true;
+	else
+		w->tun->tcp_apart = true;
+	return false;
+}
+
+/* Our header stands elsewhere: what is before these packets may be others' that are not written yet. */
+static void
+write_apart(struct worker *w, const struct join *j, const struct join_group *g,
+	    const struct join_packet *in)
+{
+	struct virtio_net_hdr none = { 0 };
+
+	for (unsigned i = g->first, k = 0; k < g->count; i = j->next[i], k++) {
+		struct iovec iov[2] = { { &none, HEADER }, { in[i].p, in[i].len } };
+		if (syscall(SYS_writev, w->fds.tun[w->id], iov, 2) < 0)
+			worker_drop(w, DP_DROP_TUN_WRITE, 1);
+	}
+}
+
+static bool
+apart(const struct tun_io *io, const struct join_group *g, const struct join_packet *in)
+{
+	const uint8_t *p = in[g->first].p;
+
+	return g->count == 1 ||
+	       ((p[0] >> 4 == 4 ? p[9] : p[6]) == IP_UDP ? io->udp_apart : io->tcp_apart);
+}
+
+/*
+ * A packet's header of ours overwrites what stands before it: in a buffer of joined datagrams the
+ * tail of the one before, which was written by then, since groups go in the order of their first
+ * packets.
+ */
+void
+tun_write_all(struct worker *w, const struct join_packet *in, unsigned n)
+{
+	struct join j;
+
+	join_sort(&j, in, n);
+	for (unsigned k = 0; k < j.groups; k++) {
+		const struct join_group *g = &j.group[k];
+		if (!apart(w->tun, g, in) && write_joined(w, &j, g, in))
+			continue;
+		if (g->count == 1)
+			tun_write(w, in[g->first].p, in[g->first].len);
+		else
+			write_apart(w, &j, g, in);
+	}
 }
 
 void

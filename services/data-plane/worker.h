@@ -13,7 +13,9 @@
 #include "bus/owner.h"
 #include "dp.h"
 #include "fds.h"
+#include "join.h"
 #include "kernel.h"
+#include "late.h"
 #include "loop/loop.h"
 
 #define TX_MAX DP_FRAMES
@@ -34,6 +36,11 @@ struct held { /* an injection that waits for a sequence number */
 	mono_t since;
 	uint32_t len;
 	uint8_t octets[];
+};
+
+struct rest { /* shell_rest.c */
+	mono_t length, last; /* of a rest; when packets were forwarded last */
+	uint64_t seen;	     /* packets forwarded until then */
 };
 
 struct udp_io;
@@ -60,12 +67,14 @@ struct worker {
 	struct loop_timer tick;
 	struct held *held, **held_end;
 	unsigned helds;
+	struct late late; /* owners' messages that wait for the lease */
 	mono_t ready; /* since when the tables are loaded; 0: not yet */
 	bool reading; /* sockets and TUN */
 	bool settled; /* it has read before: sequence numbers were leased */
 	mono_t lapsed;	   /* active, and since then without a lease; 0: it has one */
 	mono_t wait_until; /* reading waits for a lease at most until then */
 	struct loop_timer wake;
+	struct rest rest;
 	struct counters sets[2];
 };
 
@@ -96,6 +105,8 @@ bool tun_watch(struct worker *, bool on);
 void tun_stop(struct worker *);
 /* ROOM octets before `p` may be written. */
 void tun_write(struct worker *, uint8_t *p, uint32_t len);
+/* n packets in turn, n <= DP_BATCH; those of one flow are put together. */
+void tun_write_all(struct worker *, const struct join_packet *in, unsigned n);
 /* The packets of the last dp_up or dp_down. */
 void tun_write_made(struct worker *);
 
@@ -109,6 +120,8 @@ void worker_up(struct worker *, mono_t now, const struct dp_datagram *, unsigned
 void worker_down(struct worker *, mono_t now, const struct dp_packet *, unsigned n);
 /* One frame of session-mgr; false: it waits for a sequence number, keep it. */
 bool worker_inject(struct worker *, uint16_t tunnel, uint16_t session, struct span frame);
+
+bool rest_start(struct worker *); /* the last to be called before the loop runs */
 
 bool shell_bus_start(struct worker *);
 void shell_bus_stop(struct worker *);

@@ -73,6 +73,7 @@ struct conf_data {
 	char tun[16];		 /* core side interface */
 	unsigned tun_mtu;
 	uint32_t receive_octets; /* socket buffers */
+	uint32_t moderation_us;	 /* how long packets may gather under load; 0: not at all */
 	unsigned punt_session_pps, punt_tunnel_pps, punt_peer_pps; /* control frames to the owners */
 	bool mss_clamp;
 	bool dscp_copy;		 /* inner DSCP to the outer header; else 0 */

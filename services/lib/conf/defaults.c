@@ -106,6 +106,7 @@ static const struct conf_data data_defaults = {
 	.tun = "twin0",
 	.tun_mtu = 1500,
 	.receive_octets = 8388608,
+	.moderation_us = 200,
 	.punt_session_pps = 100,
 	.punt_tunnel_pps = 10000,
 	.punt_peer_pps = 40000,

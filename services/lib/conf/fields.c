@@ -64,6 +64,7 @@ static const struct field data_fields[] = {
 	ROW("tun", F_TEXT, struct conf_data, tun),
 	ROW("tun-mtu", F_UINT, struct conf_data, tun_mtu),
 	ROW("receive-buffer", F_UINT, struct conf_data, receive_octets),
+	ROW("moderation", F_UINT, struct conf_data, moderation_us),
 	ROW("punt-session-rate", F_UINT, struct conf_data, punt_session_pps),
 	ROW("punt-tunnel-rate", F_UINT, struct conf_data, punt_tunnel_pps),
 	ROW("punt-peer-rate", F_UINT, struct conf_data, punt_peer_pps),

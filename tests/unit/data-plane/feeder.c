@@ -8,7 +8,8 @@
  *
  * Tunnel t: peer 127.0.0.(10+t), from the third on fd00:99::(10+t), port 1701, its id 100+t.
  * Session t/s: its id 1000+s, address 10.99.t.s, and sequenced where s is a multiple of 4.  A line
- * "standby" or "active" on stdin changes the role.
+ * "standby" or "active" on stdin changes the role; "lapse" lets the lease run out for 100 ms, and
+ * meanwhile tunnel-ctl gives worker 0 a message for the first peer: LATE_TEXT.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +27,13 @@
 #include "store/store.h"
 #include "sync.pb-c.h"
 
+#define LATE_TEXT "sent without a lease"
+
 struct feeder {
 	struct loop *loop;
 	struct bus_sock *sync, *role, *owner[2];
 	struct store *store;
-	struct loop_timer beat;
+	struct loop_timer beat, between;
 	uint64_t epoch;
 	bool active;
 };
@@ -177,18 +180,53 @@ on_sync(void *arg, struct bus_sock *s, struct span from, const struct span *fram
 /* ---- elector ----------------------------------------------------------------------------- */
 
 static void
-on_beat(void *arg)
+lease(struct feeder *f, mono_t length)
 {
-	struct feeder *f = arg;
 	Role__Lease l = ROLE__LEASE__INIT;
 	uint8_t buf[64];
 
 	l.epoch = f->epoch;
 	l.active = f->active;
-	l.until = mono_now() + MONO_S;
+	l.until = mono_now() + length;
 	struct span frame = span_of(buf, role__lease__pack(&l, buf));
 	bus_send(f->role, span_of(NULL, 0), &frame, 1);
+}
+
+static void
+on_beat(void *arg)
+{
+	struct feeder *f = arg;
+
+	lease(f, MONO_S);
 	loop_timer_set(f->loop, &f->beat, mono_now() + 10 * MONO_MS);
+}
+
+/* In the middle of a lapse. */
+static void
+on_between(void *arg)
+{
+	struct feeder *f = arg;
+	Punt__ToWorker m = PUNT__TO_WORKER__INIT;
+	Punt__Frame frame = PUNT__FRAME__INIT, *frames = &frame;
+	uint8_t peer[4] = { 127, 0, 0, 11 }, local[4] = { 127, 0, 0, 1 }, text[] = LATE_TEXT, buf[256];
+
+	frame.peer_addr = (ProtobufCBinaryData){ 4, peer };
+	frame.local_addr = (ProtobufCBinaryData){ 4, local };
+	frame.peer_port = frame.local_port = 1701;
+	frame.octets = (ProtobufCBinaryData){ sizeof text - 1, text };
+	m.epoch = f->epoch;
+	m.n_frames = 1;
+	m.frames = &frames;
+	struct span octets = span_of(buf, punt__to_worker__pack(&m, buf));
+	bus_send(f->owner[0], span_of((const uint8_t *)"worker.0", 8), &octets, 1);
+}
+
+static void
+lapse(struct feeder *f)
+{
+	lease(f, MONO_MS);
+	loop_timer_set(f->loop, &f->between, mono_now() + 30 * MONO_MS);
+	loop_timer_set(f->loop, &f->beat, mono_now() + 100 * MONO_MS);
 }
 
 static void
@@ -200,6 +238,10 @@ on_stdin(void *arg, int fd, unsigned events)
 
 	if (n <= 0) {
 		loop_stop(f->loop);
+		return;
+	}
+	if (line[0] == 'l') {
+		lapse(f);
 		return;
 	}
 	f->active = line[0] == 'a';
@@ -253,6 +295,7 @@ main(int argc, char **argv)
 	    !(f.owner[1] = bus_router_bind(bus, "punt.session-mgr", on_punt, &f)))
 		die("cannot bind");
 	loop_timer_init(&f.beat, on_beat, &f);
+	loop_timer_init(&f.between, on_between, &f);
 	loop_timer_set(f.loop, &f.beat, mono_now());
 	loop_fd_add(f.loop, 0, LOOP_READ, on_stdin, &f);
 	loop_stop_on_signals(f.loop);
