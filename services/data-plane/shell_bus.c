@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "punt.pb-c.h"
 #include "rows.pb-c.h"
 #include "worker.h"
@@ -317,18 +318,12 @@ on_mgr(void *arg, struct bus_sock *from, struct span identity, const struct span
 static bool
 send_to_owner(struct worker *w, struct bus_sock *s, Punt__ToOwner *m)
 {
-	uint8_t *octets;
-	struct span frame;
+	static uint8_t room[PUNT_FRAMES * (DP_PACKET_MAX + 128)];
 
 	m->worker = w->id;
 	m->instance = w->instance;
-	octets = malloc(punt__to_owner__get_packed_size(m));
-	if (!octets)
-		return false;
-	frame = span_of(octets, punt__to_owner__pack(m, octets));
-	bool ok = bus_send(s, span_of(NULL, 0), &frame, 1);
-	free(octets);
-	return ok;
+	const struct span frame = message_pack(&m->base, room, sizeof room);
+	return frame.p && bus_send(s, span_of(NULL, 0), &frame, 1);
 }
 
 static void

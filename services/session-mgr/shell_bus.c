@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "punt.pb-c.h"
 #include "shell.h"
 
@@ -50,7 +51,7 @@ flush(struct shell *sh, unsigned worker)
 	m.frames = list;
 	m.n_frames = b->n;
 	m.epoch = owner_epoch(sh->owner);
-	message = span_of(packed, punt__to_worker__pack(&m, packed));
+	message = message_pack(&m.base, packed, sizeof packed);
 	sent = send_to(sh, worker, message);
 	for (unsigned i = 0; !sent && i < sh->workers; i++)
 		sent = i != worker && sh->worker_here[i] && send_to(sh, i, message);

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "rows.pb-c.h"
+#include "base/message.h"
 #include "shell.h"
 
 #define FRAMES_IN_MAX 1024 /* of one ToOwner that are taken in one step */
@@ -211,7 +212,7 @@ flush_worker(struct shell *sh, unsigned worker)
 	m.n_frames = b->n;
 	m.frames = list;
 	m.epoch = owner_epoch(sh->owner);
-	message = span_of(packed, punt__to_worker__pack(&m, packed));
+	message = message_pack(&m.base, packed, sizeof packed);
 	for (unsigned i = 0; i < SHELL_WORKERS; i++) { /* its own worker first, then any */
 		if (send_to(sh, (worker + i) % SHELL_WORKERS, message)) {
 			sh->n[SHELL_PUNTS_OUT]++;

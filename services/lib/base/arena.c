@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "base/message.h"
 #include "base/tables.h"
 
 #define ALIGN 16
@@ -130,8 +131,7 @@ arena_text(struct arena *a, struct span text)
 ProtobufCMessage *
 arena_unpack(struct arena *a, const ProtobufCMessageDescriptor *what, struct span octets)
 {
-	a->allocator.allocator_data = a; /* an arena may have been moved since its init */
-	return protobuf_c_message_unpack(what, &a->allocator, octets.len, octets.p);
+	return message_unpack(a, what, octets);
 }
 
 const void *

@@ -12,66 +12,12 @@
 
 #include <stdlib.h>
 
-enum { VARINT = 0, FIXED64 = 1, OCTETS = 2, FIXED32 = 5 };
+#include "base/message.h"
+#include "wire/pb.h"
 
 #define OWNER_MAX 64
 
 /* --- reading ------------------------------------------------------------------------------- */
-
-static uint64_t
-rd_varint(struct rd *in)
-{
-	uint64_t v = 0;
-
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		uint8_t b = rd_u8(in);
-		v |= shift < 64 ? (uint64_t)(b & 0x7f) << shift : 0;
-		if (!(b & 0x80))
-			return v;
-	}
-	in->ok = false;
-	return 0;
-}
-
-/* At most five octets, as protobuf-c has it. */
-static uint64_t
-rd_tag(struct rd *in)
-{
-	const uint8_t *start = in->p;
-	uint64_t tag = rd_varint(in);
-
-	in->ok = in->ok && in->p - start <= 5;
-	return tag;
-}
-
-static struct span
-rd_octets(struct rd *in)
-{
-	uint64_t n = rd_varint(in);
-
-	if (n > rd_left(in)) {
-		in->ok = false;
-		return span_of(NULL, 0);
-	}
-	return rd_span(in, n);
-}
-
-static void
-skip_field(struct rd *in, unsigned wire)
-{
-	if (wire == VARINT)
-		rd_varint(in);
-	else if (wire == FIXED64)
-		rd_take(in, 8);
-	else if (wire == OCTETS)
-		rd_octets(in);
-	else if (wire == FIXED32)
-		rd_take(in, 4);
-	else
-		in->ok = false;
-}
-
-#define TAG(FIELD, WIRE) ((FIELD) << 3 | (WIRE))
 
 /* A known field with another wire type is an error, as protobuf-c has it; an unknown field is
  * skipped. */
@@ -81,7 +27,7 @@ skip_unknown(struct rd *in, uint64_t tag, unsigned last_known)
 	if (tag >> 3 == 0 || tag >> 3 > 0x1fffffff || tag >> 3 <= last_known)
 		in->ok = false;
 	else
-		skip_field(in, tag & 7);
+		pb_skip(in, tag & 7);
 }
 
 static bool
@@ -93,23 +39,23 @@ record_read(struct span octets, struct record *out)
 
 	*out = (struct record){ 0 };
 	while (in.ok && rd_left(&in)) {
-		uint64_t tag = rd_tag(&in);
+		uint64_t tag = pb_tag(&in);
 		switch (tag) {
-		case TAG(1, VARINT):
-			v = rd_varint(&in);
+		case PB_TAG(1, PB_VARINT):
+			v = pb_varint(&in);
 			in.ok = in.ok && v <= UINT32_MAX;
 			out->table = (unsigned)v;
 			break;
-		case TAG(2, OCTETS):
-			out->key = rd_octets(&in);
+		case PB_TAG(2, PB_OCTETS):
+			out->key = pb_octets(&in);
 			break;
-		case TAG(3, OCTETS):
-			out->row = rd_octets(&in);
+		case PB_TAG(3, PB_OCTETS):
+			out->row = pb_octets(&in);
 			out->removed = false;
 			change = true;
 			break;
-		case TAG(4, VARINT):
-			change = rd_varint(&in) == 1;
+		case PB_TAG(4, PB_VARINT):
+			change = pb_varint(&in) == 1;
 			out->removed = true;
 			out->row = span_of(NULL, 0);
 			break;
@@ -130,20 +76,20 @@ records_open(struct span frame, struct records *out)
 	if (frame.len > RECORDS_FRAME_MAX)
 		return false;
 	while (in.ok && rd_left(&in)) {
-		uint64_t tag = rd_tag(&in);
+		uint64_t tag = pb_tag(&in);
 		switch (tag) {
-		case TAG(1, OCTETS):
-			out->owner = rd_octets(&in);
+		case PB_TAG(1, PB_OCTETS):
+			out->owner = pb_octets(&in);
 			break;
-		case TAG(2, VARINT):
-			out->first_seq = rd_varint(&in);
+		case PB_TAG(2, PB_VARINT):
+			out->first_seq = pb_varint(&in);
 			break;
-		case TAG(3, OCTETS):
-			in.ok = record_read(rd_octets(&in), &r) && in.ok;
+		case PB_TAG(3, PB_OCTETS):
+			in.ok = record_read(pb_octets(&in), &r) && in.ok;
 			out->count++;
 			break;
-		case TAG(4, VARINT):
-			out->epoch = rd_varint(&in);
+		case PB_TAG(4, PB_VARINT):
+			out->epoch = pb_varint(&in);
 			break;
 		default:
 			skip_unknown(&in, tag, 4);
@@ -157,10 +103,10 @@ bool
 records_next(struct records *rs, struct record *out)
 {
 	while (rs->in.ok && rd_left(&rs->in)) {
-		uint64_t tag = rd_tag(&rs->in);
-		if (tag == TAG(3, OCTETS))
-			return record_read(rd_octets(&rs->in), out);
-		skip_field(&rs->in, tag & 7);
+		uint64_t tag = pb_tag(&rs->in);
+		if (tag == PB_TAG(3, PB_OCTETS))
+			return record_read(pb_octets(&rs->in), out);
+		pb_skip(&rs->in, tag & 7);
 	}
 	return false;
 }
@@ -170,6 +116,7 @@ records_next(struct records *rs, struct record *out)
 #define HEAD_ROOM 128 /* owner, first_seq and epoch go in front of the records, right-aligned */
 #define FIRST_BUF (64u << 10)
 #define FIRST_SLOTS 256
+#define ROW_ROOM 4096
 
 struct slot {
 	uint32_t at, len; /* of the record field in buf, its tag included */
@@ -188,32 +135,14 @@ struct batch {
 	uint32_t used, slots_cap, live;
 	uint32_t *index; /* slot number + 1 by hash, of the latest record of each key; 2 * slots_cap
 			    of them */
+	uint8_t room[ROW_ROOM]; /* where a row is packed */
 };
-
-static size_t
-varint_len(uint64_t v)
-{
-	size_t n = 1;
-
-	while (v >>= 7)
-		n++;
-	return n;
-}
-
-static uint8_t *
-put_varint(uint8_t *p, uint64_t v)
-{
-	for (; v >= 0x80; v >>= 7)
-		*p++ = (uint8_t)(v | 0x80);
-	*p++ = (uint8_t)v;
-	return p;
-}
 
 static uint8_t *
 put_octets(uint8_t *p, uint8_t tag, struct span s)
 {
 	*p++ = tag;
-	p = put_varint(p, s.len);
+	p = pb_put_varint(p, s.len);
 	if (s.len)
 		memcpy(p, s.p, s.len);
 	return p + s.len;
@@ -353,19 +282,19 @@ buf_room(struct batch *b, size_t n)
 static uint8_t *
 record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, bool removed)
 {
-	size_t body = 1 + varint_len(table) + 1 + varint_len(key.len) + key.len +
-		      (removed ? 2 : 1 + varint_len(row_len) + row_len);
-	size_t total = 1 + varint_len(body) + body;
+	size_t body = 1 + pb_varint_len(table) + 1 + pb_varint_len(key.len) + key.len +
+		      (removed ? 2 : 1 + pb_varint_len(row_len) + row_len);
+	size_t total = 1 + pb_varint_len(body) + body;
 
 	if (table > UINT16_MAX || key.len == 0 || key.len > KEY_MAX || !buf_room(b, total) ||
 	    !slots_room(b))
 		return NULL;
 	uint8_t *p = b->buf + b->len;
-	*p++ = TAG(3, OCTETS);
-	p = put_varint(p, body);
-	*p++ = TAG(1, VARINT);
-	p = put_varint(p, table);
-	p = put_octets(p, TAG(2, OCTETS), key);
+	*p++ = PB_TAG(3, PB_OCTETS);
+	p = pb_put_varint(p, body);
+	*p++ = PB_TAG(1, PB_VARINT);
+	p = pb_put_varint(p, table);
+	p = put_octets(p, PB_TAG(2, PB_OCTETS), key);
 
 	struct slot s = { .at = (uint32_t)b->len,
 			  .len = (uint32_t)total,
@@ -385,21 +314,30 @@ record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, b
 	*in = ++b->used;
 	b->live++;
 	b->len += total;
-	*p++ = removed ? TAG(4, VARINT) : TAG(3, OCTETS);
-	return removed ? (*p = 1, p + 1) : put_varint(p, row_len);
+	*p++ = removed ? PB_TAG(4, PB_VARINT) : PB_TAG(3, PB_OCTETS);
+	return removed ? (*p = 1, p + 1) : pb_put_varint(p, row_len);
+}
+
+/* Larger than all but a few rows ever are. */
+static bool
+batch_put_large(struct batch *b, unsigned table, struct span key, const ProtobufCMessage *row)
+{
+	uint8_t *at = record_begin(b, table, key, protobuf_c_message_get_packed_size(row), false);
+
+	if (at)
+		protobuf_c_message_pack(row, at);
+	return at != NULL;
 }
 
 bool
 batch_put(struct batch *b, unsigned table, struct span key, const ProtobufCMessage *row)
 {
-	size_t n = row ? protobuf_c_message_get_packed_size(row) : 0;
-	uint8_t *at = record_begin(b, table, key, n, !row);
+	struct span packed;
 
-	if (!at)
-		return false;
-	if (row)
-		protobuf_c_message_pack(row, at);
-	return true;
+	if (!row)
+		return batch_put_packed(b, table, key, span_of(NULL, 0), true);
+	packed = message_pack(row, b->room, sizeof b->room);
+	return packed.p ? batch_put_packed(b, table, key, packed, false) : batch_put_large(b, table, key, row);
 }
 
 bool
@@ -437,11 +375,11 @@ batch_seal(struct batch *b, const char *owner, uint64_t first_seq, uint64_t epoc
 	uint8_t head[HEAD_ROOM], *p = head;
 
 	compact(b);
-	p = put_octets(p, TAG(1, OCTETS), span_of(owner, strnlen(owner, OWNER_MAX)));
-	*p++ = TAG(2, VARINT);
-	p = put_varint(p, first_seq);
-	*p++ = TAG(4, VARINT);
-	p = put_varint(p, epoch);
+	p = put_octets(p, PB_TAG(1, PB_OCTETS), span_of(owner, strnlen(owner, OWNER_MAX)));
+	*p++ = PB_TAG(2, PB_VARINT);
+	p = pb_put_varint(p, first_seq);
+	*p++ = PB_TAG(4, PB_VARINT);
+	p = pb_put_varint(p, epoch);
 	size_t n = (size_t)(p - head);
 	memcpy(b->buf + HEAD_ROOM - n, head, n);
 	struct span frame = span_of(b->buf + HEAD_ROOM - n, n + b->len - HEAD_ROOM);

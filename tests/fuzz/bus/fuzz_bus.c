@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../must.h"
+#include "base/message.h"
 #include "bus/records.h"
 #include "command.pb-c.h"
 #include "punt.pb-c.h"
@@ -26,11 +27,32 @@ packed(const ProtobufCMessage *m)
 	return span_of(p, n);
 }
 
+/* Our own packing and unpacking. */
+static void
+ours(const ProtobufCMessageDescriptor *what, struct span octets, const ProtobufCMessage *theirs)
+{
+	static struct arena a;
+	static uint8_t room[1u << 20];
+
+	if (!a.max)
+		arena_init(&a, 64u << 20);
+	arena_reset(&a);
+	const ProtobufCMessage *m = message_unpack(&a, what, octets);
+	MUST(!m == !theirs);
+	if (!m)
+		return;
+	struct span p1 = packed(theirs), p2 = packed(m), p3 = message_pack(m, room, sizeof room);
+	MUST(span_eq(p1, p2) && (!p3.p || span_eq(p1, p3)));
+	free((void *)p1.p);
+	free((void *)p2.p);
+}
+
 static void
 there_and_back(const ProtobufCMessageDescriptor *what, struct span octets)
 {
 	ProtobufCMessage *one = protobuf_c_message_unpack(what, NULL, octets.len, octets.p);
 
+	ours(what, octets, one);
 	if (!one)
 		return;
 	struct span p1 = packed(one);

@@ -10,6 +10,7 @@
 #include "../must.h"
 #include "base/addr.h"
 #include "base/arena.h"
+#include "base/message.h"
 #include "base/tables.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -51,6 +52,25 @@ packed(struct arena *a, const ProtobufCMessage *m)
 	return span_of(p, protobuf_c_message_pack(m, p));
 }
 
+/* Our own packing and unpacking, and protobuf-c's. */
+static void
+as_protobuf_c(struct arena *a, const ProtobufCMessageDescriptor *d, struct span octets)
+{
+	ProtobufCMessage *theirs = protobuf_c_message_unpack(d, NULL, octets.len, octets.p);
+	const ProtobufCMessage *ours = message_unpack(a, d, octets);
+	static uint8_t room[1u << 20];
+	struct span p1, p2;
+
+	MUST(!ours == !theirs);
+	if (!ours)
+		return;
+	p1 = packed(a, theirs);
+	p2 = packed(a, ours);
+	MUST(span_eq(p1, p2));
+	MUST(p1.len > sizeof room || span_eq(p1, message_pack(ours, room, sizeof room)));
+	protobuf_c_message_free_unpacked(theirs, NULL);
+}
+
 static void
 try_row(unsigned table, struct span row)
 {
@@ -58,6 +78,9 @@ try_row(unsigned table, struct span row)
 
 	if (!a.max)
 		arena_init(&a, 64u << 20);
+	arena_reset(&a);
+	if (table_info(table))
+		as_protobuf_c(&a, table_info(table)->row, row);
 	arena_reset(&a);
 	const ProtobufCMessage *one = row_unpack(&a, table, row);
 	if (!one)
