@@ -148,6 +148,7 @@ on_lcp_up(struct step *st, const struct ppp_event *ev)
 	s->acfc = ev->lcp.acfc;
 	s->accm_send = ev->lcp.accm_send;
 	s->accm_recv = ev->lcp.accm_recv;
+	s->accm_known = true;
 	st->link_dirty = true;
 }
 
@@ -346,6 +347,7 @@ put_link(struct step *st, bool hangup)
 	row.acfc = s->acfc;
 	row.accm_send = s->accm_send;
 	row.accm_recv = s->accm_recv;
+	row.accm_known = s->accm_known;
 	row.hangup = hangup;
 	if (hangup) {
 		row.cdn_result = r ? refusals[r].cdn_result : 3; /* administrative: PPP came to its end */
@@ -613,7 +615,7 @@ link_start(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 	s->link_ident = s->call_ident;
 	s->mtu = 1500;
 	s->pfc = s->acfc = s->term = s->refusal = 0;
-	s->accm_send = s->accm_recv = 0;
+	s->accm_send = s->accm_recv = s->accm_known = 0;
 	s->link = true;
 	s->hangup = false;
 	step_begin(&st, sm, s, t, sink);

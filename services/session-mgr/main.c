@@ -205,6 +205,7 @@ on_reload(void *arg)
 		sm_configure(sh->sm, c);
 		aaa_desk_configure(sh->desk, &c->aaa, loop_now(sh->loop));
 		log_level((enum note_level)c->node.log_level);
+		sm_note_level(sh->sm, (enum note_level)c->node.log_level);
 		log_line(NOTE_INFO, "configuration loaded ppp=%u pools=%u servers=%u", c->ppps, c->pools, c->aaa.servers);
 	}
 	if (!shell_read_users(sh, users_error, sizeof users_error))
@@ -273,6 +274,7 @@ start(struct shell *sh)
 	if (!sh->bus || !sh->sm || !sh->desk)
 		give_up(strerror(errno));
 	sm_configure(sh->sm, sh->conf);
+	sm_note_level(sh->sm, (enum note_level)sh->conf->node.log_level);
 	aaa_desk_configure(sh->desk, &sh->conf->aaa, mono_now());
 	if (!bus_shell_start(sh))
 		give_up(strerror(errno));

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/message.h"
 #include "sm_int.h"
 
 /* ---- The population. */
@@ -155,10 +156,14 @@ keep_octets(uint8_t **p, uint16_t *len, const void *from, size_t n)
 static bool
 keep_packed(uint8_t **p, uint16_t *len, const ProtobufCMessage *row)
 {
+	uint8_t room[4096];
+	struct span packed = message_pack(row, room, sizeof room);
+
+	if (packed.p)
+		return keep_octets(p, len, packed.p, packed.len);
 	if (!keep_room(p, len, protobuf_c_message_get_packed_size(row)))
 		return false;
-	if (*len)
-		protobuf_c_message_pack(row, *p);
+	protobuf_c_message_pack(row, *p);
 	return true;
 }
 
@@ -260,6 +265,7 @@ apply_link(struct sm *sm, struct sess *s, const Row__Link *row)
 	s->acfc = row->acfc;
 	s->accm_send = row->accm_send;
 	s->accm_recv = row->accm_recv;
+	s->accm_known = row->accm_known;
 	s->link_ident = (struct call_ident){ (uint16_t)row->call_peer_id, row->call_serial, row->call_since };
 	/* The active holds the machine itself: what it just saved is what it is. */
 	if (!sm->active && !keep_octets(&s->saved, &s->saved_len, row->automata.data, row->automata.len))

@@ -36,6 +36,7 @@ sm_new(const struct sm_env *env)
 	if (!sm)
 		return NULL;
 	sm->env = *env;
+	sm->least = NOTE_INFO;
 	sm->dirty_tail = &sm->dirty;
 	pools_init(&sm->pools, &sm->names);
 	arena_init(&sm->apply_arena, 1 << 20);
@@ -163,6 +164,12 @@ sm_configure(struct sm *sm, const struct conf *c)
 		pools_reserve(&sm->pools, &sm->ppp[i].local4);
 	for (unsigned i = 0; i < c->claims && i < CONF_CLAIMS; i++)
 		pools_reserve(&sm->pools, &c->claim[i].addr.addr);
+}
+
+void
+sm_note_level(struct sm *sm, enum note_level least)
+{
+	sm->least = least;
 }
 
 /* ---- Roles. */

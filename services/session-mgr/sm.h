@@ -105,6 +105,8 @@ struct sm *sm_new(const struct sm_env *); /* NULL: no memory */
 void sm_free(struct sm *);
 /* Copies what it needs.  Sessions that exist keep going under the new configuration. */
 void sm_configure(struct sm *, const struct conf *);
+/* Notes below this level are left out; NOTE_INFO unless told.  Sessions that come and go are NOTE_DEBUG. */
+void sm_note_level(struct sm *, enum note_level least);
 /* Forgets every row, and is not active any more. */
 void sm_reset(struct sm *);
 /* A row as packed in the store; what cannot be read is counted and left out. */

@@ -69,7 +69,7 @@ struct sess {
 	uint16_t info_len;
 
 	/* link row */
-	uint8_t link, phase, hangup, client, pfc, acfc;
+	uint8_t link, phase, hangup, client, pfc, acfc, accm_known;
 	uint16_t mtu, saved_len;
 	uint32_t accm_send, accm_recv;
 	struct call_ident link_ident;
@@ -133,6 +133,7 @@ struct acct_queue {
 
 struct sm {
 	struct sm_env env;
+	enum note_level least; /* notes below it are not even formatted */
 	bool active;
 	/* configuration */
 	struct conf_ppp ppp[CONF_PPPS];
@@ -216,6 +217,12 @@ sess_session(const struct sess *s)
 {
 	return (uint16_t)s->key;
 }
+
+#define note(STEP, LEVEL, ...) \
+	do { \
+		if ((LEVEL) >= (STEP)->sm->least) \
+			sink_note((STEP)->sink, (LEVEL), __VA_ARGS__); \
+	} while (0)
 
 static inline void
 sm_count(struct sm *sm, enum sm_counter c)

@@ -539,7 +539,7 @@ now_forwarding(struct step *st, Row__Subscriber *row)
 {
 	if (!row->forwarding) {
 		sm_count(st->sm, SM_SUBSCRIBERS_UP);
-		sink_note(st->sink, NOTE_INFO, "subscriber up tunnel=%u session=%u user=%s auth=%s", row->tunnel,
+		note(st, NOTE_DEBUG, "subscriber up tunnel=%u session=%u user=%s auth=%s", row->tunnel,
 			  row->session, row->user, row->auth);
 	}
 	row->mtu = mtu_of(st->s, row);
@@ -715,7 +715,7 @@ sub_end(struct step *st, enum acct_terminate why)
 	Row__Subscriber *row = sub_of(st);
 
 	if (row)
-		sink_note(st->sink, NOTE_INFO, "subscriber gone tunnel=%u session=%u user=%s cause=%d", row->tunnel,
+		note(st, NOTE_DEBUG, "subscriber gone tunnel=%u session=%u user=%s cause=%d", row->tunnel,
 			  row->session, row->user, why);
 	if (row && row->acct_started) {
 		acctq_remove(st->sm, st->sink, row->acct_session_id, ACCT_INTERIM);

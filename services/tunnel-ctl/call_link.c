@@ -12,11 +12,57 @@
 #include <utlist.h>
 
 #include "call.h"
+#include "wire/pb.h"
+
+/* What a LAC uses until it is told another (RFC 2661, 4.4.6); one that negotiated LCP may use what it negotiated. */
+#define ACCM_OF_A_LAC 0xffffffffu
 
 static bool
 accm_news(const struct call *c, const Row__Link *l)
 {
-	return c->role == TC_LNS && (l->accm_send != c->accm_send || l->accm_recv != c->accm_recv);
+	if (c->role != TC_LNS || !l->accm_known)
+		return false;
+	if (c->accm_told)
+		return l->accm_send != c->accm_send || l->accm_recv != c->accm_recv;
+	return c->proxy_lcp || l->accm_send != ACCM_OF_A_LAC || l->accm_recv != ACCM_OF_A_LAC;
+}
+
+/*
+ * A call has half a dozen link rows, and nearly all say nothing that concerns it: their few fields
+ * are looked at in place.  True also for what cannot be read: the unpacking judges that.
+ */
+static bool
+row_concerns(const struct call *c, struct span row)
+{
+	struct rd in = rd_of(row.p, row.len);
+	Row__Link l = ROW__LINK__INIT;
+
+	while (rd_left(&in)) {
+		uint64_t tag = pb_tag(&in), v = 0;
+		if ((tag & 7) == PB_VARINT)
+			v = pb_varint(&in);
+		else
+			pb_skip(&in, tag & 7);
+		if (!in.ok)
+			return true;
+		switch (tag) {
+		case PB_TAG(4, PB_VARINT):
+			l.hangup = v != 0;
+			break;
+		case PB_TAG(13, PB_VARINT):
+			l.accm_send = (uint32_t)v;
+			break;
+		case PB_TAG(14, PB_VARINT):
+			l.accm_recv = (uint32_t)v;
+			break;
+		case PB_TAG(22, PB_VARINT):
+			l.accm_known = v != 0;
+			break;
+		default:
+			break;
+		}
+	}
+	return l.hangup || accm_news(c, &l);
 }
 
 static void
@@ -54,6 +100,7 @@ call_want(struct tc *tc, struct want *w)
 	if (i) {
 		i->accm_send = l->accm_send;
 		i->accm_recv = l->accm_recv;
+		i->accm_told = true;
 		put_info(tc, c, i);
 		send_sli(tc, c, l->accm_send, l->accm_recv);
 	}
@@ -72,7 +119,7 @@ call_row_event(struct tc *tc, struct span key, struct span row, bool removed)
 	if (!c)
 		return;
 	want_drop(tc, c);
-	if (removed)
+	if (removed || !row_concerns(c, row))
 		return;
 	l = row_unpack(&tc->arena, TABLE_LINK, row);
 	if (!l) {

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/message.h"
+
 static ProtobufCBinaryData
 octets(const void *p, size_t len)
 {
@@ -343,6 +345,8 @@ apply_info(struct tc *tc, struct call *c, struct span packed, const Row__CallInf
 	c->info_len = (uint32_t)packed.len;
 	c->accm_send = r->accm_send;
 	c->accm_recv = r->accm_recv;
+	c->accm_told = r->accm_told;
+	c->proxy_lcp = r->last_sent_lcp.len || r->last_rcvd_lcp.len;
 }
 
 /* More octets than it packs to: cheaper than asking protobuf-c, which would go through it field by
@@ -361,16 +365,16 @@ void
 put_info(struct tc *tc, struct call *c, const Row__CallInfo *r)
 {
 	struct key k = key_session(c->t->id, c->id);
-	uint8_t *packed = arena_alloc(&tc->arena, info_bound(r));
-	size_t len;
+	size_t bound = info_bound(r);
+	uint8_t *room = arena_alloc(&tc->arena, bound);
+	struct span packed = room ? message_pack(&r->base, room, bound) : span_of(NULL, 0);
 
-	if (!packed) {
+	if (!packed.p) {
 		bump(tc, N_NO_MEMORY);
 		return;
 	}
-	len = row__call_info__pack(r, packed);
 	sink_record(tc->out, TABLE_CALL_INFO, key_span(&k), &r->base);
-	apply_info(tc, c, span_of(packed, len), r);
+	apply_info(tc, c, packed, r);
 }
 
 Row__CallInfo *

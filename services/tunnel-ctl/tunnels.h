@@ -112,6 +112,7 @@ struct call {
 	uint16_t tried;		/* local: members of the LNS group already tried */
 	uint32_t serial;
 	uint32_t accm_send, accm_recv; /* as in `info` */
+	bool accm_told, proxy_lcp; /* likewise: the LAC negotiated LCP itself */
 	uint64_t since;
 	mono_t due;			    /* half open: given up then */
 	struct call *prev, *next;	    /* half open, by deadline; or dead */
@@ -362,6 +363,8 @@ void tunnel_flush(struct tc *, struct tunnel *);
 
 void cc_receive(struct tc *, const struct tc_datagram *);
 struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_role);
+/* The same to a peer that is in no group.  `profile` "": the one that fits its address. */
+struct tunnel *cc_open_peer(struct tc *, const struct endpoint *peer, const char *profile, enum tc_role);
 void cc_close(struct tc *, struct tunnel *, const struct verdict *);
 void cc_tick(struct tc *, struct tunnel *);
 void cc_timers(struct tc *, struct tunnel *);	  /* those of its state start now */

@@ -792,11 +792,31 @@ START_TEST(a_new_accm_goes_to_the_lac_once)
 	up();
 	id = peer_call(&p, 100);
 	ack();
+	lab_link(l, p.tunnel, id, &row); /* LCP is not up yet */
+	ck_assert_str_eq(said(), "");
+	row.accm_known = true;
+	row.accm_send = row.accm_recv = 0xffffffff;
+	lab_link(l, p.tunnel, id, &row); /* what every LAC starts with */
+	ck_assert_str_eq(said(), "");
 	row.accm_send = 0x000a0000;
 	row.accm_recv = 0;
 	lab_link(l, p.tunnel, id, &row);
 	ck_assert_str_eq(said(), "SLI 10/100\n");
 	row.phase = 3;
+	lab_link(l, p.tunnel, id, &row);
+	ck_assert_str_eq(said(), "");
+	p.nr++;
+	ack();
+	row.accm_send = row.accm_recv = 0xffffffff;
+	lab_link(l, p.tunnel, id, &row); /* and back */
+	ck_assert_str_eq(said(), "SLI 10/100\n");
+	p.nr++;
+	ack();
+	row.accm_send = row.accm_recv = 0;
+	lab_link(l, p.tunnel, id, &row);
+	ck_assert_str_eq(said(), "SLI 10/100\n");
+	p.nr++;
+	ack();
 	lab_link(l, p.tunnel, id, &row);
 	ck_assert_str_eq(said(), "");
 }
