@@ -4,7 +4,7 @@
  *
  * A context is a model of what the decompressor knows if nothing was lost: the last headers, the steps it adds
  * by itself (di, dt), its sequence number.  Where all is as the model expects, the packet goes the short way: one
- * COMPRESSED_RTP of two to four octets.  All else goes the long way, and there one of three ways:
+ * COMPRESSED_RTP of two to four octets (short.c).  All else comes here, the long way, and goes one of three ways:
  *
  *   non_tcp    UDP that is not RTP: COMPRESSED_NON_TCP with the slow start of RFC 2507, 3.3.1
  *   classic    RTP by RFC 2508: what is not as expected goes as a difference, once
@@ -29,18 +29,29 @@ enum {
 /* --- taking a packet apart ---------------------------------------------------------------------------- */
 
 /* RFC 2508, 3.1: a guess that does no harm where it is wrong.  RTCP's types (RFC 5761, 4) are not RTP. */
-static inline bool
-looks_like_rtp(struct flow *f)
+static bool
+looks_like_rtp(const uint8_t *rtp, uint32_t data, uint32_t room)
 {
-	const uint8_t *rtp = f->p + f->udp + UDP_HEADER;
-	uint32_t data = f->len - f->udp - UDP_HEADER;
+	uint32_t whole;
 
 	if (data < RTP_HEADER || rtp[0] >> 6 != 2 || (rtp[1] & 0xe0) == 0xc0)
 		return false;
-	f->cc = rtp[0] & 0x0f;
-	f->seq = get_u16(rtp + 2);
-	f->ts = get_u32(rtp + 4);
-	return data >= RTP_HEADER + 4u * f->cc;
+	whole = RTP_HEADER + 4u * (rtp[0] & 0x0f);
+	return whole <= data && whole <= room;
+}
+
+static bool
+ip_fits(const uint8_t *p, uint32_t len, bool v6)
+{
+	static const uint8_t mask[8] = { 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff }; /* version and length; MF and offset */
+	static const uint8_t want[8] = { 0x45, 0, 0, 0, 0, 0, 0, 0 };
+
+	if (len < (v6 ? IPV6_HEADER : IPV4_HEADER) + (uint32_t)UDP_HEADER)
+		return false;
+	if (v6)
+		return p[0] >> 4 == 6 && p[6] == UDP_PROTOCOL && get_u16(p + 4) == len - IPV6_HEADER;
+	return (mem64(p) & mem64(mask)) == mem64(want) && p[9] == UDP_PROTOCOL && get_u16(p + 2) == len &&
+	       sum_right(sum_octets(0, p, IPV4_HEADER));
 }
 
 enum fit { FITS, FITS_NOT, FITS_BAD_SUM };
@@ -50,60 +61,44 @@ enum fit { FITS, FITS_NOT, FITS_BAD_SUM };
  * options, no fragment, no extension; and a UDP checksum that will prove what comes out (one that is wrong
  * already would have the packet dropped there instead of at its end).
  */
-static inline enum fit
-take_apart(const struct crtp_comp *c, const struct crtp_pkt *k, struct flow *f)
+static enum fit
+take_apart(const struct family *m, const struct crtp_pkt *k, struct flow *f, bool v6)
 {
+	const uint32_t len = k->len, udp = v6 ? IPV6_HEADER : IPV4_HEADER, from = v6 ? 8 : 12;
 	uint8_t *p = k->p;
-	uint32_t len = k->len, udp;
-	uint64_t sum;
 	uint16_t udplen;
-	const struct family *m;
 
-	f->p = p;
-	f->len = len;
-	f->cc = 0;
-	if (k->proto == CRTP_PPP_IPV4) {
-		m = &c->fam[0];
-		if (len < IPV4_HEADER + UDP_HEADER || p[0] != 0x45 || p[9] != UDP_PROTOCOL ||
-		    get_u16(p + 2) != len || (get_u16(p + 6) & 0x3fff) != 0 ||
-		    sum_fold(sum_octets(0, p, IPV4_HEADER)) != SUM_RIGHT)
-			return FITS_NOT;
-		f->v6 = false;
-		f->udp = udp = IPV4_HEADER;
-		f->id = get_u16(p + 4);
-		p += 12;
-	} else if (k->proto == CRTP_PPP_IPV6) {
-		m = &c->fam[1];
-		if (len < IPV6_HEADER + UDP_HEADER || p[0] >> 4 != 6 || p[6] != UDP_PROTOCOL ||
-		    get_u16(p + 4) != len - IPV6_HEADER)
-			return FITS_NOT;
-		f->v6 = true;
-		f->udp = udp = IPV6_HEADER;
-		f->id = 0;
-		p += 8;
-	} else {
+	if (!m->on || !ip_fits(p, len, v6))
 		return FITS_NOT;
-	}
-	udplen = get_u16(f->p + udp + 4);
-	if (!m->on || udplen != len - udp)
+	udplen = mem16(p + udp + 4);
+	if (udplen != lay16((uint16_t)(len - udp)) || udp + UDP_HEADER > m->max_header)
 		return FITS_NOT;
-	if (mem16(f->p + udp + 6) != 0) {
-		sum = (uint64_t)lay16(UDP_PROTOCOL) + lay16(udplen);
-		if (sum_fold(sum_octets(sum, p, len - (uint32_t)(p - f->p))) != SUM_RIGHT)
+	if (mem16(p + udp + 6) != 0) {
+		uint64_t sum = (uint64_t)lay16(UDP_PROTOCOL) + udplen;
+		if (!sum_right(sum_octets(sum, p + from, len - from)))
 			return FITS_BAD_SUM;
-	} else if (f->v6) {
+	} else if (v6) {
 		return FITS_NOT; /* RFC 2507, 7.11: it cannot be zero with IPv6 */
 	}
-	f->rtp = m->rtp && looks_like_rtp(f) && udp + UDP_HEADER + RTP_HEADER + 4u * f->cc <= m->max_header;
-	if (!f->rtp)
-		f->cc = 0;
-	return udp + UDP_HEADER <= m->max_header ? FITS : FITS_NOT;
+	f->p = p;
+	f->len = len;
+	f->udp = (uint8_t)udp;
+	f->v6 = v6;
+	f->id = v6 ? 0 : get_u16(p + 4);
+	f->cc = 0;
+	f->rtp = m->rtp && looks_like_rtp(p + udp + UDP_HEADER, len - udp - UDP_HEADER, m->max_header - udp - UDP_HEADER);
+	if (f->rtp) {
+		f->cc = p[udp + UDP_HEADER] & 0x0f;
+		f->seq = get_u16(p + udp + UDP_HEADER + 2);
+		f->ts = get_u32(p + udp + UDP_HEADER + 4);
+	}
+	return FITS;
 }
 
 /* --- what changed --------------------------------------------------------------------------------------- */
 
 /* Fields that RFC 2507, 7 calls NOCHANGE, up to the ports; DEF fields are equal, or it were another flow. */
-static inline uint64_t
+static uint64_t
 constants_differ(const struct cctx *x, const struct flow *f)
 {
 	static const uint8_t mask4[8] = { 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff };
@@ -116,7 +111,7 @@ constants_differ(const struct cctx *x, const struct flow *f)
 }
 
 /* What is to stand where the UDP checksum stood: RFC 3545, 2.2, and never with IPv6 or without RTP. */
-static inline uint8_t
+static uint8_t
 sum_kind(const struct family *m, const struct flow *f)
 {
 	if (mem16(f->p + f->udp + 6) != 0)
@@ -125,7 +120,7 @@ sum_kind(const struct family *m, const struct flow *f)
 }
 
 /* Version, padding, extension and payload type; as a mask for a word of two octets in memory's order. */
-static inline uint16_t
+static uint16_t
 rtp_constants_differ(const struct cctx *x, const struct flow *f, uint8_t first, uint8_t second)
 {
 	const uint8_t mask[2] = { first, second };
@@ -142,7 +137,7 @@ csrc_differ(const struct cctx *x, const struct flow *f)
 }
 
 /* The packet is the last one now. */
-static inline void
+static void
 remember(struct cctx *x, const struct flow *f, tick_t t)
 {
 	x->used = t;
@@ -190,47 +185,6 @@ count_headers(struct crtp_comp *c, const struct flow *f, const struct crtp_pkt *
 
 	c->stat[CRTP_C_HEADER_IN] += head;
 	c->stat[CRTP_C_HEADER_OUT] += head + k->len - f->len;
-}
-
-/* --- the short way ---------------------------------------------------------------------------------------- */
-
-static inline bool
-all_as_expected(const struct crtp_comp *c, const struct family *m, const struct cctx *x, const struct flow *f,
-		tick_t t)
-{
-	uint64_t diff = x->rep | (uint64_t)(x->epoch ^ c->epoch) | x->cc | (uint64_t)x->leaving;
-
-	diff |= (uint16_t)(f->seq - x->seq - 1) | (f->ts - x->ts - x->dt);
-	diff |= constants_differ(x, f) | rtp_constants_differ(x, f, 0xff, 0x7f);
-	diff |= (uint64_t)(x->sum ^ sum_kind(m, f));
-	if (!f->v6)
-		diff |= (uint16_t)(f->id - x->id - x->di);
-	return diff == 0 && x->num < x->period && t - x->fresh <= m->time;
-}
-
-/* form_rtp for what is common, without its copies. */
-static inline void
-short_form(const struct crtp_comp *c, const struct family *m, struct cctx *x, const struct flow *f, struct crtp_pkt *k)
-{
-	uint32_t from = f->udp + UDP_HEADER + RTP_HEADER, cid = cid_of(c, x), n = 2;
-	uint8_t *w = f->p + from, flags = (uint8_t)((w[-11] & 0x80) | x->link);
-	uint16_t sum;
-
-	if (x->sum != SUM_NONE) {
-		sum = x->sum == SUM_UDP ? mem16(f->p + f->udp + 6) : hdrcksum(f->p, f->len, f->udp, f->v6);
-		memcpy(w - 2, &sum, 2);
-		n = 4;
-	}
-	w[1 - (int)n] = flags;
-	w[-(int)n] = (uint8_t)cid;
-	k->proto = CRTP_PPP_COMPRESSED_RTP_8;
-	if (m->wide) {
-		n++;
-		w[-(int)n] = (uint8_t)(cid >> 8);
-		k->proto = CRTP_PPP_COMPRESSED_RTP_16;
-	}
-	k->p = w - n;
-	k->len = f->len - from + n;
 }
 
 /* --- RFC 2507: UDP that is not RTP --------------------------------------------------------------------- */
@@ -551,7 +505,7 @@ enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flo
 	return enhanced_packet(c, x, f, k);
 }
 
-/* --- the doors ----------------------------------------------------------------------------------------------- */
+/* --- the door ----------------------------------------------------------------------------------------------- */
 
 /* The context of a packet that has none yet. */
 static struct cctx *
@@ -575,12 +529,14 @@ find_or_open(struct crtp_comp *c, struct flow *f, tick_t t)
 	return x;
 }
 
-static __attribute__((noinline)) enum crtp_form
-long_way(struct crtp_comp *c, struct cctx *x, struct flow *f, tick_t t, struct crtp_pkt *k)
+static enum crtp_form
+compress(struct crtp_comp *c, const struct family *m, struct flow *f, tick_t t, struct crtp_pkt *k)
 {
-	const struct family *m = &c->fam[f->v6];
+	struct cctx *x;
 	enum crtp_form form;
 
+	flow_hash(c, f);
+	x = flow_find(c, f);
 	if (!x)
 		x = find_or_open(c, f, t);
 	if (!x)
@@ -599,42 +555,20 @@ long_way(struct crtp_comp *c, struct cctx *x, struct flow *f, tick_t t, struct c
 }
 
 enum crtp_form
-crtp_compress(struct crtp_comp *c, mono_t now, struct crtp_pkt *k)
+compress_long(struct crtp_comp *c, tick_t t, struct crtp_pkt *k)
 {
+	enum fit fit = FITS_NOT;
 	struct flow f;
-	struct cctx *x;
-	tick_t t = tick_of(now);
-	enum fit fit = take_apart(c, k, &f);
 
-	if (fit != FITS) {
-		c->stat[CRTP_C_PLAIN]++;
-		c->stat[CRTP_C_BAD_CHECKSUM] += fit == FITS_BAD_SUM;
-		return CRTP_PLAIN;
-	}
-	flow_hash(c, &f);
-	x = flow_find(c, &f);
-	if (!x || !f.rtp || !all_as_expected(c, &c->fam[f.v6], x, &f, t))
-		return long_way(c, x, &f, t, k);
-	remember(x, &f, t);
-	x->num++;
-	short_form(c, &c->fam[f.v6], x, &f, k);
-	c->stat[CRTP_C_RTP]++;
-	c->stat[CRTP_C_HEADER_IN] += f.udp + UDP_HEADER + RTP_HEADER;
-	c->stat[CRTP_C_HEADER_OUT] += f.udp + UDP_HEADER + RTP_HEADER + k->len - f.len;
-	return CRTP_RTP;
-}
-
-void
-crtp_comp_prefetch(const struct crtp_comp *c, const struct crtp_pkt *k)
-{
-	struct flow f = { .p = k->p, .len = k->len, .v6 = k->proto == CRTP_PPP_IPV6 };
-
-	f.udp = f.v6 ? IPV6_HEADER : IPV4_HEADER;
-	if (k->len < f.udp + (uint32_t)(UDP_HEADER + RTP_HEADER))
-		return;
-	f.rtp = true;
-	flow_hash(c, &f);
-	__builtin_prefetch(&c->slot[(uint32_t)(f.hash >> 32) & (c->slots - 1)]);
+	if (k->proto == CRTP_PPP_IPV4)
+		fit = take_apart(&c->fam[0], k, &f, false);
+	else if (k->proto == CRTP_PPP_IPV6)
+		fit = take_apart(&c->fam[1], k, &f, true);
+	if (fit == FITS)
+		return compress(c, &c->fam[f.v6], &f, t, k);
+	c->stat[CRTP_C_PLAIN]++;
+	c->stat[CRTP_C_BAD_CHECKSUM] += fit == FITS_BAD_SUM;
+	return CRTP_PLAIN;
 }
 
 void

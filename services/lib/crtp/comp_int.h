@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the files of the compressor share: flows.c (which context), comp.c (which form), form.c (which octets). */
+/*
+ * What the files of the compressor share: short.c and comp.c (which form), flows.c (which context), form.c (which
+ * octets).
+ */
 #ifndef TWIN_CRTP_COMP_INT_H
 #define TWIN_CRTP_COMP_INT_H
 
@@ -16,7 +19,7 @@
 struct flow {
 	uint8_t *p;
 	uint32_t len;
-	uint64_t hash;
+	uint32_t hash;
 	uint8_t udp;  /* where the UDP header begins: 20 or 40 */
 	bool v6, rtp; /* rtp: looks like it, and may be tried as it */
 	uint8_t cc;
@@ -117,6 +120,10 @@ cid_of(const struct crtp_comp *c, const struct cctx *x)
 {
 	return (uint32_t)(x - c->ctx);
 }
+
+/* --- comp.c: any packet, whatever it takes --- */
+
+enum crtp_form compress_long(struct crtp_comp *, tick_t, struct crtp_pkt *);
 
 /* --- flows.c --- */
 

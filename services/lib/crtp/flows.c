@@ -5,7 +5,7 @@
  *
  * A flow of RTP is addresses, ports and SSRC (RFC 2508, 3.1), of other UDP addresses and ports.  The table is
  * open addressing with the CID in the slot: one line of it and the context itself are all a packet touches.  A chain
- * of slots is never longer than PROBES, whoever chooses the addresses; a flow that finds no place stays plain.
+ * of slots is never longer than FIND_PROBES, whoever chooses the addresses; a flow that finds no place stays plain.
  *
  * The negative cache (3.1) counts, by addresses and ports, the contexts opened that never compressed well.
  */
@@ -13,82 +13,27 @@
 
 #include <stdlib.h>
 
-#include "crtp/sum.h"
+#include "crtp/find.h"
 
 enum {
-	PROBES = 32,
 	LOOKS = 16,          /* contexts looked at for one that may be taken */
 	OPENED_MAX = 8,      /* contexts of one stream that never compressed well */
 	NEGATIVE_SECONDS = 60,
 	AGE_LOOKS = 256,
 };
 
-#define SLOT_TAG(HASH) ((HASH)&0xffff0000) /* never 0: flow_hash sets the highest bit */
-
-__extension__ typedef unsigned __int128 wide_t;
-
-static uint64_t
-mix(uint64_t a, uint64_t b)
-{
-	wide_t m = (wide_t)a * b;
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 void
 flow_hash(const struct crtp_comp *c, struct flow *f)
 {
-	const uint8_t *p = f->p;
-	uint64_t last = f->rtp ? mem32(p + f->udp + 16) : 0;
-	uint64_t seed = c->seed ^ 0x9e3779b97f4a7c15 ^ f->rtp;
-
-	if (f->v6) {
-		seed = mix(mem64(p + 8) ^ seed, mem64(p + 16) ^ 0xd6e8feb86659fd93);
-		seed = mix(mem64(p + 24) ^ seed, mem64(p + 32) ^ 0xa0761d6478bd642f);
-		f->hash = mix((last << 32 | mem32(p + 40)) ^ seed, 0xe7037ed1a0b428db);
-	} else {
-		f->hash = mix(mem64(p + 16) ^ seed, (last << 32 | mem32(p + 12)) ^ 0xd6e8feb86659fd93);
-	}
-	f->hash |= (uint64_t)1 << 63;
-}
-
-static uint32_t
-hash32(const struct flow *f)
-{
-	return (uint32_t)(f->hash >> 32);
-}
-
-static bool
-same_flow(const struct cctx *x, const struct flow *f)
-{
-	const uint8_t *p = f->p, *k = x->img;
-	uint64_t diff = (uint64_t)(x->rtp ^ f->rtp) | (uint64_t)(x->v6 ^ f->v6);
-
-	if (diff)
-		return false;
-	if (f->rtp)
-		diff = mem32(p + f->udp + 16) ^ mem32(k + f->udp + 16);
-	if (f->v6)
-		diff |= (mem64(p + 8) ^ mem64(k + 8)) | (mem64(p + 16) ^ mem64(k + 16)) |
-			(mem64(p + 24) ^ mem64(k + 24)) | (mem64(p + 32) ^ mem64(k + 32)) |
-			(mem32(p + 40) ^ mem32(k + 40));
-	else
-		diff |= (mem32(p + 12) ^ mem32(k + 12)) | (mem64(p + 16) ^ mem64(k + 16));
-	return diff == 0;
+	f->hash = find_hash(c, f->p, f->v6, f->rtp);
 }
 
 struct cctx *
 flow_find(struct crtp_comp *c, const struct flow *f)
 {
-	uint32_t mask = c->slots - 1, tag = SLOT_TAG(hash32(f));
+	uint32_t cid = find_cid(c, f->hash, f->p, f->v6, f->rtp);
 
-	for (uint32_t i = hash32(f) & mask, n = 0; n < PROBES; i = (i + 1) & mask, n++) {
-		uint32_t s = c->slot[i];
-		if (s == 0)
-			return NULL;
-		if ((s & 0xffff0000) == tag && same_flow(&c->ctx[s & 0xffff], f))
-			return &c->ctx[s & 0xffff];
-	}
-	return NULL;
+	return cid == NO_CID ? NULL : &c->ctx[cid];
 }
 
 static bool
@@ -96,7 +41,7 @@ flow_insert(struct crtp_comp *c, uint32_t cid, uint32_t hash)
 {
 	uint32_t mask = c->slots - 1;
 
-	for (uint32_t i = hash & mask, n = 0; n < PROBES; i = (i + 1) & mask, n++) {
+	for (uint32_t i = hash & mask, n = 0; n < FIND_PROBES; i = (i + 1) & mask, n++) {
 		if (c->slot[i] == 0) {
 			c->slot[i] = SLOT_TAG(hash) | cid;
 			c->ctx[cid].hash = hash;
@@ -213,7 +158,7 @@ ctx_begin(struct crtp_comp *c, const struct flow *f, uint32_t cid)
 			    .udp = f->udp,
 			    .rtp = f->rtp,
 			    .v6 = f->v6 };
-	if (!flow_insert(c, cid, hash32(f))) {
+	if (!flow_insert(c, cid, f->hash)) {
 		give_back(c, cid);
 		c->stat[CRTP_C_NO_CONTEXT]++;
 		return NULL;
@@ -283,7 +228,7 @@ negative_of(struct crtp_comp *c, const struct flow *f, uint32_t *tag)
 
 	stream.rtp = false;
 	flow_hash(c, &stream);
-	*tag = hash32(&stream);
+	*tag = stream.hash;
 	return &c->neg[*tag & (c->negs - 1)];
 }
 

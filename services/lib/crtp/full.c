@@ -223,7 +223,7 @@ put_lengths(uint8_t *p, uint32_t len, const struct chain *c)
 static bool
 ip_right(const uint8_t *p, uint32_t len, uint32_t at)
 {
-	return p[at] >> 4 == 6 || sum_fold(sum_octets(0, p + at, (p[at] & 15u) * 4)) == SUM_RIGHT;
+	return p[at] >> 4 == 6 || sum_right(sum_octets(0, p + at, (p[at] & 15u) * 4));
 }
 
 /* The UDP checksum, or HDRCKSUM, which is taken out.  `kind` is what the context will carry. */
@@ -248,7 +248,7 @@ udp_right(uint8_t *p, uint32_t len, const struct chain *c, bool hdrcksum, uint8_
 		sum = sum_octets(sum, in + 12, 8);
 	sum = sum_octets(sum, p + c->udp, 8);
 	sum = sum_octets(sum, p + c->end, covered);
-	if (sum_fold(sum) != SUM_RIGHT)
+	if (!sum_right(sum))
 		return false;
 	if (hdrcksum)
 		put_u16(p + c->udp + 6, 0);

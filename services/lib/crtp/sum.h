@@ -6,11 +6,10 @@
 #ifndef TWIN_CRTP_SUM_H
 #define TWIN_CRTP_SUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#define SUM_RIGHT 0xffff /* what a right checksum and all it covers sum up to */
 
 static inline uint16_t
 lay16(uint16_t v)
@@ -64,12 +63,43 @@ sum_carry(uint64_t sum, uint64_t v)
 	return sum + (sum < v);
 }
 
+/* Four words at once: a chain of carries, which C has no word for. */
+static inline uint64_t
+sum_32_octets(uint64_t sum, const uint8_t *p)
+{
+#if defined __x86_64__
+	__asm__("addq 0(%1), %0\n\t"
+		"adcq 8(%1), %0\n\t"
+		"adcq 16(%1), %0\n\t"
+		"adcq 24(%1), %0\n\t"
+		"adcq $0, %0"
+		: "+r"(sum)
+		: "r"(p), "m"(*(const uint8_t(*)[32])p)
+		: "cc");
+	return sum;
+#else
+	for (unsigned i = 0; i < 32; i += 8)
+		sum = sum_carry(sum, mem64(p + i));
+	return sum;
+#endif
+}
+
 /* The octets from an even place on; an odd last one is padded with zero. */
 static inline uint64_t
 sum_octets(uint64_t sum, const uint8_t *p, size_t n)
 {
-	for (; n >= 8; n -= 8, p += 8)
+	for (; n >= 32; n -= 32, p += 32)
+		sum = sum_32_octets(sum, p);
+	if (n & 16) {
+		sum = sum_carry(sum_carry(sum, mem64(p)), mem64(p + 8));
+		p += 16;
+	}
+	if (n & 8) {
 		sum = sum_carry(sum, mem64(p));
+		p += 8;
+	}
+	if (!(n & 7))
+		return sum;
 	if (n & 4) {
 		sum = sum_carry(sum, mem32(p));
 		p += 4;
@@ -85,14 +115,26 @@ sum_octets(uint64_t sum, const uint8_t *p, size_t n)
 	return sum;
 }
 
+/* Adding a word to itself with its halves exchanged leaves the folded sum in the upper half. */
 static inline uint16_t
 sum_fold(uint64_t sum)
 {
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 32) + (sum & 0xffffffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (uint16_t)sum;
+	uint32_t half;
+
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
+}
+
+/*
+ * Is it 0xffff when folded, as a right checksum and all it covers are?  Folding keeps the remainder by 65535, and a sum
+ * that is not zero never folds to zero; a remainder of zero is one multiplication to see.
+ */
+static inline bool
+sum_right(uint64_t sum)
+{
+	return sum % 65535 == 0 && sum != 0;
 }
 
 #endif
