@@ -102,6 +102,7 @@ on_reload(void *arg)
 	}
 	log_level(conf->node.log_level);
 	dp_configure(w->dp, conf);
+	rest_configure(w, conf);
 	if (w->kernel)
 		kernel_configure(w->kernel, conf);
 	if (conf_needs_restart(w->conf, conf, CONF_PART_NODE | CONF_PART_SOCKETS, names, sizeof names))

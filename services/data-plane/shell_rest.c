@@ -47,12 +47,16 @@ on_end(void *arg)
 	return true;
 }
 
+void
+rest_configure(struct worker *w, const struct conf *conf)
+{
+	w->rest.length = (mono_t)conf->data.moderation_us * MONO_US;
+}
+
 bool
 rest_start(struct worker *w)
 {
-	w->rest.length = (mono_t)w->conf->data.moderation_us * MONO_US;
-	if (w->rest.length == 0)
-		return true;
+	rest_configure(w, w->conf);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	return loop_each(w->loop, on_end, w) != NULL;
 }

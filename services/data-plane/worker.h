@@ -40,7 +40,7 @@ struct held { /* an injection that waits for a sequence number */
 
 struct rest { /* shell_rest.c */
 	mono_t length, last; /* of a rest; when packets were forwarded last */
-	uint64_t seen;	     /* packets forwarded until then */
+	uint64_t seen;	     /* how many until then */
 };
 
 struct udp_io;
@@ -121,6 +121,7 @@ void worker_down(struct worker *, mono_t now, const struct dp_packet *, unsigned
 /* One frame of session-mgr; false: it waits for a sequence number, keep it. */
 bool worker_inject(struct worker *, uint16_t tunnel, uint16_t session, struct span frame);
 
+void rest_configure(struct worker *, const struct conf *);
 bool rest_start(struct worker *); /* the last to be called before the loop runs */
 
 bool shell_bus_start(struct worker *);
