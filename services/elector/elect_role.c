@@ -299,8 +299,8 @@ promote_refusal(const struct elect *e, mono_t now, bool force)
 		return "already under way";
 	if (elect_twin_heard(e, now) && elect_twin_active(e))
 		return "the twin is active and answers: use switchover";
-	if (elect_twin_active(e) && elect_silence(e, now) < e->conf.dead)
-		return "the twin was heard a moment ago: try again";
+	if ((elect_twin_active(e) || !elect_twin_heard(e, now)) && elect_silence(e, now) < e->conf.dead)
+		return "this node has not listened long enough for the twin: try again"; /* decision 0006: silence of `dead` */
 	if (!elect_sync_up(e, now))
 		return "state-sync does not answer: nothing could be served";
 	if (!force && !e->status.ready)

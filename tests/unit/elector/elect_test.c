@@ -700,6 +700,21 @@ START_TEST(the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number)
 }
 END_TEST
 
+START_TEST(an_operator_does_not_promote_what_has_not_listened_yet)
+{
+	struct node n = node_new(1, POLICY_PREFER_SAFETY);
+
+	tick(&n);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 1 });
+	ck_assert(!n.t.answer_ok);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	ticks(&n, 7);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 2 });
+	ck_assert(n.t.answer_ok);
+	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+}
+END_TEST
+
 START_TEST(a_dead_state_sync_hands_over_to_a_whole_twin)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
@@ -1071,6 +1086,7 @@ main(void)
 	tcase_add_test(t, going_alone_waits_until_the_twin_knows);
 	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
 	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
+	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
 	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
 	tcase_add_test(t, a_standbys_restart_remembers_that_it_was_whole);
