@@ -133,6 +133,7 @@ struct elect_saved {
 struct elect_change {
 	mono_t at, took; /* took: from the decision (or the command) to the end of it */
 	uint8_t role;
+	bool stale; /* active although the store may lack what peers have seen */
 	uint64_t epoch;
 	char cause[ELECT_CAUSE];
 };

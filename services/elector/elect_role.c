@@ -25,6 +25,7 @@ remember(struct elect *e, mono_t now, const char *cause)
 	struct elect_change *h = &e->history[e->changes++ % ELECT_HISTORY];
 
 	*h = (struct elect_change){ .at = now, .role = (uint8_t)e->role, .epoch = e->epoch };
+	h->stale = e->role == ELECT_ACTIVE && e->alarm[ELECT_ALARM_STALE_PROMOTION];
 	snprintf(h->cause, sizeof h->cause, "%s", cause);
 	if (e->role == ELECT_ACTIVE && e->promote_from)
 		h->took = now - e->promote_from;

@@ -43,6 +43,7 @@ struct shell {
 	struct batch *batch;
 	struct arena arena;
 	uint64_t counters_sum;
+	unsigned changes_told; /* of core.changes */
 	mono_t second;
 
 	/* shell_addr.c */

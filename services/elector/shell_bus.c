@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "elect.pb-c.h"
 #include "role.pb-c.h"
+#include "rows.pb-c.h"
 #include "shell.h"
 
 #define ORDER_MAX 128
@@ -147,6 +148,40 @@ bus_shell_alarm(struct shell *sh, enum elect_alarm a, bool stands, const char *d
 	arena_reset(&sh->arena);
 }
 
+/* Overwrites what an epoch 64 counts ago, or another time in this role under this epoch, left there: a bounded table. */
+static void
+put_change(struct shell *sh, const struct elect_change *c)
+{
+	Row__Change row = ROW__CHANGE__INIT;
+	char text[32];
+	struct key key;
+
+	snprintf(text, sizeof text, "%02u.%s", (unsigned)(c->epoch >> 1 & 63), elect_role_name(c->role));
+	key = key_text(text);
+	row.at_ms = (uint64_t)time(NULL) * 1000 - (uint64_t)((mono_now() - c->at) / MONO_MS);
+	row.role = c->role;
+	row.epoch = c->epoch;
+	row.cause = (char *)c->cause;
+	row.took_us = c->took > 0 ? (uint64_t)(c->took / MONO_US) : 0;
+	row.stale = c->stale;
+	row.twin = sh->core.twin.node;
+	batch_put(sh->batch, TABLE_HISTORY, key_span(&key), &row.base);
+}
+
+/* What state-sync was not there for waits, as long as the core remembers it. */
+static void
+put_changes(struct shell *sh)
+{
+	unsigned n = sh->core.changes;
+
+	if (!sh->sync_id_len || !elect_sync_up(&sh->core, mono_now()))
+		return;
+	if (n - sh->changes_told > ELECT_HISTORY)
+		sh->changes_told = n - ELECT_HISTORY;
+	while (sh->changes_told != n)
+		put_change(sh, &sh->core.history[sh->changes_told++ % ELECT_HISTORY]);
+}
+
 /* All alarms each time: a state-sync that was away gets them too. */
 void
 bus_shell_second(struct shell *sh)
@@ -161,6 +196,7 @@ bus_shell_second(struct shell *sh)
 	sh->counters_sum = sum;
 	for (enum elect_alarm a = 0; a < ELECT_ALARMS; a++)
 		put_alarm(sh, a);
+	put_changes(sh);
 	say_rows(sh);
 	arena_reset(&sh->arena);
 }

@@ -104,7 +104,7 @@ sync_check_local(struct span frame)
 	if (!records_open(frame, &in))
 		return SYNC_CHECK_SHAPE;
 	while (records_next(&in, &r)) {
-		if (r.table != TABLE_COUNTERS && r.table != TABLE_ALARM)
+		if (!table_is_local(r.table))
 			return SYNC_CHECK_FOREIGN;
 		if (!key_fits(KEY_TEXT, r.key))
 			return SYNC_CHECK_SHAPE;

@@ -29,6 +29,7 @@ struct command {
 
 static const struct command shows[] = {
 	{ "cluster", "", show_cluster, "role, epoch, lease, paths to the twin, mirror, store" },
+	{ "history", "", show_history, "this node's changes of role: when, why, how long, and how sessions came through" },
 	{ "tunnels", "", show_tunnels, "control connections" },
 	{ "sessions", "[FILTER...]", show_sessions, "calls and their subscribers" },
 	{ "session", "TUNNEL/SESSION", show_session, "everything about one: call, access line, PPP, echoes, traffic" },
@@ -63,6 +64,7 @@ help(void)
 		snprintf(line, sizeof line, "show %s %s", c->name, c->syntax);
 		printf("  %-42s %s\n", line, c->help);
 	}
+	puts("  cluster [history]                          the same as show cluster and show history");
 	puts("\nAct:");
 	act_help();
 	puts("\nFor scripts:\n"
@@ -84,6 +86,7 @@ help(void)
 	     "  twinctl show cluster                        is the standby warm?\n"
 	     "  twinctl show sessions user 'alice*'         who is it, and where\n"
 	     "  twinctl show session 7/4242                 why is it slow\n"
+	     "  twinctl cluster history                     when did it switch, why, and did anybody notice\n"
 	     "  twinctl switchover                          before you touch the active node");
 }
 
@@ -111,7 +114,7 @@ run(struct node *n, const char *const *words, unsigned count)
 	static const struct command top[] = {
 		{ "show", NULL, show, NULL },	  { "wait", NULL, wait_command, NULL },
 		{ "raw", NULL, raw, NULL },	  { "config", NULL, config_command, NULL },
-		{ "meanings", NULL, help_meanings, NULL },
+		{ "meanings", NULL, help_meanings, NULL }, { "cluster", NULL, cluster_command, NULL },
 	};
 	int code;
 

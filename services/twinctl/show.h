@@ -11,6 +11,8 @@ int show_session(struct node *, const char *const *words, unsigned n);
 int show_dials(struct node *, const char *const *words, unsigned n);
 int show_pools(struct node *, const char *const *words, unsigned n);
 int show_cluster(struct node *, const char *const *words, unsigned n);
+int show_history(struct node *, const char *const *words, unsigned n);
+int cluster_command(struct node *, const char *const *words, unsigned n);
 int show_alarms(struct node *, const char *const *words, unsigned n);
 int show_counters(struct node *, const char *const *words, unsigned n);
 int show_tables(struct node *, const char *const *words, unsigned n);

@@ -40,6 +40,157 @@ store_part(struct node *n)
 	return o;
 }
 
+/* What tunnel-ctl has recovered since it was started, and how: its counters that moved. */
+static bool
+recovered_row(void *arg, struct span key, struct span row)
+{
+	struct arena arena;
+	const Row__Counters *c;
+
+	arena_init(&arena, 0);
+	c = row_unpack(&arena, TABLE_COUNTERS, row);
+	for (size_t i = 0; c && strcmp(c->process, "tunnel-ctl") == 0 && i < c->n_name && i < c->n_value; i++)
+		if (strncmp(c->name[i], "recovery-", 9) == 0 || strncmp(c->name[i], "stale-", 6) == 0)
+			out_set_number(arg, c->name[i], c->value[i]);
+	arena_fini(&arena);
+	return true;
+}
+
+static json_t *
+recovered_part(struct node *n)
+{
+	json_t *o = json_object();
+
+	store_each(node_view(n), TABLE_COUNTERS, recovered_row, o);
+	return o;
+}
+
+/* ---- history ---- */
+
+#define CHANGES 256
+
+struct change {
+	uint64_t at_ms, epoch, took_us;
+	uint32_t role;
+	bool stale;
+	char cause[128], twin[64];
+};
+
+struct changes {
+	struct change c[CHANGES];
+	unsigned n;
+};
+
+enum { ROLE_STANDBY = 1, ROLE_PROMOTING, ROLE_ACTIVE }; /* enum elect_role */
+
+static bool
+change_row(void *arg, struct span key, struct span row)
+{
+	struct changes *all = arg;
+	struct arena arena;
+	const Row__Change *r;
+
+	arena_init(&arena, 0);
+	r = row_unpack(&arena, TABLE_HISTORY, row);
+	if (r && r->role != ROLE_PROMOTING && all->n < CHANGES) {
+		struct change *c = &all->c[all->n++];
+		*c = (struct change){ r->at_ms, r->epoch, r->took_us, r->role, r->stale, "", "" };
+		snprintf(c->cause, sizeof c->cause, "%s", r->cause);
+		snprintf(c->twin, sizeof c->twin, "%s", r->twin);
+	}
+	arena_fini(&arena);
+	return true;
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+
+	return x->at_ms < y->at_ms ? 1 : x->at_ms > y->at_ms ? -1 : 0;
+}
+
+static void
+changes_read(struct node *n, struct changes *all)
+{
+	all->n = 0;
+	store_each(node_view(n), TABLE_HISTORY, change_row, all);
+	qsort(all->c, all->n, sizeof all->c[0], newest_first);
+}
+
+static const char *
+role_text(uint32_t role)
+{
+	return role == ROLE_ACTIVE ? "active" : role == ROLE_STANDBY ? "standby" : "start";
+}
+
+static json_t *
+last_changes(struct node *n)
+{
+	static struct changes all;
+	json_t *list = json_array();
+	char t[TEXT];
+
+	changes_read(n, &all);
+	for (unsigned i = 0; i < all.n && i < 4; i++) {
+		const struct change *c = &all.c[i];
+		json_t *o = json_object();
+		out_set_text(o, "at", text_moment(c->at_ms / 1000, t));
+		out_set_number(o, "epoch", c->epoch);
+		out_set_text(o, "role", role_text(c->role));
+		out_set_text(o, "kind", text_change_kind(c->cause));
+		out_set_text(o, "took", text_took(c->took_us, t));
+		out_set_text(o, "recovered", text_recovered(c->role == ROLE_ACTIVE, c->stale, c->cause));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static const struct out_col history_cols[] = {
+	{ "WHEN", OUT_NUMBER, false }, { "EPOCH", OUT_NUMBER, false },	 { "ROLE", OUT_TEXT, false },
+	{ "KIND", OUT_TEXT, false },   { "TOOK US", OUT_NUMBER, false }, { "RECOVERED", OUT_TEXT, false },
+	{ "TWIN", OUT_TEXT, false },   { "CAUSE", OUT_TEXT, true },
+};
+
+int
+show_history(struct node *n, const char *const *words, unsigned count)
+{
+	static struct changes all;
+	struct out_table *o;
+	char t[TEXT];
+
+	if (count)
+		return usage_error("show history takes no further word: '%s'", words[0]);
+	changes_read(n, &all);
+	o = out_table_new("history", history_cols, sizeof history_cols / sizeof history_cols[0]);
+	for (unsigned i = 0; i < all.n; i++) {
+		const struct change *c = &all.c[i];
+		out_row(o);
+		out_number(o, c->at_ms, text_moment(c->at_ms / 1000, t));
+		out_number(o, c->epoch, NULL);
+		out_text(o, role_text(c->role));
+		out_text(o, text_change_kind(c->cause));
+		out_number(o, c->took_us, text_took(c->took_us, t));
+		out_text(o, text_recovered(c->role == ROLE_ACTIVE, c->stale, c->cause));
+		out_text(o, c->twin);
+		out_text(o, c->cause);
+	}
+	out_table_end(o, "this node's role has not changed since its store was made");
+	return DONE;
+}
+
+int
+cluster_command(struct node *n, const char *const *words, unsigned count)
+{
+	if (count && strcmp(words[0], "history") == 0)
+		return show_history(n, words + 1, count - 1);
+	if (count)
+		return usage_error("cluster [history]: '%s'", words[0]);
+	return show_cluster(n, words, count);
+}
+
+/* ---- cluster, all of it ---- */
+
 int
 show_cluster(struct node *n, const char *const *words, unsigned count)
 {
@@ -51,6 +202,8 @@ show_cluster(struct node *n, const char *const *words, unsigned count)
 	add_status(all, n, "elector", "election");
 	add_status(all, n, "state-sync", "mirror");
 	json_object_set_new(all, "store", store_part(n));
+	json_object_set_new(all, "recovered", recovered_part(n));
+	json_object_set_new(all, "last-changes", last_changes(n));
 	out_sections(all);
 	return DONE;
 }

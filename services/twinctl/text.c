@@ -121,6 +121,65 @@ text_prefix(const uint8_t *p, size_t len, unsigned bits, char out[TEXT])
 	return ip_prefix_text(&x, out);
 }
 
+/* The elector's sentences: elect_role.c and elect_switch.c. */
+static const struct {
+	const char *cause, *kind;
+	bool sessions; /* a node that becomes active so takes over what another one served */
+} causes[] = {
+	{ "the twin handed over", "planned", true },
+	{ "handed over", "planned", false },
+	{ "the active twin is silent", "kill or silence", true },
+	{ "by the operator", "operator", true },
+	{ "the twin has a higher epoch", "partition heal", false },
+	{ "nobody was active", "cold start", false },
+	{ "no twin answered at start", "cold start", false },
+	{ "no twin configured", "cold start", false },
+	{ "the twin is active", "joined", false },
+	{ "the twin's store is ahead", "joined", false },
+	{ "state-sync did not become active", "called off", false },
+};
+
+#define CAUSES (sizeof causes / sizeof causes[0])
+
+static size_t
+cause_find(const char *cause)
+{
+	size_t i = 0;
+
+	while (i < CAUSES && strcmp(causes[i].cause, cause ? cause : "") != 0)
+		i++;
+	return i;
+}
+
+const char *
+text_change_kind(const char *cause)
+{
+	size_t i = cause_find(cause);
+
+	return i < CAUSES ? causes[i].kind : "other";
+}
+
+const char *
+text_recovered(bool active, bool stale, const char *cause)
+{
+	size_t i = cause_find(cause);
+
+	if (!active)
+		return "";
+	if (stale)
+		return "from disk: RFC 4951";
+	return i < CAUSES && causes[i].sessions ? "silent" : "";
+}
+
+const char *
+text_took(uint64_t us, char out[TEXT])
+{
+	if (us == 0)
+		return "";
+	snprintf(out, TEXT, us < 10000000 ? "%.1f ms" : "%.0f ms", (double)us / 1000);
+	return out;
+}
+
 /* Length of the UTF-8 sequence at s, 0 if it is none. */
 static unsigned
 utf8_len(const unsigned char *s)

@@ -25,6 +25,14 @@ const char *text_age(uint64_t since, uint64_t now, char out[TEXT]);
 const char *text_moment(uint64_t at, char out[TEXT]);	       /* "2026-11-21 21:47:44" local time */
 const char *text_address(const uint8_t *p, size_t len, char out[TEXT]); /* 4 or 16 octets; else "" */
 const char *text_prefix(const uint8_t *p, size_t len, unsigned bits, char out[TEXT]);
+/*
+ * Why a node's role changed, in the operator's words: "planned", "kill or silence", "operator", "partition heal", "cold start",
+ * "joined"; "other" for a sentence of the elector that this build does not know.
+ */
+const char *text_change_kind(const char *cause);
+/* How sessions came through it.  `active`: the node became so; `stale`: its store may lack what peers have seen. */
+const char *text_recovered(bool active, bool stale, const char *cause);
+const char *text_took(uint64_t us, char out[TEXT]); /* "3.2 ms"; 0: "" */
 /* What a peer says, made safe for a terminal: control characters and broken UTF-8 become '?'. */
 const char *text_safe(const char *s, char *out, size_t cap);
 

@@ -101,7 +101,7 @@ rows_wipe(struct rows *s)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < s->n; i++) {
-		if (s->v[i]->table == TABLE_COUNTERS || s->v[i]->table == TABLE_ALARM)
+		if (table_is_local(s->v[i]->table))
 			s->v[n++] = s->v[i];
 		else
 			unref(s->v[i]);
@@ -140,7 +140,7 @@ rows_hash(const struct rows *s)
 
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct row *r = s->v[i];
-		if (r->table != TABLE_COUNTERS && r->table != TABLE_ALARM)
+		if (!table_is_local(r->table))
 			h = h * 31 + (hash_of(r->b, (size_t)r->key_len + r->len) ^ r->table);
 	}
 	return h;

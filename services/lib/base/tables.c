@@ -89,3 +89,9 @@ key_session_read(struct span k, uint16_t *tunnel, uint16_t *session)
 {
 	return key_tunnel_ns_read(k, tunnel, session);
 }
+
+bool
+table_is_local(unsigned number)
+{
+	return number == TABLE_COUNTERS || number == TABLE_ALARM || number == TABLE_HISTORY;
+}

@@ -30,6 +30,8 @@ struct table_info {
 
 /* NULL for a number that names no table (a record from a newer twin: counted and skipped). */
 const struct table_info *table_info(unsigned number);
+/* A node's own: neither mirrored nor cleared with the rest. */
+bool table_is_local(unsigned number);
 
 #define KEY_MAX 128
 

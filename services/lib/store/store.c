@@ -223,7 +223,7 @@ store_clear(struct store *s)
 	int rc = 0;
 
 	for (unsigned t = 0; t < TABLE_MAX && rc == 0; t++) {
-		if (table_info(t) && t != TABLE_COUNTERS && t != TABLE_ALARM)
+		if (table_info(t) && !table_is_local(t))
 			rc = store_clear_table(s, t);
 	}
 	return rc;

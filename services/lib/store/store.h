@@ -56,13 +56,18 @@ bool store_was_damaged(const struct store *);
 bool store_was_behind(const struct store *);
 /* Moves DIR's files aside, for a writer that met -EUCLEAN.  The store must be closed. */
 int store_discard(const char *dir);
+/*
+ * False: the file system cannot allocate blocks ahead (NFS before 4.2, some FUSE), so pages are written out at
+ * each commit instead of where they lie: slower, and a full disk is a failure like any other.
+ */
+bool store_writes_in_place(const struct store *);
 
 /* --- the writer: one transaction at a time ------------------------------------------------- */
 
 int store_begin(struct store *);
 int store_put(struct store *, unsigned table, struct span key, struct span row);
 int store_del(struct store *, unsigned table, struct span key); /* an absent row is not a failure */
-int store_clear(struct store *); /* every table but the node's own: COUNTERS and ALARM */
+int store_clear(struct store *); /* every table but the node's own: table_is_local() */
 int store_clear_table(struct store *, unsigned table);
 /* After any failure of the above the transaction is lost as a whole: abort it.  commit then aborts
  * too. */

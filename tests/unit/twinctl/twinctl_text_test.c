@@ -206,6 +206,39 @@ START_TEST(every_counter_and_alarm_is_found_by_the_name_it_has_in_the_store)
 }
 END_TEST
 
+START_TEST(a_change_of_role_reads_as_its_kind)
+{
+	ck_assert_str_eq(text_change_kind("the active twin is silent"), "kill or silence");
+	ck_assert_str_eq(text_change_kind("the twin handed over"), "planned");
+	ck_assert_str_eq(text_change_kind("handed over"), "planned");
+	ck_assert_str_eq(text_change_kind("by the operator"), "operator");
+	ck_assert_str_eq(text_change_kind("the twin has a higher epoch"), "partition heal");
+	ck_assert_str_eq(text_change_kind("no twin answered at start"), "cold start");
+	ck_assert_str_eq(text_change_kind("the twin is active"), "joined");
+	ck_assert_str_eq(text_change_kind("something new"), "other");
+	ck_assert_str_eq(text_change_kind(NULL), "other");
+}
+END_TEST
+
+START_TEST(only_who_takes_over_recovers)
+{
+	ck_assert_str_eq(text_recovered(true, false, "the active twin is silent"), "silent");
+	ck_assert_str_eq(text_recovered(true, false, "the twin handed over"), "silent");
+	ck_assert_str_eq(text_recovered(true, true, "no twin answered at start"), "from disk: RFC 4951");
+	ck_assert_str_eq(text_recovered(true, true, "by the operator"), "from disk: RFC 4951");
+	ck_assert_str_eq(text_recovered(true, false, "no twin configured"), "");
+	ck_assert_str_eq(text_recovered(false, false, "handed over"), "");
+}
+END_TEST
+
+START_TEST(what_took_no_time_says_nothing)
+{
+	ck_assert_str_eq(text_took(0, buf), "");
+	ck_assert_str_eq(text_took(3240, buf), "3.2 ms");
+	ck_assert_str_eq(text_took(12000000, buf), "12000 ms");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -221,6 +254,9 @@ main(void)
 	tcase_add_test(t, a_call_without_a_subscriber_fits_only_what_calls_have);
 	tcase_add_test(t, a_wrong_filter_is_told_by_its_word);
 	tcase_add_test(t, every_counter_and_alarm_is_found_by_the_name_it_has_in_the_store);
+	tcase_add_test(t, a_change_of_role_reads_as_its_kind);
+	tcase_add_test(t, only_who_takes_over_recovers);
+	tcase_add_test(t, what_took_no_time_says_nothing);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
