@@ -154,6 +154,16 @@ elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 	out->order(out, &o);
 }
 
+/*
+ * This node was active, and then away for so long that a whole twin has promoted.  It may have died since: that nobody is
+ * heard for a probation does not make our store the last one.  Who starts anew waits for it, and serves in an epoch of its own.
+ */
+static bool
+overtaken(const struct elect *e, mono_t now, const struct elect_saved *saved)
+{
+	return e->conf.pair && saved->whole && !saved->offering && now - saved->until > elect_patience_most(e);
+}
+
 void
 elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t boot,
 	   const struct elect_saved *saved)
@@ -179,6 +189,8 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 	}
 	if (e->role == ELECT_PROMOTING)
 		e->role = ELECT_START; /* nothing was revealed under its epoch, and what it was decided upon may have changed */
+	if (e->role == ELECT_ACTIVE && overtaken(e, now, saved))
+		e->role = ELECT_START;
 	if (e->role != ELECT_ACTIVE)
 		return;
 	e->whole = saved->whole;

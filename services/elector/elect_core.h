@@ -156,6 +156,7 @@ struct elect {
 	mono_t until;
 	uint64_t floor_seq; /* acknowledgements below do not extend it */
 	bool lapsed;
+	bool overtaken;	    /* while lapsed: slept for so long that a whole twin has promoted, even if nobody is heard now */
 	bool slept;	    /* while promoting: others may have acted, so the lease begins lapsed */
 	bool forced;	    /* operator: go on without the twin, until it is heard */
 	mono_t grant_until, deny_until;

@@ -90,7 +90,7 @@ alone_now(const struct elect *e, mono_t now)
 	if (!e->conf.pair || e->goodbye)
 		return true;
 	if (e->lapsed)
-		return !elect_stranger(e, now) && (silence >= e->conf.probation || (e->forced && silence >= e->conf.dead));
+		return !elect_stranger(e, now) && (silence >= (e->overtaken ? e->conf.start_wait : e->conf.probation) || (e->forced && silence >= e->conf.dead));
 	if (!e->whole)
 		return true; /* the twin cannot promote */
 	return silence * 2 >= 3 * e->conf.heartbeat && (!deaf(e) || silence >= e->conf.dead);
@@ -114,6 +114,7 @@ static void
 lapse(struct elect *e, mono_t now, struct elect_out *out)
 {
 	e->lapsed = true;
+	e->overtaken = e->whole && now - e->until > elect_patience_most(e); /* it has promoted, if it lived */
 	if (e->until) {
 		e->count[ELECT_C_LEASE_LAPSES]++;
 		elect_note(e, out, NOTE_WARN, "lease lapsed epoch=%llu late_ms=%lld",

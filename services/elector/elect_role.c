@@ -189,7 +189,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 		return;
 	}
 	elect_promote(e, now, "no twin answered at start", out);
-	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, stale, NULL);
+	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, !e->status.empty, stale ? NULL : "what its store on disk held");
 }
 
 /* --- standby ------------------------------------------------------------------------------------------ */

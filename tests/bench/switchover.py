@@ -38,15 +38,17 @@ class Busy:
 class Rounds:
     """One switchover after the other, back and forth, under traffic."""
 
-    def __init__(self, sessions, more):
-        self.lab = L.Lab()
+    def __init__(self, sessions, more, rounds, calls, rate):
+        self.lab, self.calls = L.Lab(), calls
         self.lab.prompt = True
         self.gaps, self.lost, self.stuck, self.caught, self.survived = [], 0, 0, 0, 0
         self.active = "a"
         self.lab.radius()
         self.nodes = dict(zip("ab", R.pair(self.lab)))
         R.warm(self.lab)
-        self.g, _ = R.dial(self.lab, sessions, inflight=512, more=["--hello", 1, "--restart", 1, *more])
+        self.g, _ = R.dial(self.lab, sessions, inflight=512, more=[
+            "--hello", 1, "--restart", 1, "--extra", rounds * calls, "--extra-rate", rate, *more])
+        self.g.ask("traffic on")
 
     def wait(self):
         standby = "b" if self.active == "a" else "a"
@@ -59,8 +61,8 @@ class Rounds:
         self.g.ask("mark")
         time.sleep(0.3)
         before = self.g.ask("report")
-        if what.startswith("handshake"):
-            self.g.ask("extra 500", "extra")
+        self.g.ask(f"extra {self.calls}", "extra")
+        if self.calls >= 300:
             L.until("calls are in progress", 10, lambda: self.g.ask("report")["in_progress"] >= 300)
         self.g.ask("mark")
         act(self.nodes[self.active])
@@ -95,14 +97,11 @@ def kill_and_return(rounds):
     return act, back
 
 
-def kills(name, sessions, rounds, more, busy=False):
-    r = Rounds(sessions, more)
+def kills(name, sessions, rounds, busy=False):
+    r = Rounds(sessions, ["--pps", 2000], rounds, 10, 200)
     act, back = kill_and_return(r)
     others = Busy(busy)
     try:
-        r.g.ask("traffic on")
-        if "--extra" in more:
-            r.g.ask("extra")
         for i in range(rounds):
             r.one(act, f"kill {sessions} {i + 1}/{rounds}")
             back()
@@ -116,14 +115,13 @@ def kills(name, sessions, rounds, more, busy=False):
 
 def bench_kill():
     lost = stuck = 0
-    calls = ["--pps", 2000, "--extra", 120000, "--extra-rate", 100]
-    plan = [(".1000", 1000, 4 if R.QUICK else 100, calls, False),
-            (".1000.loaded", 1000, 4 if R.QUICK else 30, calls, True),
-            (".64000", 4000 if R.QUICK else 64000, 2 if R.QUICK else 12, ["--pps", 2000], False)]
-    for size, sessions, rounds, more, busy in plan:
+    plan = [(".1000", 1000, 4 if R.QUICK else 100, False),
+            (".1000.loaded", 1000, 4 if R.QUICK else 30, True),
+            (".64000", 4000 if R.QUICK else 64000, 2 if R.QUICK else 12, False)]
+    for size, sessions, rounds, busy in plan:
         if not any(R.wanted(f"switchover.kill.{p}{size}") for p in ("p50", "p99")):
             continue
-        x, y = kills(size, sessions, rounds, more, busy)
+        x, y = kills(size, sessions, rounds, busy)
         lost, stuck = lost + x, stuck + y
     R.figure("switchover.kill.lost", lost, "sessions")
     R.figure("switchover.kill.stuck", stuck, "events")
@@ -131,10 +129,8 @@ def bench_kill():
 
 def bench_planned():
     rounds = 4 if R.QUICK else 50
-    r = Rounds(200 if R.QUICK else 1000, ["--pps", 2000, "--extra", 60000, "--extra-rate", 100])
+    r = Rounds(200 if R.QUICK else 1000, ["--pps", 2000], rounds, 10, 200)
     try:
-        r.g.ask("traffic on")
-        r.g.ask("extra")
         for i in range(rounds):
             r.one(lambda node: node.ctl("switchover"), f"planned {i + 1}/{rounds}")
         r.g.end()
@@ -147,10 +143,9 @@ def bench_planned():
 
 def bench_handshake():
     rounds = 3 if R.QUICK else 10
-    r = Rounds(200, ["--pps", 500, "--extra", 20000, "--extra-rate", 0])
+    r = Rounds(200, ["--pps", 500], rounds, 500, 0)
     act, back = kill_and_return(r)
     try:
-        r.g.ask("traffic on")
         for i in range(rounds):
             r.one(act, f"handshake {i + 1}/{rounds}")
             back()

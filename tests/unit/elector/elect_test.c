@@ -483,13 +483,26 @@ START_TEST(who_slept_longer_than_its_lease_listens_first)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
 
-	n.now += 500 * MS;
+	n.now += 100 * MS;
 	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
 	ck_assert(!elect_holds_lease(&n.e, n.now));
 	ck_assert(n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
 	ticks(&n, 10);
 	ck_assert(!elect_holds_lease(&n.e, n.now));
 	ticks(&n, 3); /* probation in silence */
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(who_slept_so_long_that_its_twin_has_promoted_waits_for_it)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.now += 500 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	ticks(&n, 95);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ticks(&n, 10);
 	ck_assert(elect_holds_lease(&n.e, n.now));
 }
 END_TEST
@@ -759,6 +772,39 @@ START_TEST(a_restart_within_the_lease_changes_nothing)
 	elect_init(&m.e, &c, m.now, 1, &saved); /* much later: as after a stall */
 	step(&m, &(struct elect_event){ .kind = ELECT_TICK });
 	ck_assert(!elect_holds_lease(&m.e, m.now));
+}
+END_TEST
+
+/* Both died, the standby after it had promoted: who comes back first must not take its store for the last one. */
+START_TEST(a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promoted)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	struct elect_saved saved;
+	struct elect_conf c = n.e.conf;
+	uint64_t epoch = n.e.epoch;
+
+	elect_saved_take(&n.e, &saved);
+	n.now += MONO_S;
+	elect_init(&n.e, &c, n.now, 1, &saved);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	n.s.active = false;
+	n.s.mirrored = true; /* its own store */
+	ticks(&n, 95);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	n.now += 100 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK }); /* late itself: silence begins anew */
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	ticks(&n, 97);
+	while (n.e.role == ELECT_START) {
+		n.now += 10 * MS;
+		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	}
+	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+	ck_assert_uint_gt(n.e.epoch, epoch);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+	saved.whole = false; /* nobody could promote: it goes on where it was */
+	elect_init(&n.e, &c, n.now, 1, &saved);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
 }
 END_TEST
 
@@ -1074,6 +1120,7 @@ main(void)
 	tcase_add_test(t, prefer_safety_goes_on_after_a_goodbye);
 	tcase_add_test(t, a_deaf_twin_ends_the_lease);
 	tcase_add_test(t, who_slept_longer_than_its_lease_listens_first);
+	tcase_add_test(t, who_slept_so_long_that_its_twin_has_promoted_waits_for_it);
 	tcase_add_test(t, who_slept_and_meets_a_higher_epoch_yields);
 	tcase_add_test(t, addresses_are_announced_again_when_the_other_holder_yields);
 	tcase_add_test(t, a_recording_of_an_old_life_counts_for_nothing);
@@ -1089,6 +1136,7 @@ main(void)
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
 	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
+	tcase_add_test(t, a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promoted);
 	tcase_add_test(t, a_standbys_restart_remembers_that_it_was_whole);
 	tcase_add_test(t, leaving_hands_over_or_says_goodbye);
 	tcase_add_test(t, an_arbiter_that_denies_keeps_a_standby_down);
