@@ -8,14 +8,25 @@
 #include "load.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 #define TX_SLOTS 256
 #define TX_OCTETS (TX_SLOTS * 160)
 #define RX_BATCH 64
+#define RX_OCTETS 65536
+#define JOINED_MAX 64 /* the kernel's bound */
 #define RTX_FIRST (1 * MONO_S)
 #define RTX_MOST 8
 #define SETUP_TRIES 10
@@ -31,21 +42,51 @@ lose(struct load *g)
 
 /* ---- datagrams --------------------------------------------------------------------------- */
 
+union cut {
+	char b[CMSG_SPACE(sizeof(uint16_t))];
+	struct cmsghdr align;
+};
+
+static void
+cut_by(struct msghdr *m, union cut *c, uint16_t size)
+{
+	*c = (union cut){ 0 };
+	c->align = (struct cmsghdr){ .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof size) };
+	memcpy(CMSG_DATA(&c->align), &size, sizeof size);
+	m->msg_control = c->b;
+	m->msg_controllen = sizeof c->b;
+}
+
+/* How many from the i-th on go as one message: equal in size, or joined is off. */
+static unsigned
+run_from(const struct load *g, const struct lac *l, unsigned i)
+{
+	unsigned n = 1;
+
+	while (g->o.joined && n < JOINED_MAX && i + n < l->tx_count && l->tx_len[i + n] == l->tx_len[i])
+		n++;
+	return n;
+}
+
 void
 lac_flush(struct load *g, struct lac *l)
 {
 	struct mmsghdr m[TX_SLOTS];
 	struct iovec v[TX_SLOTS];
+	union cut cut[TX_SLOTS];
 	size_t at = 0;
-	unsigned done = 0;
+	unsigned done = 0, messages = 0;
 
-	for (unsigned i = 0; i < l->tx_count; i++) {
-		v[i] = (struct iovec){ l->tx + at, l->tx_len[i] };
-		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i], .msg_iovlen = 1 } };
-		at += l->tx_len[i];
+	for (unsigned i = 0, n; i < l->tx_count; i += n, messages++) {
+		n = run_from(g, l, i);
+		v[messages] = (struct iovec){ l->tx + at, (size_t)n * l->tx_len[i] };
+		m[messages] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[messages], .msg_iovlen = 1 } };
+		if (n > 1)
+			cut_by(&m[messages].msg_hdr, &cut[messages], l->tx_len[i]);
+		at += v[messages].iov_len;
 	}
-	while (done < l->tx_count) {
-		int n = sendmmsg(l->fd, m + done, l->tx_count - done, 0);
+	while (done < messages) {
+		int n = sendmmsg(l->fd, m + done, messages - done, 0);
 		if (n <= 0) {
 			if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
 				continue;
@@ -55,7 +96,7 @@ lac_flush(struct load *g, struct lac *l)
 		}
 		done += (unsigned)n;
 	}
-	g->t.tx += done;
+	g->t.tx += done == messages ? l->tx_count : done;
 	l->tx_count = 0;
 	l->tx_used = 0;
 }
@@ -202,13 +243,15 @@ open_socket(struct load *g, struct lac *l)
 {
 	struct sockaddr_storage sa;
 	struct endpoint local = g->o.bind;
-	int big = 8 << 20;
+	int big = 8 << 20, on = 1;
 
 	l->fd = socket(g->o.lns.addr.family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return false;
 	setsockopt(l->fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big);
 	setsockopt(l->fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big);
+	if (g->o.joined && setsockopt(l->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) < 0)
+		return false;
 	if (local.addr.family) {
 		socklen_t n = endpoint_to_sockaddr(&local, &sa);
 		if (bind(l->fd, (struct sockaddr *)&sa, n) < 0)
@@ -457,10 +500,40 @@ data(struct load *g, struct lac *l, struct span packet)
 	peer_frame(g, s, pay);
 }
 
+static void
+one_datagram(struct load *g, struct lac *l, struct span p)
+{
+	g->t.rx++;
+	answer_seen(g, l, p);
+	if (lose(g))
+		answer_lost(g, l, p);
+	else if (p.len >= 6 && p.p[0] & 0x80)
+		control(g, l, p);
+	else if (p.len >= 6)
+		data(g, l, p);
+}
+
+/* What the kernel joined: datagrams of this size, the last one perhaps shorter. */
+static size_t
+joined_size(struct msghdr *m, size_t octets)
+{
+	int size = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+			memcpy(&size, CMSG_DATA(c), sizeof size);
+	}
+	return size > 0 ? (size_t)size : octets;
+}
+
 void
 lac_readable(struct load *g, struct lac *l)
 {
-	static uint8_t buf[RX_BATCH][2048];
+	static uint8_t buf[RX_BATCH][RX_OCTETS];
+	static union {
+		char b[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} cmsg[RX_BATCH];
 	struct mmsghdr m[RX_BATCH];
 	struct iovec v[RX_BATCH];
 
@@ -468,25 +541,21 @@ lac_readable(struct load *g, struct lac *l)
 		for (unsigned i = 0; i < RX_BATCH; i++) {
 			v[i] = (struct iovec){ buf[i], sizeof buf[i] };
 			m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i], .msg_iovlen = 1 } };
+			if (g->o.joined) {
+				m[i].msg_hdr.msg_control = cmsg[i].b;
+				m[i].msg_hdr.msg_controllen = sizeof cmsg[i].b;
+			}
 		}
 		int n = recvmmsg(l->fd, m, RX_BATCH, 0, NULL);
 		if (n <= 0)
 			break;
 		l->heard = g->now;
 		for (int i = 0; i < n; i++) {
-			g->t.rx++;
-			struct span p = span_of(buf[i], m[i].msg_len);
-			answer_seen(g, l, p);
-			if (lose(g)) {
-				answer_lost(g, l, p);
-				continue;
+			size_t left = m[i].msg_len, size = joined_size(&m[i].msg_hdr, left);
+			for (const uint8_t *p = buf[i]; left; p += size, left -= size) {
+				size = size < left ? size : left;
+				one_datagram(g, l, span_of(p, size));
 			}
-			if (p.len < 6)
-				continue;
-			if (buf[i][0] & 0x80)
-				control(g, l, p);
-			else
-				data(g, l, p);
 		}
 		if (n < RX_BATCH)
 			break;

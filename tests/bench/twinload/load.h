@@ -95,7 +95,7 @@ struct options {
 	unsigned extra;
 	enum auth_kind auth;
 	const char *user, *password, *secret, *host;
-	bool ipv6, quiet;
+	bool ipv6, quiet, joined;
 	double hold, hello_s, restart_s, timeout_s;
 	const char *core_netns;
 	struct endpoint core;

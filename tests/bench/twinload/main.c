@@ -35,6 +35,7 @@ static const char HELP[] =
     "  --secret S            tunnel secret: challenge the server, answer its challenge\n"
     "  --host S              Host Name prefix of the LACs (lac)\n"
     "  --ipv6                ask for IPV6CP as well\n"
+    "  --joined              runs of equal datagrams leave and arrive as one (UDP_SEGMENT, UDP_GRO), as cards do it\n"
     "  --loss P              lose P % of our datagrams, each way\n"
     "  --hello S             a Hello on each tunnel every S seconds (0: none)\n"
     "  --restart S           PPP restart interval (3)\n"
@@ -91,12 +92,12 @@ static void
 options(struct load *g, int argc, char **argv)
 {
 	enum { LNS = 1, BIND, TUNNELS, SESSIONS, RATE, INFLIGHT, EXTRA, EXTRA_RATE, AUTH, USER, PASSWORD, SECRET, HOST,
-	       IPV6, LOSS, HELLO, RESTART, TIMEOUT, CORE_HOST, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, HELP_ME };
+	       IPV6, JOINED, LOSS, HELLO, RESTART, TIMEOUT, CORE_HOST, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, HELP_ME };
 	static const struct option opts[] = {
 		{ "lns", 1, 0, LNS }, { "bind", 1, 0, BIND }, { "tunnels", 1, 0, TUNNELS }, { "sessions", 1, 0, SESSIONS },
 		{ "rate", 1, 0, RATE }, { "inflight", 1, 0, INFLIGHT }, { "extra", 1, 0, EXTRA }, { "extra-rate", 1, 0, EXTRA_RATE },
 		{ "auth", 1, 0, AUTH }, { "user-prefix", 1, 0, USER }, { "password", 1, 0, PASSWORD }, { "secret", 1, 0, SECRET },
-		{ "host", 1, 0, HOST }, { "ipv6", 0, 0, IPV6 }, { "loss", 1, 0, LOSS }, { "hello", 1, 0, HELLO },
+		{ "host", 1, 0, HOST }, { "ipv6", 0, 0, IPV6 }, { "joined", 0, 0, JOINED }, { "loss", 1, 0, LOSS }, { "hello", 1, 0, HELLO },
 		{ "restart", 1, 0, RESTART }, { "timeout", 1, 0, TIMEOUT }, { "core", 1, 0, CORE_HOST }, { "core-netns", 1, 0, CORE_NETNS },
 		{ "pps", 1, 0, PPS }, { "payload", 1, 0, PAYLOAD }, { "direction", 1, 0, DIRECTION }, { "hold", 1, 0, HOLD },
 		{ "help", 0, 0, HELP_ME }, { 0 }
@@ -125,6 +126,7 @@ options(struct load *g, int argc, char **argv)
 		case SECRET: o->secret = optarg; break;
 		case HOST: o->host = optarg; break;
 		case IPV6: o->ipv6 = true; break;
+		case JOINED: o->joined = true; break;
 		case LOSS: o->loss = atof(optarg); break;
 		case HELLO: o->hello_s = atof(optarg); break;
 		case RESTART: o->restart_s = atof(optarg); break;
