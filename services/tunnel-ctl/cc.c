@@ -694,27 +694,38 @@ local_for(const struct tc *tc, const struct ip_addr *peer)
 	return e;
 }
 
+static struct tunnel *
+open_to(struct tc *tc, struct cc_event *ev, const struct endpoint *peer, const char *profile)
+{
+	struct tc_datagram where = { .peer = *peer };
+	const uint16_t id = tunnel_free_id(tc);
+
+	if (where.peer.port == 0)
+		where.peer.port = L2TP_PORT;
+	where.local = local_for(tc, &where.peer.addr);
+	ev->in = &where;
+	ev->prof = *profile ? conf_profile_named(tc->conf, profile) : conf_profile_find(tc->conf, &peer->addr, "");
+	if (id == 0 || !ev->prof || !room_for_tunnel(tc, ev->prof, ev))
+		return NULL;
+	cc_step(tc, NULL, ev, id);
+	return tunnel_find(tc, id);
+}
+
 struct tunnel *
 cc_open(struct tc *tc, const char *group, unsigned member, enum tc_role role)
 {
 	const struct conf_lns_group *g = lac_group(tc, group);
 	struct cc_event ev = { .kind = EV_OPEN, .group = g, .member = member, .role = role };
-	struct tc_datagram where = { 0 };
-	uint16_t id = tunnel_free_id(tc);
 
-	if (!g || member >= g->members || id == 0)
-		return NULL;
-	where.peer = g->member[member].peer;
-	if (where.peer.port == 0)
-		where.peer.port = L2TP_PORT;
-	where.local = local_for(tc, &where.peer.addr);
-	ev.in = &where;
-	ev.prof = g->profile[0] ? conf_profile_named(tc->conf, g->profile)
-				: conf_profile_find(tc->conf, &where.peer.addr, "");
-	if (!ev.prof || !room_for_tunnel(tc, ev.prof, &ev))
-		return NULL;
-	cc_step(tc, NULL, &ev, id);
-	return tunnel_find(tc, id);
+	return g && member < g->members ? open_to(tc, &ev, &g->member[member].peer, g->profile) : NULL;
+}
+
+struct tunnel *
+cc_open_peer(struct tc *tc, const struct endpoint *peer, const char *profile, enum tc_role role)
+{
+	struct cc_event ev = { .kind = EV_OPEN, .role = role };
+
+	return open_to(tc, &ev, peer, profile);
 }
 
 void

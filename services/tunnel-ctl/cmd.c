@@ -187,18 +187,56 @@ named_call(struct tc *tc, struct request *r, const char *text)
 /* ---- tunnel --------------------------------------------------------------------------- */
 
 static void
-tunnel_open(struct tc *tc, struct request *r)
+open_peer(struct tc *tc, struct request *r, struct endpoint *peer, const char *profile, enum tc_role role)
 {
-	const char *group = word(r, 2), *role = value(r, "role");
-	struct tunnel *t;
+	const char *port = value(r, "port");
+	uint64_t n = 0;
 
 	if (!complete(r))
 		return;
-	if (!lac_group(tc, group)) {
-		say(r, false, "no lns-group \"%s\" in the configuration", group);
+	if (port && (!number(port, 65535, &n) || n == 0)) {
+		say(r, false, "port=%s: 1 to 65535", port);
 		return;
 	}
-	t = lac_open(tc, group, role && strcmp(role, "client") == 0 ? TC_CLIENT : TC_LAC);
+	peer->port = (uint16_t)n;
+	const struct conf_profile *p = profile ? conf_profile_named(tc->conf, profile)
+					       : conf_profile_find(tc->conf, &peer->addr, "");
+	if (!p) {
+		say(r, false, profile ? "no profile \"%s\"" : "no profile fits %s: give profile=NAME",
+		    profile ? profile : r->words[2]);
+		return;
+	}
+	if (!(p->roles & (role == TC_CLIENT ? ROLE_CLIENT : ROLE_LAC))) {
+		say(r, false, "profile \"%s\" does not have the role %s", p->name, role == TC_CLIENT ? "client" : "lac");
+		return;
+	}
+	const struct tunnel *t = cc_open_peer(tc, peer, p->name, role);
+	if (t)
+		say(r, true, "tunnel %u", t->id);
+	else
+		say(r, false, "no tunnel now: a limit of the node or of profile \"%s\" is reached", p->name);
+}
+
+static void
+tunnel_open(struct tc *tc, struct request *r)
+{
+	const char *group = word(r, 2), *as = value(r, "role"), *profile = value(r, "profile");
+	const enum tc_role role = as && strcmp(as, "client") == 0 ? TC_CLIENT : TC_LAC;
+	struct endpoint peer = { 0 };
+	struct tunnel *t;
+
+	if (!lac_group(tc, group) && ip_addr_parse(group, &peer.addr)) {
+		open_peer(tc, r, &peer, profile, role);
+		return;
+	}
+	if (!complete(r))
+		return;
+	if (!lac_group(tc, group) || profile) {
+		say(r, false, profile ? "\"%s\" is no address, and an lns-group has its own profile"
+				      : "no lns-group \"%s\" in the configuration, and no address", group);
+		return;
+	}
+	t = lac_open(tc, group, role);
 	if (t)
 		say(r, true, "tunnel %u", t->id);
 	else
@@ -512,7 +550,7 @@ static const struct {
 	const char *noun, *verb, *usage;
 	void (*run)(struct tc *, struct request *);
 } commands[] = {
-	{ "tunnel", "open", "tunnel open GROUP [role=lac|client]", tunnel_open },
+	{ "tunnel", "open", "tunnel open GROUP|ADDRESS [profile=NAME] [port=N] [role=lac|client]", tunnel_open },
 	{ "tunnel", "close", "tunnel close ID", tunnel_close },
 	{ "tunnel", "drain", "tunnel drain ID|all", tunnel_drain },
 	{ "tunnel", "undrain", "tunnel undrain ID|all", tunnel_undrain },

@@ -43,6 +43,38 @@ set_iid(json_t *o, const char *key, uint64_t iid)
 		out_set_text(o, key, t);
 }
 
+/* Octets that may be text (RFC 2661, 4.4.5: Private Group ID): as text where all of them print, else as hex. */
+static void
+set_octets(json_t *o, const char *key, ProtobufCBinaryData b)
+{
+	char t[2 * 255 + 3] = "0x";
+	bool text = b.len > 0;
+	size_t n = b.len < 255 ? b.len : 255;
+
+	for (size_t i = 0; i < n; i++)
+		text &= b.data[i] >= 0x20 && b.data[i] < 0x7f;
+	for (size_t i = 0; i < n && !text; i++)
+		snprintf(t + 2 + 2 * i, 3, "%02x", b.data[i]);
+	if (text)
+		snprintf(t, sizeof t, "%.*s", (int)n, (const char *)b.data);
+	if (n)
+		out_set_text(o, key, t);
+}
+
+/* Set-Link-Info, ours as LNS or the LNS's as LAC.  Nothing was said: both ends escape everything. */
+static void
+set_accm(json_t *o, const Row__CallInfo *i)
+{
+	char t[TEXT];
+
+	if (!i->accm_told && !i->accm_send && !i->accm_recv)
+		return;
+	snprintf(t, sizeof t, "0x%08x", i->accm_send);
+	out_set_text(o, "accm-send", t);
+	snprintf(t, sizeof t, "0x%08x", i->accm_recv);
+	out_set_text(o, "accm-receive", t);
+}
+
 static json_t *
 call_part(const Row__Call *c, const Row__Tunnel *t)
 {
@@ -89,6 +121,8 @@ info_part(const Row__CallInfo *i)
 	out_set_number(o, "physical-channel", i->physical_channel);
 	out_set_text(o, "framing", i->framing & 1 ? "synchronous" : i->framing & 2 ? "asynchronous" : "");
 	out_set_text(o, "bearer", i->bearer & 1 ? "digital" : i->bearer & 2 ? "analog" : "");
+	set_octets(o, "private-group", i->private_group);
+	set_accm(o, i);
 	out_set_text(o, "proxy-authentication", text_proxy_auth(i->proxy_auth_type, text));
 	if (i->init_rcvd_lcp.len || i->last_sent_lcp.len || i->last_rcvd_lcp.len)
 		json_object_set_new(o, "proxy-lcp", json_true());

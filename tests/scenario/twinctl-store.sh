@@ -34,6 +34,8 @@ expect "nobody" "$(ctl show sessions user nobody)" "no such sessions"
 expect "nobody, for programs" "$(ctl --json show sessions user nobody | jq -c .)" '{"sessions":[]}'
 expect "tunnels count their calls" "$(ctl --json show tunnels | jq '.tunnels[0].calls')" 1000
 expect "a peer's escape sequence stays text" "$(ctl show tunnels | grep -c $'\033' || true)" 0
+expect "Private Group ID that is no text" "$(ctl --json show session 1/1 | jq -r '.signalled."private-group"')" 0x626c756500ff
+expect "SLI" "$(ctl --json show session 1/1 | jq -r '.signalled | ."accm-send" + " " + ."accm-receive"')" "0x00000000 0x000a0000"
 expect "access line" "$(ctl --json show session 1/1 | jq -r '."access-line"."Agent-Circuit-Id"')" "port 1/2"
 expect "access line, a number" "$(ctl --json show session 1/1 | jq -r '."access-line"."Actual-Data-Rate-Downstream"')" "18000000 bps"
 expect "traffic reads with units" "$(ctl show session 1/1 | awk '$1 == "from-subscriber" { print $2, $3; exit }')" "1.5 KiB"

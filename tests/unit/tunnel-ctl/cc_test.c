@@ -657,6 +657,48 @@ START_TEST(our_request_leaves_from_the_address_that_moves_to_the_twin)
 }
 END_TEST
 
+START_TEST(a_tunnel_is_opened_to_an_address)
+{
+	static const struct {
+		const char *more;
+		bool ok;
+		const char *say; /* part of the answer */
+		uint16_t port;
+	} rows[] = {
+		{ "", true, "tunnel ", 1701 },
+		{ " profile=any", true, "tunnel ", 1701 },
+		{ " profile=any port=1799", true, "tunnel ", 1799 },
+		{ " role=client", false, "does not have the role client", 0 },
+		{ " profile=nobody", false, "no profile \"nobody\"", 0 },
+		{ " port=70000", false, "port=70000", 0 },
+		{ " colour=red", false, "colour", 0 },
+	};
+	struct peer p = peer_new(l, 7, 10);
+	char line[160], at[ADDR_TEXT];
+
+	l->conf.profile[0].roles = ROLE_LNS | ROLE_LAC;
+	snprintf(l->conf.profile[0].name, CONF_NAME, "any");
+	lab_start(l, 1);
+	snprintf(line, sizeof line, "tunnel open %s%s", ip_addr_text(&p.at.addr, at), rows[_i].more);
+	ck_assert_int_eq(lab_command(l, line), rows[_i].ok);
+	ck_assert_msg(strstr(l->answer.text, rows[_i].say), "%s", l->answer.text);
+	ck_assert_uint_eq(l->outs, rows[_i].ok);
+	if (!rows[_i].ok)
+		return;
+	ck_assert(ip_addr_eq(&l->out[0].peer.addr, &p.at.addr));
+	ck_assert_uint_eq(l->out[0].peer.port, rows[_i].port);
+}
+END_TEST
+
+START_TEST(neither_a_group_nor_an_address_opens_nothing)
+{
+	lab_start(l, 1);
+	ck_assert(!lab_command(l, "tunnel open nowhere"));
+	ck_assert(!lab_command(l, "tunnel open g profile=any"));
+	ck_assert_uint_eq(tc_population(l->tc).tunnels, 0);
+}
+END_TEST
+
 static const char *
 ask_anew(struct peer *p)
 {
@@ -820,6 +862,8 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, a_refused_peer_may_ask_again);
 	tcase_add_test(tc, a_flood_of_one_address_keeps_nobody_out);
 	tcase_add_loop_test(tc, our_request_leaves_from_the_address_that_moves_to_the_twin, 0, 5);
+	tcase_add_loop_test(tc, a_tunnel_is_opened_to_an_address, 0, 7);
+	tcase_add_test(tc, neither_a_group_nor_an_address_opens_nothing);
 	tcase_add_test(tc, malformed_datagrams_do_nothing);
 	tcase_add_test(tc, a_promoted_shadow_goes_on_in_mid_establishment);
 	tcase_add_test(tc, outer_ipv6);

@@ -65,6 +65,9 @@ put_session(unsigned tunnel, unsigned id, unsigned n)
 	c.since = 1700000000;
 	put(TABLE_CALL, k, &c.base);
 	i.calling = "5550100";
+	i.private_group = (ProtobufCBinaryData){ 6, (uint8_t *)"blue\0\xff" };
+	i.accm_told = true;
+	i.accm_recv = 0x000a0000;
 	i.tx_bps = 18000000;
 	i.access_line = (ProtobufCBinaryData){ sizeof line, line };
 	put(TABLE_CALL_INFO, k, &i.base);
