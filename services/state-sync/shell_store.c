@@ -342,6 +342,8 @@ store_shell_open(struct shell *sh, struct sync_meta *meta, bool *damaged, char *
 	sh->store = store_open_rw(n->store_dir, n->store_octets, error, len);
 	if (!sh->store)
 		return false;
+	if (!store_writes_in_place(sh->store))
+		log_line(NOTE_WARN, "the file system of the store cannot allocate ahead: commits are slower dir=%s", n->store_dir);
 	*damaged = store_was_damaged(sh->store);
 	if (store_durable(sh->store, false) || !read_meta(sh, meta) || !forget_standing(sh, meta)) {
 		snprintf(error, len, "%s", store_error(sh->store));

@@ -124,7 +124,7 @@ allocate(struct store *s, int fd, uint64_t octets, uint64_t most)
 	return 0;
 }
 
-/* Has blocks for what this transaction may write.  A file system that cannot allocate ahead takes its chances. */
+/* Has blocks for what this transaction may write.  Where the file system cannot, pages are not written in place. */
 static int
 room_for(struct store *s, size_t kept, size_t octets)
 {

@@ -18,7 +18,7 @@ struct store_env {
 	dev_t dev;
 	ino_t ino;
 	unsigned users;
-	bool writable;
+	bool writable, in_place; /* in_place: MDB_WRITEMAP */
 	struct store_env *next;
 };
 

@@ -164,6 +164,12 @@ readable_whole(const char *dir)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+bool
+store_writes_in_place(const struct store *s)
+{
+	return s->env->in_place;
+}
+
 int
 store_discard(const char *dir)
 {
@@ -202,11 +208,41 @@ dbis_open(struct store_env *e)
 	return mdb_txn_commit(txn);
 }
 
+/* Can blocks be had ahead of writing here?  Where nobody can say, they cannot. */
+static bool
+allocates_ahead(const char *dir)
+{
+	const int fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	char path[PATH_OCTETS];
+	bool can;
+
+	if (fd >= 0) {
+		can = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4096) == 0 || errno == ENOSPC || errno == EDQUOT;
+		close(fd);
+		return can;
+	}
+	if (path_in(dir, "allocate", path))
+		return false;
+	const int named = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600); /* no O_TMPFILE here */
+	can = named >= 0 && (fallocate(named, FALLOC_FL_KEEP_SIZE, 0, 4096) == 0 || errno == ENOSPC || errno == EDQUOT);
+	if (named >= 0) {
+		close(named);
+		unlink(path);
+	}
+	return can;
+}
+
 static int
 env_make(const char *dir, uint64_t map_octets, struct store_env *e)
 {
-	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (e->writable ? MDB_WRITEMAP : MDB_RDONLY);
-	int rc = mdb_env_create(&e->env);
+	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (e->writable ? 0 : MDB_RDONLY);
+	int rc;
+
+	/* A page that is written where it lies needs its block: without one, a full disk would be a SIGBUS. */
+	e->in_place = e->writable && allocates_ahead(dir);
+	if (e->in_place)
+		flags |= MDB_WRITEMAP;
+	rc = mdb_env_create(&e->env);
 
 	if (rc == 0)
 		rc = mdb_env_set_maxdbs(e->env, TABLE_MAX);
