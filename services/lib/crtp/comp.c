@@ -479,7 +479,8 @@ enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flo
 	struct steps s = steps_of(x, f);
 	uint8_t kind = sum_kind(m, f);
 	bool opening = x->epoch != c->epoch, again = x->period != 0;
-	bool changed = again && (kind != x->sum || constants_differ(x, f));
+	bool leap = (int16_t)(s.s - 1) <= -SEQ_BACK || (int16_t)(s.s - 1) >= SEQ_AHEAD;
+	bool changed = again && (kind != x->sum || constants_differ(x, f) || leap);
 	bool was_leaving = x->leaving;
 
 	if (again && judge(c, x, f, &s, t))

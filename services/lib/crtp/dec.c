@@ -213,6 +213,24 @@ reading(const struct moving *from, const struct head *h, unsigned steps, bool ne
 	return m;
 }
 
+/*
+ * An absolute sequence agrees with the checksum wherever the packet belongs, and four bits do not tell a packet from one
+ * that is sixteen earlier or later, before or after full headers that never came.  RTP's own sequence does: within
+ * SEQ_BACK and SEQ_AHEAD of what is expected it is as the source counted, beyond that packets of the link are missing.
+ */
+bool
+reading_plausible(const struct dctx *x, const struct moving *from, const struct moving *m, const struct head *h,
+		  unsigned steps)
+{
+	int16_t off = (int16_t)(m->seq - from->seq - steps);
+
+	if (!(h->has & (F_S | F_WHOLE)) || !(x->flags & D_RTP))
+		return true;
+	if (h->has & F_WHOLE && (h->len < RTP_FIXED || mem32(h->data + 8) != mem32(x->img + img_rtp(x) + 8)))
+		return true;
+	return off > -SEQ_BACK && off < SEQ_AHEAD;
+}
+
 /* RFC 3545, 2.2: of the data, the fixed RTP header and the CSRCs, as far as they are there. */
 static uint64_t
 sum_of_headers(const uint8_t *data, uint32_t len)
@@ -416,7 +434,7 @@ next_or_gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct
 	if (((h->link - x->at.link) & 15) != 1 || x->flags & D_BRIDGE)
 		return gap(d, x, h, t, k);
 	m = reading(&x->at, h, 1, false);
-	if (x->sum != SUM_NONE && !reading_proved(x, &m, h))
+	if (x->sum != SUM_NONE && (!reading_proved(x, &m, h) || !reading_plausible(x, &x->at, &m, h, 1)))
 		return gap(d, x, h, t, k);
 	deliver(d, x, &m, h, k);
 	settle(d, x, &m, h, t);

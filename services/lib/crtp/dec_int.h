@@ -106,6 +106,8 @@ img_rtp(const struct dctx *x)
 
 /* dec.c: does this reading agree with the checksum?  A context without one proves nothing: false. */
 bool reading_proved(const struct dctx *, const struct moving *, struct head *);
+bool reading_plausible(const struct dctx *, const struct moving *from, const struct moving *m, const struct head *,
+		       unsigned steps);
 /* dec.c: the moving part after `steps` steps from `from`, with what the header says.  new_dt: the packets between had
  * the new step already. */
 struct moving reading(const struct moving *from, const struct head *, unsigned steps, bool new_dt);

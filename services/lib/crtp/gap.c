@@ -42,7 +42,7 @@ find_reading(const struct dctx *x, const struct moving *from, struct head *h, un
 {
 	*m = reading(from, h, steps, false);
 	if (reading_proved(x, m, h))
-		return true;
+		return reading_plausible(x, from, m, h, steps);
 	if (!(h->has & F_DT) || h->has & (F_T | F_WHOLE))
 		return false;
 	*m = reading(from, h, steps, true);
@@ -141,6 +141,15 @@ bridge(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp
 	return CRTP_GAP;
 }
 
+/* The next one by its four bits, right by its checksum, and yet from before: late by a whole turn of them. */
+static bool
+from_before(const struct dctx *x, struct head *h)
+{
+	struct moving m = reading(&x->at, h, 1, false);
+
+	return (int16_t)(m.seq - x->at.seq) < 0 && reading_proved(x, &m, h);
+}
+
 static enum crtp_verdict
 lost(struct crtp_dec *d, struct dctx *x, enum crtp_verdict why, tick_t t)
 {
@@ -159,6 +168,8 @@ gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp_pk
 	d->stat[CRTP_D_GAPS] += steps != 1;
 	if (steps == 0 && is_copy(x, h))
 		return CRTP_TWICE;
+	if (steps == 1 && from_before(x, h) && ++x->strikes <= STRIKES_MAX)
+		return CRTP_LATE;
 	if (steps > 1 && steps <= reach(d, x)) {
 		v = forward(d, x, h, steps, t, k);
 		if (v == CRTP_OK)

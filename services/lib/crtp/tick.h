@@ -22,4 +22,10 @@ tick_of(mono_t now)
 /* What stands in the place of the UDP checksum in a compressed header: nothing, it, or RFC 3545's HDRCKSUM. */
 enum sum_kind { SUM_NONE, SUM_UDP, SUM_HDR };
 
+/*
+ * RTP sequence numbers so far from the expected one are not told by COMPRESSED_UDP, where they are taken for packets
+ * of another turn of the link sequence, but by full headers.
+ */
+enum { SEQ_BACK = 8, SEQ_AHEAD = 12 };
+
 #endif
