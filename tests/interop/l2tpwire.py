@@ -17,11 +17,11 @@ import time
 
 SCCRQ, SCCRP, SCCCN, STOPCCN, HELLO = 1, 2, 3, 4, 6
 OCRQ, OCRP, OCCN, ICRQ, ICRP, ICCN, CDN, WEN, SLI = 7, 8, 9, 10, 11, 12, 14, 15, 16
-CSUN, CSURQ = 28, 29
+FSQ, FSR, CSUN, CSURQ = 21, 22, 28, 29
 ZLB = 0
 SO_RCVBUFFORCE = 33
 NAMES = {0: "ZLB", 1: "SCCRQ", 2: "SCCRP", 3: "SCCCN", 4: "StopCCN", 6: "HELLO", 7: "OCRQ", 8: "OCRP", 9: "OCCN",
-         10: "ICRQ", 11: "ICRP", 12: "ICCN", 14: "CDN", 15: "WEN", 16: "SLI", 28: "CSUN", 29: "CSURQ"}
+         10: "ICRQ", 11: "ICRP", 12: "ICCN", 14: "CDN", 15: "WEN", 16: "SLI", 21: "FSQ", 22: "FSR", 28: "CSUN", 29: "CSURQ"}
 
 # RFC 2661, 4.4: attribute -> (M, may be hidden, octets of value or None)
 RULES = {
@@ -30,13 +30,14 @@ RULES = {
     15: (1, 1, 4), 16: (1, 1, 4), 17: (1, 1, 4), 18: (1, 1, 4), 19: (1, 1, 4), 21: (1, 1, None), 22: (1, 1, None),
     23: (1, 1, None), 24: (1, 1, 4), 25: (0, 1, 4), 26: (0, 1, None), 27: (0, 1, None), 28: (0, 1, None),
     29: (0, 1, 2), 30: (0, 1, None), 31: (0, 1, None), 32: (0, 1, 2), 33: (0, 1, None), 34: (1, 1, 26), 35: (1, 1, 10),
-    36: (1, 0, None), 37: (0, 1, None), 38: (0, 1, 4), 39: (1, 0, 0), 46: (0, 1, None), 76: (0, 1, 6), 97: (None, 1, 12),
+    36: (1, 0, None), 37: (0, 1, None), 38: (0, 1, 4), 39: (1, 0, 0), 46: (0, 1, None), 76: (0, 1, 6), 77: (1, 0, 10),
+    78: (0, 1, 6), 79: (1, 1, 10), 97: (None, 1, 12),
     98: (None, 1, 0)}
 # RFC 2661, 6: what must be there
 MUST = {SCCRQ: (2, 7, 3, 9), SCCRP: (2, 7, 3, 9), SCCCN: (), STOPCCN: (9, 1), HELLO: (),
         OCRQ: (14, 15, 16, 17, 18, 19, 21), OCRP: (14,), OCCN: (24, 19), ICRQ: (14, 15), ICRP: (14,), ICCN: (24, 19),
-        CDN: (1, 14), WEN: (34,), SLI: (35,), CSUN: (97,), CSURQ: (97,)}
-MAY = {SCCRQ: (4, 10, 11, 5, 6, 8, 76), SCCRP: (4, 6, 8, 10, 11, 13, 76), SCCCN: (13,), STOPCCN: (), HELLO: (),
+        CDN: (1, 14), WEN: (34,), SLI: (35,), FSQ: (79,), FSR: (79,), CSUN: (97,), CSURQ: (97,)}
+MAY = {SCCRQ: (4, 10, 11, 5, 6, 8, 76, 77), SCCRP: (4, 6, 8, 10, 11, 13, 76, 78), FSQ: (), FSR: (), SCCCN: (13,), STOPCCN: (), HELLO: (),
        OCRQ: (23,), OCRP: (25,), OCCN: (38, 39), ICRQ: (18, 25, 21, 22, 23, 98), ICRP: (),
        ICCN: (26, 27, 28, 29, 30, 31, 32, 33, 37, 38, 39), CDN: (12, 46), WEN: (), SLI: (), CSUN: (), CSURQ: ()}
 
@@ -97,6 +98,11 @@ def response(kind, secret, challenge):
     return hashlib.md5(bytes([kind]) + secret + challenge).digest()
 
 
+def ids32(attr, one, two, m=1):
+    """RFC 4951, 5.2 and 5.4, of L2TPv2: two ids behind reserved bits."""
+    return avp(attr, struct.pack("!HIHH", 0, one, 0, two)[:10], m)
+
+
 class Msg:
     """One control message from the node, inspected."""
 
@@ -127,6 +133,9 @@ class Msg:
                 self.type = struct.unpack("!H", value)[0]
                 if self.type not in MUST:
                     raise Strange(f"message type {self.type}")
+                if bool(bits & 0x8000) == (self.type in (FSQ, FSR)):        # RFC 4951, 4: "MUST be set to 0"
+                    if self.type not in (CSUN, CSURQ):
+                        raise Strange(f"M bit of the Message Type of {NAMES[self.type]}")
             if vendor == 0:
                 self.one(attr, bits)
                 if attr == 36:
@@ -161,10 +170,12 @@ class Msg:
         for a in MUST[self.type]:
             if a not in attrs:
                 raise Strange(f"{NAMES[self.type]} without AVP {a}")
-        for a in set(attrs) - {36, 97}:
+        if 76 in attrs and (77 in attrs or 78 in attrs):
+            raise Strange("Failover Capability on a recovery tunnel")        # RFC 4951, 3.2.1
+        for a in set(attrs) - {36, 79, 97}:
             if attrs.count(a) > 1:
                 raise Strange(f"AVP {a} twice in {NAMES[self.type]}")
-        if self.type in (SCCRQ, SCCRP, SCCCN, STOPCCN, HELLO, ICRQ, OCRQ, CSUN, CSURQ) and self.sid:
+        if self.type in (SCCRQ, SCCRP, SCCCN, STOPCCN, HELLO, ICRQ, OCRQ, FSQ, FSR, CSUN, CSURQ) and self.sid:
             raise Strange(f"{NAMES[self.type]} with session {self.sid}")
         if self.type in (STOPCCN, CDN):
             v = self.get(1)
@@ -174,6 +185,13 @@ class Msg:
 
     def get(self, attr):
         return next((v for vendor, a, v in self.avps if vendor == 0 and a == attr), None)
+
+    def each(self, attr):
+        return [v for vendor, a, v in self.avps if vendor == 0 and a == attr]
+
+    def pairs(self):
+        """RFC 4951, 5.4: (Session ID, Remote Session ID) of each Failover Session State."""
+        return [struct.unpack("!HHH", v[:2] + v[4:6] + v[8:10])[1:] for v in self.each(79)]
 
     def num(self, attr):
         v = self.get(attr)
