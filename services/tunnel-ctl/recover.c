@@ -30,6 +30,7 @@
 
 #define PUMP 64			/* tunnels looked at in one step */
 #define HOLD (MONO_S)		/* as remote endpoint: the other one asks first */
+#define MOST 3600000u		/* ms that a peer may ask to be waited for, as in our own configuration */
 #define AHEAD 1024		/* suggested numbers are so far, and up to as much again and more, beyond the old ones */
 
 /* ---- both ends ------------------------------------------------------------------------------- */
@@ -39,6 +40,12 @@ static bool
 capable(const struct tunnel *t)
 {
 	return t->failover_flags & t->failover_ours & FAILOVER_CONTROL;
+}
+
+static mono_t
+its_time(const struct tunnel *t)
+{
+	return (mono_t)(t->failover_ms < MOST ? t->failover_ms : MOST) * MONO_MS;
 }
 
 static struct tunnel *
@@ -116,7 +123,7 @@ start_one(struct tc *tc, struct tunnel *t)
 	} else if (t->state == CC_ESTABLISHED && t->recovery == REC_ASKED && !tc->offers[t->id]) {
 		list(tc, t); /* its recovery tunnel is not in the tables */
 	} else if (t->recovery == REC_AWAY) {
-		t->away_due = tc->now + t->failover_ms * MONO_MS;
+		t->away_due = tc->now + its_time(t);
 	} else if (t->recovery == REC_SYNC) {
 		sync_begin(tc, t, 0);
 	}
@@ -487,7 +494,7 @@ recovery_waits(struct tc *tc, struct tunnel *t)
 		t = set_recovery(tc, t, REC_AWAY);
 		if (!t)
 			return true;
-		t->away_due = tc->now + t->failover_ms * MONO_MS;
+		t->away_due = tc->now + its_time(t);
 	} else if (tc->now >= t->away_due) {
 		return false;
 	}
@@ -520,10 +527,8 @@ recovery_review(struct tc *tc)
 {
 	struct recovery_sum *r = &tc->rec;
 	const unsigned busy = tc->in_recovery[REC_WAIT] + tc->in_recovery[REC_ASKED] + tc->in_recovery[REC_SYNC];
-	char text[64];
 
-	snprintf(text, sizeof text, "%u tunnels", tc->in_recovery[REC_AWAY]);
-	alarm_set(tc, TC_ALARM_PEER_AWAY, tc->in_recovery[REC_AWAY] != 0, text);
+	alarm_set(tc, TC_ALARM_PEER_AWAY, tc->in_recovery[REC_AWAY] != 0, "see: twinctl show tunnels");
 	if (!r->running)
 		return;
 	if (busy || tc->rec_waiting) {

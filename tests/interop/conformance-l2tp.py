@@ -1394,11 +1394,12 @@ def whole(kind, p, sid, theirs):
               avp(46, b"\0\3\xc0\x21\1bye", 0)),
         WEN: (theirs, avp(34, bytes(26))),
         SLI: (theirs, avp(35, bytes(10))),
+        FSQ: (0, ids32(79, sid, theirs)), FSR: (0, ids32(79, sid, theirs)),
         CSUN: (0, avp(97, struct.pack("!HHII", 0, theirs, 1, 2), 0)),
         CSURQ: (0, avp(97, struct.pack("!HHII", 0, theirs, 1, 2), 0)),
     }
     to, body = bodies[kind]
-    return to, mtype(kind) + body
+    return to, mtype(kind, kind not in (FSQ, FSR)) + body
 
 
 @story
