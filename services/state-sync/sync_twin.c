@@ -87,6 +87,7 @@ sync_twin_link(struct sync *s, mono_t now, bool up, struct sync_out *out)
 	s->link = up;
 	/* Another connection is another beginning, too: what was under way on the old one is nowhere. */
 	sync_session_drop(s, now, up ? "connected anew" : "connection lost", false, out);
+	sync_status_tell(s, now, out); /* a dead node, or only its elector: the elector waits for it to tell them apart */
 	if (!up)
 		return;
 	s->twin_heard = now;

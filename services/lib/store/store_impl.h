@@ -41,6 +41,12 @@ struct store {
 	char error[STORE_ERROR];
 };
 
+/* store_doubt.c: what an earlier writer's death says about the store */
+enum store_doubt { STORE_TRUSTED, STORE_DOUBTFUL, STORE_DAMAGED };
+enum store_doubt store_doubt_read(const char *dir);
+void store_doubt_watch(const char *dir, MDB_env *); /* leaves word of this process's death */
+void store_doubt_over(const char *dir);		    /* that store is not there any more, or was closed in order */
+
 /* LMDB's result as -errno; writes the sentence. */
 int store_fail(struct store *, const char *doing, int rc);
 int store_errno(int rc);

@@ -9,6 +9,7 @@
  *   - a file DIR/unsynced holds the boot id under which unsynced commits were made;
  *   - found under another boot id, every row of every table is read and unpacked, in a child
  * process;
+ *   - the same is done after a writer that died in the store (store_doubt.c);
  *   - a child that fails or dies means: damaged.  The files are set aside, the store starts empty,
  * and state-sync fills it from the twin.
  */
@@ -183,6 +184,7 @@ store_discard(const char *dir)
 		if (rename(from, to) && errno != ENOENT)
 			return -errno;
 	}
+	store_doubt_over(dir);
 	return 0;
 }
 
@@ -392,8 +394,9 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 	uint64_t map = map_octets < SMALLEST_MAP ? SMALLEST_MAP : map_octets & ~(uint64_t)4095;
 	int rc = s ? make_dir(s) : -ENOMEM;
 	bool behind = rc == 0 && left_unsynced(dir);
+	enum store_doubt doubt = rc == 0 ? store_doubt_read(dir) : STORE_TRUSTED;
 
-	if (behind && !readable_whole(dir)) {
+	if (doubt == STORE_DAMAGED || ((behind || doubt == STORE_DOUBTFUL) && !readable_whole(dir))) {
 		s->damaged = true;
 		rc = store_discard(dir);
 	}
@@ -409,6 +412,7 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 		return give_up(s, rc, error, error_len);
 	s->writer = true;
 	s->behind = behind;
+	store_doubt_watch(dir, s->env->env);
 	rc = store_mark_unsynced(s, true);
 	if (rc == 0)
 		rc = store_errno(mdb_env_set_flags(s->env->env, MDB_NOSYNC, 1));
@@ -456,6 +460,8 @@ store_close(struct store *s)
 	store_abort(s);
 	views_free(s->open_views);
 	views_free(s->spare_views);
+	if (s->writer)
+		store_doubt_over(s->dir);
 	env_release(s->env);
 	store_destroy(s);
 }

@@ -221,7 +221,7 @@ def rows(n):
         tables = json.loads(n.ctl("--json", "show", "tables"))
     except (Trouble, ValueError):
         return {}
-    return {r["table"]: r["rows"] for r in tables}
+    return {r["table"]: int(r["rows"]) for r in tables["tables"]}
 
 
 def nothing_else(st, open_sessions, tunnels):

@@ -513,6 +513,44 @@ START_TEST(a_file_that_is_no_store_at_all_is_set_aside)
 }
 END_TEST
 
+static void
+write_doubt(const char *letters)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/doubt", dir);
+	FILE *f = fopen(path, "w");
+	fputs(letters, f);
+	fclose(f);
+}
+
+static bool
+set_aside_with_doubt(const char *letters)
+{
+	write_doubt(letters);
+	struct store *w = writer();
+	const bool aside = store_was_damaged(w);
+	store_close(w);
+	char path[128];
+	snprintf(path, sizeof path, "%s/doubt", dir);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	return aside;
+}
+
+START_TEST(a_store_that_its_writer_died_of_is_looked_through_or_set_aside)
+{
+	fill(2000);
+	ck_assert(!set_aside_with_doubt("S")); /* it may have been anything */
+	ck_assert(!set_aside_with_doubt("SS"));
+	ck_assert(set_aside_with_doubt("SSS"));
+	fill(2000);
+	ck_assert(set_aside_with_doubt("A")); /* LMDB said so itself */
+	fill(2000);
+	harm(8, 60, 0xff);
+	ck_assert(set_aside_with_doubt("S"));
+}
+END_TEST
+
 static bool
 marker_stands(void)
 {
@@ -593,6 +631,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, pages_of_junk_are_found_and_set_aside);
 	tcase_add_test(tc, a_file_cut_short_is_found_and_set_aside);
 	tcase_add_test(tc, a_file_that_is_no_store_at_all_is_set_aside);
+	tcase_add_test(tc, a_store_that_its_writer_died_of_is_looked_through_or_set_aside);
 	tcase_add_test(tc, the_marker_says_whether_a_power_cut_could_hurt);
 	tcase_add_test(tc, a_store_made_anew_is_noticed);
 	suite_add_tcase(s, tc);

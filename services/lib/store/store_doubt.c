@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A writer that dies in the middle of its store leaves word of it, so that its next life does not die there again.
+ *
+ * LMDB checks little of what it reads.  A page that a disk has changed makes it stop with an assertion of its own, or follow
+ * a pointer to nowhere; the next process would, too, and the one after it.  The file DIR/doubt takes one letter for each:
+ *
+ *   A  LMDB found its own structures contradictory: the store is damaged, there is nothing to look at
+ *   S  SIGSEGV or SIGBUS, which may be anything: the store is read through in a child before it is opened, and set aside if
+ *      that fails, or at the third time within a minute
+ *
+ * One writer a process: the handlers know one directory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store_impl.h"
+
+#define TIMES 3
+#define OLD_S 60
+
+static char doubt_path[512];
+
+static void
+leave_word(char letter)
+{
+	int fd = doubt_path[0] ? open(doubt_path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640) : -1;
+
+	if (fd < 0 || write(fd, &letter, 1) < 0)
+		return; /* no disk, no word: the next life finds out for itself */
+	close(fd);
+}
+
+static void
+on_assert(MDB_env *env, const char *text)
+{
+	leave_word('A'); /* LMDB aborts after this */
+}
+
+/* The handler is gone when it runs (SA_RESETHAND): returning repeats the fault, and that one kills. */
+static void
+on_fault(int number)
+{
+	int before = errno;
+
+	leave_word('S');
+	errno = before;
+}
+
+static void
+watch_faults(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	static const int faults[] = { SIGSEGV, SIGBUS };
+
+	for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigaction(faults[i], &(struct sigaction){ .sa_handler = on_fault, .sa_flags = SA_RESETHAND }, NULL);
+#endif
+}
+
+enum store_doubt
+store_doubt_read(const char *dir)
+{
+	char path[sizeof doubt_path], letters[16];
+	struct stat st;
+	int fd;
+	ssize_t n;
+
+	if (snprintf(path, sizeof path, "%s/doubt", dir) >= (int)sizeof path)
+		return STORE_TRUSTED;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return STORE_TRUSTED;
+	n = fstat(fd, &st) == 0 ? read(fd, letters, sizeof letters) : 0;
+	close(fd);
+	if (n > 0 && memchr(letters, 'A', (size_t)n))
+		return STORE_DAMAGED;
+	if (time(NULL) - st.st_mtime > OLD_S)
+		unlink(path);
+	return n >= TIMES ? STORE_DAMAGED : n > 0 ? STORE_DOUBTFUL : STORE_TRUSTED;
+}
+
+void
+store_doubt_watch(const char *dir, MDB_env *env)
+{
+	if (snprintf(doubt_path, sizeof doubt_path, "%s/doubt", dir) >= (int)sizeof doubt_path)
+		doubt_path[0] = '\0';
+	mdb_env_set_assert(env, on_assert);
+	watch_faults();
+}
+
+void
+store_doubt_over(const char *dir)
+{
+	char path[sizeof doubt_path];
+
+	if (snprintf(path, sizeof path, "%s/doubt", dir) < (int)sizeof path)
+		unlink(path);
+}
