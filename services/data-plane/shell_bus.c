@@ -643,15 +643,34 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 
 /* ---- timers, start, stop ----------------------------------------------------------------- */
 
+/*
+ * Usually done when the loop is awake anyway, as for each of the elector's leases: the timer is for
+ * when those stay away.
+ */
+static void
+tick(struct worker *w)
+{
+	w->ticked = loop_now(w->loop);
+	loop_timer_set(w->loop, &w->tick, w->ticked + 2 * TICK);
+	usage_report(w);
+	if (w->kernel)
+		kernel_tick(w->kernel, w->dp, w->ticked);
+}
+
 static void
 on_tick(void *arg)
 {
+	tick(arg);
+}
+
+static bool
+on_tick_due(void *arg)
+{
 	struct worker *w = arg;
 
-	loop_timer_set(w->loop, &w->tick, loop_now(w->loop) + TICK);
-	usage_report(w);
-	if (w->kernel)
-		kernel_tick(w->kernel, w->dp, loop_now(w->loop));
+	if (loop_now(w->loop) - w->ticked >= TICK - MONO_MS)
+		tick(w);
+	return false;
 }
 
 bool
@@ -688,7 +707,8 @@ shell_bus_start(struct worker *w)
 	loop_timer_init(&w->wake, on_wake, w);
 	loop_timer_init(&w->tick, on_tick, w);
 	loop_timer_set(w->loop, &w->tick, mono_now() + TICK);
-	return loop_each(w->loop, on_each, w) && loop_each(w->loop, on_leases, w);
+	return loop_each(w->loop, on_tick_due, w) && loop_each(w->loop, on_each, w) &&
+	       loop_each(w->loop, on_leases, w);
 }
 
 void

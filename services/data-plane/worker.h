@@ -65,6 +65,7 @@ struct worker {
 	struct bus_sock *ctl, *mgr, *cmd;
 	struct arena arena;
 	struct loop_timer tick;
+	mono_t ticked;
 	struct held *held, **held_end;
 	unsigned helds;
 	struct late late; /* owners' messages that wait for the lease */
