@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@ static const char HELP[] =
     "  --direction up|down|both  (both)\n"
     "  --hold S              stay S seconds after all are up, then report and end (0);\n"
     "                        -1: stay for commands on stdin:\n"
-    "      traffic on|off    mark    verify    extra [N]    report    sessions    hangup    quit\n"
+    "      traffic on|off    pps R    mark    verify    extra [N]    report    sessions    hangup    quit\n"
     "      (sessions: the packets of each, [LNS's session id, extra?, sent up, arrived, sent down, arrived])\n"
     "\n"
     "  Every event is a line of JSON on stdout.  Exit 0: all came up and nothing contradicted itself.\n";
@@ -240,6 +241,8 @@ command(struct load *g, char *line)
 		g->traffic = line[9] == 'n';
 		g->traffic_since = g->now;
 		report(g, line);
+	} else if (!strncmp(line, "pps ", 4)) {
+		g->o.pps = atof(line + 4);
 	} else if (!strcmp(line, "mark")) {
 		traffic_mark(g);
 		report(g, "mark");
@@ -345,11 +348,19 @@ listen_to_all(struct load *g)
 	return ep;
 }
 
+#define SMOOTH_FROM 10000 /* packets a second: less than a millisecond's worth at a time */
+#define SMOOTH_NS 100000
+
 static void
 hear(struct load *g, int ep)
 {
 	struct epoll_event ev[64];
-	int n = epoll_wait(ep, ev, 64, g->traffic ? 1 : 5);
+	bool smooth = g->traffic && g->o.pps >= SMOOTH_FROM;
+	int n;
+
+	if (smooth)
+		nanosleep(&(struct timespec){ .tv_nsec = SMOOTH_NS }, NULL);
+	n = epoll_wait(ep, ev, 64, smooth ? 0 : g->traffic ? 1 : 5);
 
 	g->now = load_clock();
 	for (int i = 0; i < n; i++) {
@@ -462,6 +473,7 @@ main(int argc, char **argv)
 	static struct load g;
 
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); /* 50 us otherwise */
 	signal(SIGTERM, on_signal);
 	signal(SIGINT, on_signal);
 	options(&g, argc, argv);
