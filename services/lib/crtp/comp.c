@@ -479,7 +479,7 @@ enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flo
 	struct steps s = steps_of(x, f);
 	uint8_t kind = sum_kind(m, f);
 	bool opening = x->epoch != c->epoch, again = x->period != 0;
-	bool leap = (int16_t)(s.s - 1) <= -SEQ_BACK || (int16_t)(s.s - 1) >= SEQ_AHEAD;
+	bool leap = seq_leaps((int16_t)(s.s - 1)) || ts_leaps_back((int32_t)s.t, x->dt);
 	bool changed = again && (kind != x->sum || constants_differ(x, f) || leap);
 	bool was_leaving = x->leaving;
 

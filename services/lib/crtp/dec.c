@@ -215,8 +215,8 @@ reading(const struct moving *from, const struct head *h, unsigned steps, bool ne
 
 /*
  * An absolute sequence agrees with the checksum wherever the packet belongs, and four bits do not tell a packet from one
- * that is sixteen earlier or later, before or after full headers that never came.  RTP's own sequence does: within
- * SEQ_BACK and SEQ_AHEAD of what is expected it is as the source counted, beyond that packets of the link are missing.
+ * that is sixteen earlier or later, before or after full headers that never came.  RTP's own sequence does, and its
+ * timestamp: near what is expected they are as the source counted, beyond that packets of the link are missing.
  */
 bool
 reading_plausible(const struct dctx *x, const struct moving *from, const struct moving *m, const struct head *h,
@@ -224,11 +224,13 @@ reading_plausible(const struct dctx *x, const struct moving *from, const struct 
 {
 	int16_t off = (int16_t)(m->seq - from->seq - steps);
 
+	if (h->has & F_T && ts_leaps_back((int32_t)(m->ts - from->ts), from->dt))
+		return false;
 	if (!(h->has & (F_S | F_WHOLE)) || !(x->flags & D_RTP))
 		return true;
 	if (h->has & F_WHOLE && (h->len < RTP_FIXED || mem32(h->data + 8) != mem32(x->img + img_rtp(x) + 8)))
 		return true;
-	return off > -SEQ_BACK && off < SEQ_AHEAD;
+	return !seq_leaps(off);
 }
 
 /* RFC 3545, 2.2: of the data, the fixed RTP header and the CSRCs, as far as they are there. */

@@ -147,7 +147,9 @@ from_before(const struct dctx *x, struct head *h)
 {
 	struct moving m = reading(&x->at, h, 1, false);
 
-	return (int16_t)(m.seq - x->at.seq) < 0 && reading_proved(x, &m, h);
+	if (!reading_proved(x, &m, h))
+		return false;
+	return (int16_t)(m.seq - x->at.seq) < 0 || (h->has & F_T && (int32_t)(m.ts - x->at.ts) < 0);
 }
 
 static enum crtp_verdict

@@ -5,6 +5,8 @@
 #ifndef TWIN_CRTP_TICK_H
 #define TWIN_CRTP_TICK_H
 
+#include <stdbool.h>
+
 #include "base/mono.h"
 
 typedef uint32_t tick_t;
@@ -23,9 +25,22 @@ tick_of(mono_t now)
 enum sum_kind { SUM_NONE, SUM_UDP, SUM_HDR };
 
 /*
- * RTP sequence numbers so far from the expected one are not told by COMPRESSED_UDP, where they are taken for packets
- * of another turn of the link sequence, but by full headers.
+ * RTP sequence numbers and timestamps so far from what is expected are not told by COMPRESSED_UDP, where they are taken
+ * for packets of another turn of the link sequence, but by full headers.
  */
 enum { SEQ_BACK = 8, SEQ_AHEAD = 12 };
+
+static inline bool
+seq_leaps(int16_t off)
+{
+	return off <= -SEQ_BACK || off >= SEQ_AHEAD;
+}
+
+/* Back by more than eight steps, where there is a step: video goes back by a few of them (RFC 2508, 3.3.4). */
+static inline bool
+ts_leaps_back(int32_t step, uint32_t dt)
+{
+	return dt > 0 && dt < 1u << 20 && step < -(int32_t)(8 * dt);
+}
 
 #endif
