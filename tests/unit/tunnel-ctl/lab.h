@@ -608,6 +608,18 @@ peer_up(struct peer *p)
 	lab_quiet(p->l);
 }
 
+/* The same with a peer that can recover (RFC 4951). */
+static inline void
+peer_up_capable(struct peer *p)
+{
+	struct l2tp_wr *m = peer_sccrq_begin(p);
+
+	l2tp_avp_failover(m, &(struct l2tp_failover){ .control = true, .data = true, .recovery_ms = 20000 });
+	peer_end(p);
+	peer_simple(p, L2TP_SCCCN);
+	lab_quiet(p->l);
+}
+
 static inline void
 peer_icrq(struct peer *p, uint16_t session)
 {
