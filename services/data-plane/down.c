@@ -69,13 +69,6 @@ tos_down(const struct dp *dp, const struct dp_tunnel *t, uint8_t inner)
 	return (uint8_t)((dp->dscp_copy ? inner & 0xfc : 0) | (t->ecn ? inner & 3 : 0));
 }
 
-static inline void
-frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
-{
-	dp->out.frame[dp->out.frames++] =
-	    (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
-}
-
 static enum dp_drop __attribute__((noinline))
 frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
 		uint32_t len, uint8_t proto, uint8_t tos)
@@ -92,6 +85,23 @@ frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, 
 	return DP_OK;
 }
 
+uint32_t
+l2tp_data_head(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *p)
+{
+	uint16_t ns;
+
+	if (s->flags & S_SEQ_TX) {
+		if (!ns_next(dp, s, t, &ns))
+			return 0;
+		sequenced_head(p, t, s, ns, 0);
+		return 10;
+	}
+	put_u16(p, 2);
+	put_u16(p + 2, t->peer_id);
+	put_u16(p + 4, s->peer_session);
+	return 6;
+}
+
 enum dp_drop
 frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
 	 uint8_t proto)
@@ -100,6 +110,10 @@ frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t
 
 	if (dp->out.frames == DP_FRAMES)
 		return DP_DROP_NO_ROOM;
+	if (s->flags & S_TRUNK) {
+		trunk_down(dp, dp->now, s, proto, ip, len, tos);
+		return DP_OK;
+	}
 	if (s->flags & S_SEQ_TX) {
 		enum dp_drop why = frame_sequenced(dp, s, t, ip, len, proto, tos);
 		if (why)
@@ -243,8 +257,7 @@ judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct 
 		why = DP_DROP_NO_TUNNEL;
 	else if ((s->flags & need) != need)
 		why = DP_DROP_NOT_FORWARDING;
-	else if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX ||
-		 (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
+	else if (s->flags & (S_SEQ_TX | S_SEQ_FOLLOW | S_TRUNK) && !(s->flags & S_MINE)) {
 		v->act = DP_HAND;
 		v->reason = DP_OK;
 		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
@@ -266,6 +279,7 @@ dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n,
 	uint32_t to[DP_BATCH];
 
 	out_reset(dp);
+	dp->now = now;
 	dp->count[DP_COUNT_DOWN_PACKETS] += n;
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(route_hint(dp, &in[i]));

@@ -30,6 +30,7 @@ struct dp;
 #define DP_BATCH 64    /* datagrams or packets a call takes at most */
 #define DP_HEADROOM 16 /* octets before a packet given to dp_down that may be written */
 #define DP_FRAMES 512  /* frames one call gives at most */
+#define DP_PACKETS 4096 /* packets one call gives at most */
 #define DP_PACKET_MAX 65535
 #define DP_NS_LEASE                                                                                \
 	8192 /* data sequence numbers leased at a time; well under half of their space */
@@ -83,7 +84,8 @@ enum dp_act {
 	DP_FORWARD,	/* up: p, len is an IP packet for the TUN.  down: frames were made */
 	DP_PUNT_TUNNEL, /* to tunnel-ctl: the whole UDP payload */
 	DP_PUNT_LINK,	/* to session-mgr: p, len is a PPP frame from its protocol field on */
-	DP_HAND, /* to the sibling `worker`, untouched: it alone knows this session's sequence */
+	DP_HAND, /* to the sibling `worker`, untouched: it alone knows this session's sequence, or contexts */
+	DP_TAKEN, /* up: a trunk's frame; the packets in it are in dp_out() */
 };
 
 struct dp_verdict {
@@ -117,7 +119,7 @@ struct dp_frame {
 struct dp_out {
 	unsigned frames, packets;
 	struct dp_frame frame[DP_FRAMES];
-	struct span packet[DP_BATCH]; /* ICMP for the TUN */
+	struct span packet[DP_PACKETS]; /* for the TUN: ICMP; what came in trunks' frames */
 };
 
 /* `seed` keys the hash of punt queues.  Keeps no pointer into conf.  NULL: no memory. */
@@ -154,6 +156,16 @@ void dp_out_reset(struct dp *);
  * next dp_ns_committed().
  */
 struct dp_verdict dp_inject(struct dp *, uint16_t tunnel, uint16_t session, struct span frame);
+
+/*
+ * Trunks (trunk.h) hold packets back for a bounded time: dp_trunk_timer() is called when dp_trunk_due() has
+ * come, and gives their frames in dp_out().  MONO_NEVER: nothing waits.
+ */
+mono_t dp_trunk_due(const struct dp *);
+void dp_trunk_timer(struct dp *, mono_t now);
+/* To be looked at, and for its checkpoints; NULL: this session is no trunk. */
+struct trunk;
+struct trunk *dp_trunk(const struct dp *, uint16_t tunnel, uint16_t session);
 
 /* Where a tunnel's frames go; NULL: no such tunnel. */
 const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);

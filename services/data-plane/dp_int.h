@@ -9,6 +9,8 @@
 #include "bucket.h"
 #include "dp.h"
 #include "fib.h"
+#include "trunk.h"
+#include "rows.pb-c.h"
 
 /* What a session may do, and knows.  The first line of both directions asks for some of these at
  * once. */
@@ -25,6 +27,7 @@ enum {
 	S_NR_KNOWN = 512,
 	S_MINE = 1024,	  /* this worker owns its sequence numbers */
 	S_WISHING = 2048, /* in the list of lease wishes */
+	S_TRUNK = 4096,	  /* compressed, multiplexed: cold->trunk */
 };
 
 /* Line 0: what a packet is judged by.  Line 1: what it leaves behind. */
@@ -69,6 +72,8 @@ struct dp_cold {
 	unsigned claims;
 	struct ip_addr own[2]; /* client: our addresses */
 	bool beyond;	       /* claims something outside of the pools */
+	struct trunk *trunk;   /* NULL: plain packets */
+	struct trunk_conf trunk_conf;
 };
 
 struct dp_tunnel {
@@ -100,6 +105,7 @@ struct dp_peer {
 };
 
 #define DP_ARENA (256 * 1024)
+#define DP_TRUNK_ROOM (2 * 1024 * 1024) /* packets that came in trunks' frames, with their headroom */
 #define DP_GONE 4096 /* final counters of sessions that ended, kept for the next report */
 
 struct dp_dial {
@@ -127,11 +133,18 @@ struct dp {
 	struct dp_tunnel *tunnel[65536];
 	uint32_t tunnels;
 
+	mono_t now;  /* of the call that is going on */
 	bool active; /* leases may be asked for */
 	uint64_t epoch;
 	uint32_t *wish, *orphan; /* keys: whose lease runs low; whose lease has no call any more */
 	uint32_t wishes, wish_cap, orphans, orphan_cap;
 	uint32_t asked; /* leases asked for and not committed */
+
+	uint32_t *trunk; /* indexes of sessions that are trunks */
+	uint32_t trunks, trunk_cap;
+	mono_t trunk_due;
+	uint8_t *trunk_room;
+	size_t trunk_room_used;
 
 	uint32_t usage_at;
 	struct dp_usage *gone;
@@ -201,6 +214,7 @@ out_reset(struct dp *dp)
 {
 	dp->out.frames = dp->out.packets = 0;
 	dp->arena_used = 0;
+	dp->trunk_room_used = 0;
 }
 
 /* Octets of this batch's own, with DP_HEADROOM before them; NULL: none left. */
@@ -211,6 +225,27 @@ uint8_t *arena_room(struct dp *, uint32_t octets);
  */
 enum dp_drop frame_ip(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *ip,
 		      uint32_t len, uint8_t proto);
+
+/* The L2TP header of a data message, Ns and all, for `p` with 10 octets of room: its length; 0: no Ns leased. */
+uint32_t l2tp_data_head(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *p);
+static inline void
+frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
+{
+	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
+}
+
+/* An IP packet of the peer, judged; and a frame for session-mgr (`p` is behind its protocol field). */
+void up_ip(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint16_t proto, uint8_t *p,
+	   uint32_t len, struct dp_verdict *);
+void punt_link(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, struct dp_tunnel *,
+	       uint16_t proto, uint8_t *p, uint32_t len, struct dp_verdict *);
+
+/* trunks.c: packets into a trunk; a frame of its peer (false: not the trunk's); its row; its end. */
+void trunk_down(struct dp *, mono_t now, struct dp_session *, uint16_t proto, uint8_t *ip, uint32_t len, uint8_t tos);
+bool trunk_up(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint16_t proto, uint8_t *p,
+	      uint32_t len, struct dp_verdict *);
+void trunk_apply(struct dp *, struct dp_session *, const Row__Trunk *);
+void trunk_end(struct dp *, struct dp_session *);
 
 /* ICMP to the subscriber (up) or to the core (down).  `p` is the packet as it came. */
 void icmp_time_exceeded(struct dp *, mono_t now, struct dp_session *, const uint8_t *p,

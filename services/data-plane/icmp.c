@@ -69,7 +69,7 @@ deliver(struct dp *dp, struct dp_session *s, uint8_t *p, uint32_t len, bool to_c
 			dp->drop[DP_DROP_NO_ROOM]++;
 		return;
 	}
-	if (dp->out.packets == DP_BATCH)
+	if (dp->out.packets == DP_PACKETS)
 		dp->drop[DP_DROP_NO_ROOM]++;
 	else
 		dp->out.packet[dp->out.packets++] = span_of(p, len);

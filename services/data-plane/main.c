@@ -127,7 +127,7 @@ start(struct worker *w)
 	w->loop = loop_new();
 	w->bus = w->loop ? bus_new(w->loop, w->conf->node.run_dir) : NULL;
 	if (!w->dp || !w->bus || !shell_bus_start(w) || !udp_start(w) || !tun_start(w) ||
-	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w) || !rest_start(w))
+	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w) || !rest_start(w) || !trunk_start(w))
 		give_up(errno ? strerror(errno) : error);
 	loop_stop_on_signals(w->loop);
 	loop_signal(w->loop, SIGHUP, on_reload, w);
@@ -140,6 +140,7 @@ stop(struct worker *w)
 {
 	udp_stop(w);
 	tun_stop(w);
+	trunk_stop(w);
 	shell_bus_stop(w);
 	bus_free(w->bus);
 	loop_free(w->loop);

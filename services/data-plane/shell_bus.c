@@ -72,6 +72,8 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 	}
 	tun_write_all(w, ip, packets);
 	udp_send_frames(w);
+	tun_write_made(w);
+	trunk_arm(w);
 }
 
 void
@@ -87,6 +89,7 @@ worker_down(struct worker *w, mono_t now, const struct dp_packet *in, unsigned n
 	}
 	udp_send_frames(w);
 	tun_write_made(w);
+	trunk_arm(w);
 }
 
 /* ---- injections -------------------------------------------------------------------------- */

@@ -350,6 +350,7 @@ session_free(struct dp *dp, struct dp_session *s)
 {
 	usage_close(dp, s);
 	claims_drop(dp, s);
+	trunk_end(dp, s);
 	index_remove(dp, s->key);
 	cold_of(dp, s)->used = false;
 	s->flags = 0;
@@ -679,6 +680,7 @@ subscriber_remove(struct dp *dp, struct dp_session *s)
 	struct dp_cold *c = cold_of(dp, s);
 
 	claims_drop(dp, s);
+	trunk_end(dp, s);
 	own_set(dp, s, (struct ip_addr){ 0 }, (struct ip_addr){ 0 });
 	s->flags &= (uint16_t) ~(S_FORWARDING | S_V4 | S_V6 | S_CHECK | S_CLIENT);
 	s->mtu = 1500;
@@ -724,6 +726,7 @@ apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 	c->pfc = row->pfc;
 	head_write(s, c);
 	subscriber_addresses(dp, s, row);
+	trunk_apply(dp, s, row->forwarding ? row->trunk : NULL);
 	return true;
 }
 
@@ -865,8 +868,12 @@ dp_free(struct dp *dp)
 {
 	if (!dp)
 		return;
-	for (uint32_t i = 0; i < dp->top; i++)
+	for (uint32_t i = 0; i < dp->top; i++) {
 		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].claim);
+		trunk_free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].trunk);
+	}
+	free(dp->trunk);
+	free(dp->trunk_room);
 	for (unsigned i = 0; i < PAGES; i++) {
 		free(dp->page[i]);
 		free(dp->cold[i]);

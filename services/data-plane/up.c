@@ -99,7 +99,7 @@ punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, const struc
 }
 
 /* `p` is behind the protocol field; the two octets before it are ours to write it in full. */
-static void
+void
 punt_link(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s,
 	  struct dp_tunnel *t, uint16_t proto, uint8_t *p, uint32_t len, struct dp_verdict *v)
 {
@@ -338,6 +338,20 @@ up6(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s
 	forward(dp, s, ip, len, v);
 }
 
+void
+up_ip(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint16_t proto, uint8_t *p,
+      uint32_t len, struct dp_verdict *v)
+{
+	const uint16_t need = S_FORWARDING | (proto == PPP_IPV4 ? S_V4 : S_V6);
+
+	if ((s->flags & need) != need)
+		drop(dp, s, v, DP_DROP_NOT_FORWARDING);
+	else if (proto == PPP_IPV4)
+		up4(dp, now, d, s, p, len, v);
+	else
+		up6(dp, now, d, s, p, len, v);
+}
+
 /* ---- PPP --------------------------------------------------------------------------------- */
 
 /*
@@ -389,7 +403,7 @@ up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session
 		up4(dp, now, d, s, p, len, v);
 	else if (proto == PPP_IPV6)
 		up6(dp, now, d, s, p, len, v);
-	else
+	else if (!(s->flags & S_TRUNK) || !trunk_up(dp, now, d, s, proto, p, len, v))
 		punt_link(dp, now, d, s, dp->tunnel[s->key >> 16], proto, p, len, v);
 }
 
@@ -398,6 +412,11 @@ up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session
 static enum dp_drop __attribute__((noinline))
 sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_verdict *v)
 {
+	if ((s->flags & (S_TRUNK | S_MINE)) == S_TRUNK) {
+		v->act = DP_HAND;
+		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
+		return DP_OK;
+	}
 	if (!h->has_seq && (s->flags & S_SEQ_MUST))
 		return DP_DROP_SEQ_MISSING;
 	if ((s->flags & (S_SEQ_FOLLOW | S_SEQ_MUST)) == S_SEQ_FOLLOW && (s->flags & S_MINE))
@@ -468,7 +487,7 @@ judge(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head 
 		return;
 	}
 	v->act = DP_DROP;
-	if (h->has_seq || (s->flags & (S_SEQ_MUST | S_SEQ_FOLLOW)))
+	if (h->has_seq || (s->flags & (S_SEQ_MUST | S_SEQ_FOLLOW | S_TRUNK)))
 		why = sequence(dp, s, h, v);
 	if (why) {
 		drop(dp, s, v, why);

@@ -76,6 +76,10 @@ struct worker {
 	mono_t wait_until; /* reading waits for a lease at most until then */
 	struct loop_timer wake;
 	struct rest rest;
+	struct {
+		int fd;
+		mono_t armed;
+	} trunk; /* shell_trunk.c */
 	struct counters sets[2];
 };
 
@@ -110,6 +114,10 @@ void tun_write(struct worker *, uint8_t *p, uint32_t len);
 void tun_write_all(struct worker *, const struct join_packet *in, unsigned n);
 /* The packets of the last dp_up or dp_down. */
 void tun_write_made(struct worker *);
+
+bool trunk_start(struct worker *);
+void trunk_stop(struct worker *);
+void trunk_arm(struct worker *); /* after every dp_up and dp_down */
 
 bool hand_watch(struct worker *, bool on);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };

@@ -115,8 +115,8 @@ set_ppp(const struct sm *sm, const struct conf_ppp *c, struct ppp_conf *p)
 					   .rtp = c->hc.rtp == RTP_CRTP,
 					   .enhanced = c->hc.rtp == RTP_ECRTP,
 					   .no_tcp = true };
-	p->mux = c->mux;
-	p->mux_pid = c->mux_pid;
+	p->mux = c->mux.enabled;
+	p->mux_pid = c->mux.default_pid;
 	for (unsigned i = 0; i < c->dns_count && i < CONF_DNS && p->dns6_count < PPP_DNS6; i++)
 		if (c->dns[i].family == 6)
 			memcpy(p->dns6[p->dns6_count++], c->dns[i].b, 16);

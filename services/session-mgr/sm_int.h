@@ -263,8 +263,8 @@ bool sub_net(struct step *, struct ppp_net *); /* false: nothing to offer */
 void sub_net_up(struct step *, const struct ppp_event *);
 void sub_net_down(struct step *, enum ppp_cp);
 /* trunk.c: the trunk part of the row. */
-void trunk_up(struct step *, Row__Subscriber *, const struct ppp_event *);
-void trunk_down(struct step *, Row__Subscriber *, enum ppp_cp);
+void sub_trunk_up(struct step *, Row__Subscriber *, const struct ppp_event *);
+void sub_trunk_down(struct step *, Row__Subscriber *, enum ppp_cp);
 bool sub_accept4(struct step *, uint32_t asked);
 void sub_flush(struct step *);
 void sub_end(struct step *, enum acct_terminate);

@@ -608,7 +608,7 @@ sub_net_up(struct step *st, const struct ppp_event *ev)
 
 	if (!row)
 		return;
-	trunk_up(st, row, ev);
+	sub_trunk_up(st, row, ev);
 	if (ev->net.cp == PPP_CP_IPCP) {
 		if (row->client) {
 			row->dns = NULL; /* what was unpacked has no room for more */
@@ -630,7 +630,7 @@ sub_net_down(struct step *st, enum ppp_cp cp)
 
 	if (!row)
 		return;
-	trunk_down(st, row, cp);
+	sub_trunk_down(st, row, cp);
 	if (cp == PPP_CP_MUX)
 		return;
 	was = cp == PPP_CP_IPCP ? row->ipv4.len > 0 : ipv6_is_up(row);

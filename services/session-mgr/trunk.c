@@ -5,11 +5,20 @@
  */
 #include "sm_int.h"
 
+/* With it goes what the configuration says of our transmitter: the workers need not look it up. */
 static Row__Trunk *
 trunk_of(struct step *st, Row__Subscriber *row)
 {
-	if (!row->trunk && (row->trunk = arena_alloc(&st->sm->step_arena, sizeof *row->trunk)) != NULL)
+	const struct conf_mux *m = &st->conf->mux;
+
+	if (!row->trunk && (row->trunk = arena_alloc(&st->sm->step_arena, sizeof *row->trunk)) != NULL) {
 		row__trunk__init(row->trunk);
+		row->trunk->mux_time_us = m->time_us;
+		row->trunk->mux_octets = m->octets;
+		row->trunk->mux_packets = m->packets;
+		row->trunk->mux_worth = m->worth;
+		row->trunk->repeat = st->conf->hc.repeat;
+	}
 	return row->trunk;
 }
 
@@ -44,7 +53,7 @@ tidy(struct step *st, Row__Subscriber *row)
 }
 
 void
-trunk_up(struct step *st, Row__Subscriber *row, const struct ppp_event *ev)
+sub_trunk_up(struct step *st, Row__Subscriber *row, const struct ppp_event *ev)
 {
 	const bool told = ev->net.cp == PPP_CP_MUX || ev->net.hc_send || ev->net.hc_recv;
 	Row__Trunk *t = told ? trunk_of(st, row) : row->trunk;
@@ -72,7 +81,7 @@ trunk_up(struct step *st, Row__Subscriber *row, const struct ppp_event *ev)
 }
 
 void
-trunk_down(struct step *st, Row__Subscriber *row, enum ppp_cp cp)
+sub_trunk_down(struct step *st, Row__Subscriber *row, enum ppp_cp cp)
 {
 	Row__Trunk *t = row->trunk;
 

@@ -144,6 +144,14 @@ struct conf_hc {
 	unsigned non_tcp_space;		/* largest context identifier */
 	unsigned full_packets, full_s;	/* F_MAX_PERIOD, F_MAX_TIME */
 	unsigned max_header;
+	unsigned repeat;		/* N of RFC 3545 towards the peer */
+};
+
+/* PPPMuxCP (RFC 3153), and how our transmitter gathers (RFC 4170, 2.3.1). */
+struct conf_mux {
+	bool enabled;
+	uint16_t default_pid;		/* towards us */
+	unsigned time_us, octets, packets, worth;
 };
 
 struct conf_ppp {
@@ -165,8 +173,7 @@ struct conf_ppp {
 	bool accept_peer_address;	/* an address the peer asks for, if it is free in the pool */
 	unsigned session_timeout, idle_timeout; /* seconds; RADIUS wins */
 	struct conf_hc hc;
-	bool mux;			/* PPPMuxCP (RFC 3153) */
-	uint16_t mux_pid;		/* default PID towards us */
+	struct conf_mux mux;
 };
 #define CONF_PPPS 16
 

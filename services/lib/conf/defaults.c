@@ -67,8 +67,8 @@ conf_ppp_defaults(struct conf_ppp *p)
 		.ipv4 = true,
 		.ipv6 = true,
 		.ra_ms = 300000,
-		.hc = { .rtp = RTP_ECRTP, .non_tcp_space = 255, .full_packets = 256, .full_s = 5, .max_header = 168 },
-		.mux_pid = 0x67,
+		.hc = { .rtp = RTP_ECRTP, .non_tcp_space = 255, .full_packets = 256, .full_s = 5, .max_header = 168, .repeat = 2 },
+		.mux = { .default_pid = 0x67, .time_us = 5000 },
 	};
 }
 

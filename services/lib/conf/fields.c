@@ -146,6 +146,17 @@ static const struct field hc_fields[] = {
 	ROW("f-max-period", F_UINT, struct conf_hc, full_packets),
 	ROW("f-max-time", F_UINT, struct conf_hc, full_s),
 	ROW("max-header", F_UINT, struct conf_hc, max_header),
+	ROW("repeat", F_UINT, struct conf_hc, repeat),
+	END,
+};
+
+static const struct field mux_fields[] = {
+	ROW("enabled", F_BOOL, struct conf_mux, enabled),
+	ROW("default-pid", F_UINT, struct conf_mux, default_pid),
+	ROW("time", F_UINT, struct conf_mux, time_us),
+	ROW("octets", F_UINT, struct conf_mux, octets),
+	ROW("packets", F_UINT, struct conf_mux, packets),
+	ROW("worth", F_UINT, struct conf_mux, worth),
 	END,
 };
 
@@ -177,8 +188,7 @@ static const struct field ppp_fields[] = {
 	ROW("session-timeout", F_UINT, struct conf_ppp, session_timeout),
 	ROW("idle-timeout", F_UINT, struct conf_ppp, idle_timeout),
 	SUB("header-compression", struct conf_ppp, hc, hc_fields),
-	ROW("multiplexing", F_BOOL, struct conf_ppp, mux),
-	ROW("default-pid", F_UINT, struct conf_ppp, mux_pid),
+	SUB("multiplexing", struct conf_ppp, mux, mux_fields),
 	END,
 };
 

@@ -117,11 +117,11 @@ static bool
 check_ppps(const struct conf *c, struct fault *f)
 {
 	for (unsigned i = 0; i < c->ppps; i++) {
-		if ((c->ppp[i].mux_pid & 0x0101) != 1)
+		if ((c->ppp[i].mux.default_pid & 0x0101) != 1)
 			return fault(f,
-				     "/twinlns:twinlns/ppp[name='%s']/default-pid: %u is no PPP protocol number (an "
+				     "/twinlns:twinlns/ppp[name='%s']/multiplexing/default-pid: %u is no PPP protocol number (an "
 				     "odd low octet, an even high one); 103 is COMPRESSED_UDP",
-				     c->ppp[i].name, c->ppp[i].mux_pid);
+				     c->ppp[i].name, c->ppp[i].mux.default_pid);
 	}
 	return true;
 }

@@ -91,6 +91,7 @@ struct fx_sub {
 	const char *v4, *v6, *pd, *route, *user;
 	unsigned v6_len, pd_len, route_len, mtu;
 	bool acfc, pfc, client, not_forwarding;
+	Row__Trunk *trunk;
 };
 
 FX void
@@ -109,6 +110,7 @@ fx_sub(struct dp *dp, uint16_t tunnel, uint16_t id, struct fx_sub f)
 	row.acfc = f.acfc;
 	row.pfc = f.pfc;
 	row.client = f.client;
+	row.trunk = f.trunk;
 	row.ipv4_local = fx_octets(&local);
 	if (f.user)
 		row.user = (char *)f.user;

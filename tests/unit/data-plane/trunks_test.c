@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Trunks in the packet path: two workers' cores, a client's end and an LNS's, with voice between the hosts
+ * behind them.  What a packet meets on the way (routes, TTL, source check) it meets in a trunk too.
+ */
+#include <check.h>
+
+#include "fixture.h"
+#include "trunk.h"
+
+#define MS MONO_MS
+
+static struct dp *near, *far;
+static Row__HeaderCompression hc = ROW__HEADER_COMPRESSION__INIT;
+static Row__Trunk trunk = ROW__TRUNK__INIT;
+static uint8_t room[DP_HEADROOM + 2048];
+
+/* The near end is the client: 10.1/16 is behind the far one. */
+static void
+begin(bool pfc, unsigned call)
+{
+	struct conf *c = fx_conf();
+
+	hc.rtp = 2;
+	hc.tcp_space = 15;
+	hc.non_tcp_space = 255;
+	hc.f_max_period = 256;
+	hc.f_max_time = 5;
+	hc.max_header = 168;
+	hc.no_tcp = true;
+	trunk.send4 = trunk.recv4 = &hc;
+	trunk.mux_send = trunk.mux_recv = true;
+	trunk.mux_send_pid = trunk.mux_recv_pid = 0x67;
+	trunk.mux_time_us = 5000;
+	trunk.repeat = 2;
+	near = fx_dp(c, 0);
+	far = fx_dp(c, 0);
+	free(c);
+	fx_tunnel(near, 1, 2, "192.0.2.9", false);
+	fx_tunnel(far, 2, 1, "192.0.2.9", false);
+	fx_call(near, 1, 11, 22, call);
+	fx_call(far, 2, 22, 11, call);
+	fx_sub(near, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
+					     .mtu = 1492, .pfc = pfc, .acfc = pfc, .trunk = &trunk });
+	fx_sub(far, 2, 22, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.2.0.0", .route_len = 16, .mtu = 1492,
+					    .pfc = pfc, .acfc = pfc, .trunk = &trunk });
+}
+
+static void
+finish(void)
+{
+	dp_free(near);
+	dp_free(far);
+}
+
+/* RTP of 20 octets from 10.2.0.1 to 10.1.0.1. */
+static uint32_t
+voice(uint8_t *p, unsigned n, const char *src)
+{
+	uint32_t len = fx_ip4(p, src, "10.1.0.1", IP_UDP, 40);
+	uint8_t *u = p + 20, *r = p + 28;
+
+	p[1] = 0xb8;
+	put_u16(p + 4, (uint16_t)n);
+	put_u16(p + 10, 0);
+	put_u16(p + 10, (uint16_t)~fx_sum(0, p, 20));
+	put_u16(u, 16384);
+	put_u16(u + 2, 20000);
+	put_u16(u + 4, 40);
+	put_u16(u + 6, 0);
+	put_u16(r, 0x8012);
+	put_u16(r + 2, (uint16_t)(500 + n));
+	put_u32(r + 4, 160 * n);
+	put_u32(r + 8, 0xabcdef01);
+	put_u16(u + 6, (uint16_t)~fx_sum(17 + 40 + fx_sum(0, p + 12, 8), u, 40));
+	return len;
+}
+
+static struct dp_verdict
+give(struct dp *dp, mono_t now, unsigned n, const char *src)
+{
+	struct dp_packet k = { room + DP_HEADROOM, voice(room + DP_HEADROOM, n, src) };
+	struct dp_verdict v;
+
+	dp_down(dp, now, &k, 1, &v);
+	return v;
+}
+
+/* The frames that dp_out() of one end lends, into the other: packets that came out. */
+static unsigned
+carry(struct dp *from, struct dp *to, mono_t now)
+{
+	static uint8_t copy[DP_FRAMES][2048];
+	struct dp_ends ends = fx_ends("192.0.2.9");
+	unsigned packets = 0;
+
+	for (unsigned i = 0; i < dp_out(from)->frames; i++) {
+		const struct dp_frame *f = &dp_out(from)->frame[i];
+		struct dp_datagram d = { copy[i], f->len, f->tos, &ends };
+		struct dp_verdict v;
+		ck_assert_uint_le(f->len, 1472);
+		memcpy(copy[i], f->p, f->len);
+		dp_up(to, now, &d, 1, &v);
+		ck_assert_msg(v.act == DP_TAKEN || v.act == DP_FORWARD, "act %u reason %u", v.act, v.reason);
+		packets += dp_out(to)->packets;
+	}
+	return packets;
+}
+
+START_TEST(voice_crosses)
+{
+	unsigned got = 0;
+	uint8_t want[60];
+
+	begin(_i & 1, _i & 2 ? CALL_SEQ_REQUIRED : CALL_PLAIN);
+	dp_ns_role(near, true, 1);
+	for (uint16_t t, s; _i & 2;) {
+		uint32_t below;
+		if (!dp_ns_wanted(near, &t, &s, &below))
+			break;
+		dp_ns_committed(near, t, s, below);
+	}
+	for (unsigned n = 0; n < 200; n++) {
+		mono_t now = NOW + 20 * MS * n;
+		ck_assert_int_eq(give(near, now, n, "10.2.0.1").act, DP_FORWARD);
+		ck_assert_uint_eq(dp_out(near)->frames, 0);
+		ck_assert_int_eq(dp_trunk_due(near), now + 5 * MS);
+		dp_trunk_timer(near, now + 4 * MS);
+		ck_assert_uint_eq(dp_out(near)->frames, 0);
+		dp_trunk_timer(near, now + 5 * MS);
+		ck_assert_uint_eq(dp_out(near)->frames, 1);
+		ck_assert_uint_eq(dp_out(near)->frame[0].tos, 0xb8);
+		ck_assert_uint_eq(carry(near, far, now), 1);
+		/* the far end is a router: one hop less, and all else as it was */
+		voice(want, n, "10.2.0.1");
+		want[8]--;
+		put_u16(want + 10, 0);
+		put_u16(want + 10, (uint16_t)~fx_sum(0, want, 20));
+		ck_assert_uint_eq(dp_out(far)->packet[0].len, 60);
+		ck_assert_mem_eq(dp_out(far)->packet[0].p, want, 60);
+		got++;
+	}
+	ck_assert_uint_eq(got, 200);
+	ck_assert_uint_eq(dp_counts(far)[DP_COUNT_TRUNK_PACKETS], 200);
+	ck_assert_uint_eq(dp_counts(near)[DP_COUNT_TRUNK_FRAMES], 200);
+	ck_assert_uint_gt(crtp_comp_stats(trunk_comp(dp_trunk(near, 1, 11)))[CRTP_C_UDP] +
+			      crtp_comp_stats(trunk_comp(dp_trunk(near, 1, 11)))[CRTP_C_RTP] +
+			      crtp_comp_stats(trunk_comp(dp_trunk(near, 1, 11)))[CRTP_C_UDP_WHOLE],
+			  190);
+	finish();
+}
+END_TEST
+
+START_TEST(several_packets_share_a_frame)
+{
+	begin(true, CALL_PLAIN);
+	for (unsigned n = 0; n < 10; n++)
+		give(near, NOW, n, "10.2.0.1");
+	dp_trunk_timer(near, NOW + 5 * MS);
+	ck_assert_uint_eq(dp_out(near)->frames, 1);
+	ck_assert_uint_eq(carry(near, far, NOW), 10);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_eq(get_u16(dp_out(far)->packet[i].p + 4), i);
+	finish();
+}
+END_TEST
+
+START_TEST(a_source_that_is_not_the_trunks)
+{
+	begin(true, CALL_PLAIN);
+	give(near, NOW, 1, "10.9.0.1");
+	dp_trunk_timer(near, NOW + 5 * MS);
+	ck_assert_uint_eq(carry(near, far, NOW), 0);
+	ck_assert_uint_eq(dp_drops(far)[DP_DROP_SPOOFED], 1);
+	finish();
+}
+END_TEST
+
+/* Another worker's trunk: both directions go to it. */
+START_TEST(a_siblings_trunk_is_handed_over)
+{
+	struct conf *c = fx_conf();
+	struct dp *dp;
+	struct dp_verdict v;
+	struct dp_ends ends = fx_ends("192.0.2.9");
+	uint8_t frame[] = { 0, 2, 0, 1, 0, 11, 0xff, 3, 0, 0x59, 1, 2 };
+	struct dp_datagram d = { frame, sizeof frame, 0, &ends };
+
+	begin(true, CALL_PLAIN);
+	c->data.workers = 2;
+	dp = fx_dp(c, 0);
+	free(c);
+	fx_tunnel(dp, 1, 2, "192.0.2.9", false);
+	fx_call(dp, 1, 11, 22, CALL_PLAIN);
+	fx_sub(dp, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
+					   .mtu = 1492, .trunk = &trunk });
+	v = give(dp, NOW, 1, "10.2.0.1");
+	ck_assert_int_eq(v.act, DP_HAND);
+	ck_assert_uint_eq(v.worker, 1);
+	dp_up(dp, NOW, &d, 1, &v);
+	ck_assert_int_eq(v.act, DP_HAND);
+	ck_assert_uint_eq(v.worker, 1);
+	dp_free(dp);
+	finish();
+}
+END_TEST
+
+/* The link ends, or agrees on something else: contexts go, and nothing of them stays behind. */
+START_TEST(rows_make_and_end_it)
+{
+	struct trunk *was;
+
+	begin(true, CALL_PLAIN);
+	was = dp_trunk(near, 1, 11);
+	ck_assert_ptr_nonnull(was);
+	give(near, NOW, 1, "10.2.0.1");
+	fx_sub(near, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
+					     .mtu = 1492, .pfc = true, .acfc = true, .trunk = &trunk });
+	ck_assert_ptr_eq(dp_trunk(near, 1, 11), was);
+	dp_trunk_timer(near, NOW + 5 * MS);
+	ck_assert_uint_eq(dp_out(near)->frames, 1);
+	fx_sub(near, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
+					     .mtu = 1492 });
+	ck_assert_ptr_null(dp_trunk(near, 1, 11));
+	ck_assert_int_eq(give(near, NOW, 2, "10.2.0.1").act, DP_FORWARD);
+	ck_assert_uint_eq(dp_out(near)->frames, 1); /* plain, at once */
+	fx_gone(far, TABLE_SUBSCRIBER, 2, 22);
+	fx_gone(far, TABLE_CALL, 2, 22);
+	ck_assert_ptr_null(dp_trunk(far, 2, 22));
+	dp_trunk_timer(near, NOW + MONO_S);
+	dp_trunk_timer(far, NOW + MONO_S);
+	finish();
+}
+END_TEST
+
+/* IPCP in a multiplexed frame is the link's; a second one in the same frame finds no room. */
+START_TEST(control_inside)
+{
+	uint8_t frame[] = { 0, 2, 0, 2, 0, 22, 0xff, 3, 0, 0x59, 0x86, 0x80, 0x21, 5, 1, 0, 4, 0x04, 5, 2, 0, 4 };
+	struct dp_ends ends = fx_ends("192.0.2.9");
+	struct dp_datagram d = { frame, sizeof frame, 0, &ends };
+	struct dp_verdict v;
+
+	begin(true, CALL_PLAIN);
+	dp_up(far, NOW, &d, 1, &v);
+	ck_assert_int_eq(v.act, DP_PUNT_LINK);
+	ck_assert_uint_eq(v.len, 6);
+	ck_assert_mem_eq(v.p, "\x80\x21\x05\x01\x00\x04", 6);
+	ck_assert_uint_eq(dp_drops(far)[DP_DROP_TRUNK_OTHER], 1);
+	finish();
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("trunks");
+	TCase *tc = tcase_create("trunks");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_loop_test(tc, voice_crosses, 0, 4);
+	tcase_add_test(tc, several_packets_share_a_frame);
+	tcase_add_test(tc, a_source_that_is_not_the_trunks);
+	tcase_add_test(tc, a_siblings_trunk_is_handed_over);
+	tcase_add_test(tc, rows_make_and_end_it);
+	tcase_add_test(tc, control_inside);
+	suite_add_tcase(s, tc);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
