@@ -148,7 +148,7 @@ last_changes(struct node *n)
 
 static const struct out_col history_cols[] = {
 	{ "WHEN", OUT_NUMBER, false }, { "EPOCH", OUT_NUMBER, false },	 { "ROLE", OUT_TEXT, false },
-	{ "KIND", OUT_TEXT, false },   { "TOOK US", OUT_NUMBER, false }, { "RECOVERED", OUT_TEXT, false },
+	{ "KIND", OUT_TEXT, false },   { "TOOK", OUT_NUMBER, false }, { "RECOVERED", OUT_TEXT, false },
 	{ "TWIN", OUT_TEXT, false },   { "CAUSE", OUT_TEXT, true },
 };
 
