@@ -21,7 +21,8 @@ protocol(const uint8_t *p)
 	return is_v4(p) ? p[9] : p[6];
 }
 
-/* A whole TCP or UDP packet without anything between the headers: where its payload begins, else 0. */
+/* A whole TCP or UDP packet without anything between the headers: where its payload begins, else 0.
+ */
 static uint32_t
 head_of(const uint8_t *p, uint32_t len, uint32_t *transport)
 {
@@ -138,7 +139,9 @@ begin(struct join *j, unsigned i, const struct join_packet *n)
 {
 	struct join_group *g = &j->group[j->groups++];
 
-	*g = (struct join_group){ .first = (uint8_t)i, .last = (uint8_t)i, .count = 1, .octets = n->len };
+	*g = (struct join_group){
+		.first = (uint8_t)i, .last = (uint8_t)i, .count = 1, .octets = n->len
+	};
 	return g;
 }
 

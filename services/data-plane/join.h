@@ -5,11 +5,11 @@
  * them again to the very same packets.  Pure.
  *
  * Only what that restores exactly is joined: TCP and UDP with right checksums (they are verified: a
- * cut makes new ones, and would make a damaged packet good), no IPv4 options, no fragments, one TTL,
- * TOS, DF and flow label; IPv4 identifications that count up, or of packets with DF, where they
- * mean nothing (RFC 6864, 4.1); TCP segments in sequence with the same acknowledgement, window and
- * options and no flag but ACK, and PSH on the last; UDP with a checksum.  All of one size, the last
- * may be shorter.  A flow's packets stay in their order.
+ * cut makes new ones, and would make a damaged packet good), no IPv4 options, no fragments, one
+ * TTL, TOS, DF and flow label; IPv4 identifications that count up, or of packets with DF, where
+ * they mean nothing (RFC 6864, 4.1); TCP segments in sequence with the same acknowledgement, window
+ * and options and no flag but ACK, and PSH on the last; UDP with a checksum.  All of one size, the
+ * last may be shorter.  A flow's packets stay in their order.
  */
 #ifndef TWIN_JOIN_H
 #define TWIN_JOIN_H
@@ -41,17 +41,18 @@ struct join_group {
 struct join {
 	unsigned groups; /* in the order of their first packets */
 	struct join_group group[JOIN_BATCH];
-	uint8_t next[JOIN_BATCH]; /* the packet behind this one in its group */
+	uint8_t next[JOIN_BATCH];  /* the packet behind this one in its group */
 	uint8_t place[JOIN_BATCH]; /* by hash of the flow: 1 + its latest group */
 };
 
-/* Sorts in[0..n) into groups; n <= JOIN_BATCH.  IPv4 header checksums are right: dp_up saw to it. */
+/* Sorts in[0..n) into groups; n <= JOIN_BATCH.  IPv4 header checksums are right: dp_up saw to it.
+ */
 void join_sort(struct join *, const struct join_packet *in, unsigned n);
 /*
  * The joined packet's description and its headers (group->head octets); the payloads of the group's
  * packets, each from group->head on, come behind them.
  */
-void join_head(const struct join_group *, const struct join_packet *in,
-	       struct virtio_net_hdr *h, uint8_t head[JOIN_HEAD]);
+void join_head(const struct join_group *, const struct join_packet *in, struct virtio_net_hdr *h,
+	       uint8_t head[JOIN_HEAD]);
 
 #endif

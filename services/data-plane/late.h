@@ -13,8 +13,8 @@
 #include "base/mono.h"
 #include "wire/wire.h"
 
-#define LATE_MAX 256		   /* messages */
-#define LATE_OCTETS (4u << 20)	   /* in all of them */
+#define LATE_MAX 256		 /* messages */
+#define LATE_OCTETS (4u << 20)	 /* in all of them */
 #define LATE_FOR (200 * MONO_MS) /* an elector starts again in less */
 
 struct late_message {

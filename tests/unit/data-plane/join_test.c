@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Packets of one flow, put together for the TUN: the cut gives back what was joined, and nothing else is. */
+/* Packets of one flow, put together for the TUN: the cut gives back what was joined, and nothing
+ * else is. */
 #include <check.h>
 
 #include "fixture.h"
@@ -64,8 +65,9 @@ make(unsigned i, struct shape s)
 	uint8_t *p = store[i], *t = p + (s.v4 ? 20 : 40);
 
 	in[i].p = p;
-	in[i].len = s.v4 ? fx_ip4(p, "10.0.0.1", "198.51.100.1", s.proto, head + s.payload)
-			 : fx_ip6(p, "2001:db8:1:1::9", "2001:db8:ffff::1", s.proto, head + s.payload);
+	in[i].len =
+	    s.v4 ? fx_ip4(p, "10.0.0.1", "198.51.100.1", s.proto, head + s.payload)
+		 : fx_ip6(p, "2001:db8:1:1::9", "2001:db8:ffff::1", s.proto, head + s.payload);
 	if (s.v4)
 		put_u16(p + 4, s.id);
 	memset(t, 0, head);
@@ -141,9 +143,11 @@ START_TEST(a_train_is_one_and_the_cut_gives_it_back)
 }
 END_TEST
 
-/* What a cut could not restore: change one thing of the second of two packets, and they stay apart. */
+/* What a cut could not restore: change one thing of the second of two packets, and they stay apart.
+ */
 static const struct odd {
-	uint32_t v4_at, v6_at, tcp_at, udp_at; /* from the transport header on for the last two; 0: not this */
+	uint32_t v4_at, v6_at, tcp_at,
+	    udp_at; /* from the transport header on for the last two; 0: not this */
 	uint8_t flip;
 	bool sums;
 	const char *what;
@@ -185,7 +189,7 @@ START_TEST(what_a_cut_would_not_restore_stays_apart)
 	struct join j;
 
 	if (!at && !t)
-		return; /* not in this family */
+		return;				 /* not in this family */
 	for (unsigned odd = 0; odd < 2; odd++) { /* the first of two, and the second */
 		train(v4, tcp ? IP_TCP : IP_UDP, 3);
 		in[odd].p[at ? at : transport(in[odd].p) + t] ^= o->flip;
@@ -241,7 +245,8 @@ START_TEST(a_shorter_one_or_a_push_is_the_last)
 	make(0, (struct shape){ true, IP_UDP, 0, 50, 1, 0 });
 	make(1, (struct shape){ true, IP_UDP, 0, 40, 2, 0 });
 	make(2, (struct shape){ true, IP_UDP, 0, 40, 3, 0 });
-	make(3, (struct shape){ true, IP_UDP, 0, 50, 4, 0 }); /* larger than the first of its group */
+	make(3,
+	     (struct shape){ true, IP_UDP, 0, 50, 4, 0 }); /* larger than the first of its group */
 	join_sort(&j, in, 4);
 	ck_assert_uint_eq(j.groups, 3);
 	ck_assert_uint_eq(j.group[0].count, 2);
@@ -288,10 +293,12 @@ same_ends(const uint8_t *a, const uint8_t *b)
 {
 	uint32_t t = transport(a), from = t == 20 ? 12 : 8;
 
-	return a[0] == b[0] && is_tcp(a) == is_tcp(b) && memcmp(a + from, b + from, t + 4 - from) == 0;
+	return a[0] == b[0] && is_tcp(a) == is_tcp(b) &&
+	       memcmp(a + from, b + from, t + 4 - from) == 0;
 }
 
-/* Every packet is in one group, a flow's packets keep their order, and all groups cut as they were. */
+/* Every packet is in one group, a flow's packets keep their order, and all groups cut as they were.
+ */
 static void
 nothing_lost_or_turned_round(const struct join *j, unsigned n)
 {
@@ -311,7 +318,8 @@ nothing_lost_or_turned_round(const struct join *j, unsigned n)
 	ck_assert_uint_eq(m, n);
 	for (unsigned a = 0; a < n; a++) {
 		for (unsigned b = a + 1; b < n; b++)
-			ck_assert(order[a] < order[b] || !same_ends(in[order[a]].p, in[order[b]].p));
+			ck_assert(order[a] < order[b] ||
+				  !same_ends(in[order[a]].p, in[order[b]].p));
 	}
 }
 
@@ -325,8 +333,11 @@ START_TEST(any_mixture_comes_out_as_it_went_in)
 		struct shape next[6];
 		struct join j;
 		for (unsigned f = 0; f < flows; f++)
-			next[f] = (struct shape){ dice(&x, 2), dice(&x, 2) ? IP_TCP : IP_UDP, f,
-						  1 + dice(&x, 100), (uint16_t)dice(&x, 65536),
+			next[f] = (struct shape){ dice(&x, 2),
+						  dice(&x, 2) ? IP_TCP : IP_UDP,
+						  f,
+						  1 + dice(&x, 100),
+						  (uint16_t)dice(&x, 65536),
 						  dice(&x, UINT32_MAX) };
 		for (unsigned i = 0; i < n; i++) {
 			struct shape *s = &next[dice(&x, flows)], now = *s;
@@ -336,7 +347,8 @@ START_TEST(any_mixture_comes_out_as_it_went_in)
 			s->id++;
 			s->seq += now.payload;
 			if (dice(&x, 16) == 0) { /* anything may be anything */
-				in[i].p[1 + dice(&x, in[i].len - 1)] ^= (uint8_t)(1u << dice(&x, 8));
+				in[i].p[1 + dice(&x, in[i].len - 1)] ^=
+				    (uint8_t)(1u << dice(&x, 8));
 				if (dice(&x, 2))
 					sums(&in[i]);
 				else
@@ -366,7 +378,8 @@ START_TEST(rubbish_is_passed_on_alone)
 				k[i].p[o] = (uint8_t)dice(&x, 256);
 			k[i].p[0] = round & 1 ? 0x45 : 0x60;
 			if (round & 2) {
-				put_u16(k[i].p + (round & 1 ? 2 : 4), (uint16_t)(k[i].len - (round & 1 ? 0 : 40)));
+				put_u16(k[i].p + (round & 1 ? 2 : 4),
+					(uint16_t)(k[i].len - (round & 1 ? 0 : 40)));
 				k[i].p[round & 1 ? 9 : 6] = round & 4 ? IP_TCP : IP_UDP;
 				k[i].p[6] &= round & 1 ? 0x40 : 0xff;
 				k[i].p[7] &= round & 1 ? 0 : 0xff;
