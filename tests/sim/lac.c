@@ -113,7 +113,7 @@ slac_start(struct lac *l)
 	l->tid = fresh_id(l);
 	l->peer_tid = 0;
 	l->ns = l->nr = l->una = l->next = l->nr_rcvd = 0;
-	l->nr_seen = false;
+	l->nr_seen = l->excused = false;
 	l->node_tid = 0;
 	l->window = 4;
 	l->tries = 0;
@@ -343,7 +343,7 @@ acknowledged(struct lac *l, uint16_t nr)
 	bool moved = false;
 
 	if ((uint16_t)(nr - l->una) > (uint16_t)(l->ns - l->una)) {
-		if ((int16_t)(nr - l->ns) > 0 && !excused(l->w))
+		if ((int16_t)(nr - l->ns) > 0 && !excused_lac(l))
 			violated(l->w, INV_CONTROL_SEQUENCE, "lac%u is told Nr %u and has sent only up to %u", l->id, nr, l->ns);
 		return;
 	}
@@ -379,7 +379,7 @@ remember(struct lac *l, const uint8_t *p, size_t len, uint16_t ns)
 	unsigned i = ns % 256;
 	uint64_t h = hash_of(p, 10) ^ hash_of(p + 12, len - 12) * 3;
 
-	if (l->body_set[i] && l->body_ns[i] == ns && l->body[i] != h && !excused(l->w))
+	if (l->body_set[i] && l->body_ns[i] == ns && l->body[i] != h && !excused_lac(l))
 		violated(l->w, INV_CONTROL_SEQUENCE, "lac%u hears Ns %u again with other contents", l->id, ns);
 	l->body_set[i] = true;
 	l->body_ns[i] = ns;

@@ -23,7 +23,7 @@ struct result {
 	enum invariant which;
 	char text[512];
 	unsigned opened, believed, lost, asked, switchovers;
-	bool split, amnesty;
+	bool split, stale;
 };
 
 static struct world world;
@@ -51,7 +51,7 @@ run_seed(uint64_t seed, enum breakage broken, bool trace, bool keep, struct resu
 	*r = (struct result){ .seed = seed, .hash = w->hash, .events = w->events, .simulated = w->now - MONO_S, .failed = w->check.failed,
 			      .which = w->check.which, .opened = w->check.sessions_opened, .believed = w->check.believed,
 			      .lost = w->check.sessions_lost, .asked = w->check.sessions_asked, .switchovers = w->check.switchovers,
-			      .split = w->check.split, .amnesty = w->check.amnesty };
+			      .split = w->check.splits > 0, .stale = w->check.stales > 0 };
 	memcpy(r->text, w->check.text, sizeof r->text);
 	if (keep && r->failed)
 		for (unsigned i = w->ring_at > 60 ? w->ring_at - 60 : 0; i < w->ring_at; i++)
@@ -69,7 +69,7 @@ clock_now(void)
 }
 
 struct totals {
-	uint64_t seeds, failed, split, amnesty, events;
+	uint64_t seeds, failed, split, stale, events;
 	double simulated;
 	uint64_t opened, believed, asked, lost, switchovers, by[INVARIANTS];
 };
@@ -80,7 +80,7 @@ add(struct totals *t, const struct result *r)
 	t->seeds++;
 	t->failed += r->failed;
 	t->split += r->split;
-	t->amnesty += r->amnesty;
+	t->stale += r->stale;
 	t->events += r->events;
 	t->simulated += (double)r->simulated / 1e9;
 	t->opened += r->opened;
@@ -166,9 +166,9 @@ run_seeds(uint64_t from, uint64_t seeds, unsigned jobs, double seconds, enum bre
 	if (stop_at_first)
 		return t->failed > 0;
 	double took = clock_now() - began;
-	printf("seeds %llu, failed %llu, split %llu, amnesty %llu; %.0f seeds a minute, %.0f simulated seconds a second\n",
+	printf("seeds %llu, failed %llu, split %llu, stale %llu; %.0f seeds a minute, %.0f simulated seconds a second\n",
 	       (unsigned long long)t->seeds, (unsigned long long)t->failed, (unsigned long long)t->split,
-	       (unsigned long long)t->amnesty, (double)t->seeds / took * 60, t->simulated / took);
+	       (unsigned long long)t->stale, (double)t->seeds / took * 60, t->simulated / took);
 	printf("sessions opened %llu, believed %llu, ended on purpose %llu, lost with an excuse %llu; promotions %llu; events %llu\n",
 	       (unsigned long long)t->opened, (unsigned long long)t->believed, (unsigned long long)t->asked,
 	       (unsigned long long)t->lost, (unsigned long long)t->switchovers, (unsigned long long)t->events);

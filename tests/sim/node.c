@@ -375,8 +375,8 @@ node_power(struct node *n, bool on, bool lose)
 	mirror_break(w, (int)n->id);
 	if (!lose)
 		return;
-	check_power_lost(w, n);
 	n->behind = true;
+	n->told_epoch = 0;
 	n->have_saved = n->holds = false; /* both are the machine's memory */
 	n->boot = w->now;
 	n->clock0 = rnd_time(w, MONO_S, 1000 * MONO_S);

@@ -9,7 +9,6 @@ struct shell {
 	struct elect_conf conf;
 	mono_t tick_at;
 	enum elect_role role;
-	uint64_t boot, seq; /* of the latest beat */
 };
 
 static const enum net path_net[] = { NET_MIRROR, NET_ACCESS };
@@ -148,11 +147,13 @@ step(struct shell *s, const struct elect_event *ev)
 		return;
 	elect_saved_take(&s->e, &n->saved);
 	n->have_saved = true;
+	check_told(s->p->w, n, s->e.twin.epoch);
 	if (s->e.role != s->role) {
+		enum elect_role from = s->role;
 		s->role = s->e.role;
 		mark(s->p->w, 1000 + s->role + s->e.epoch * 16);
 		if (s->role == ELECT_PROMOTING)
-			check_promoted(s->p->w, n, s->e.epoch);
+			check_promoted(s->p->w, n, s->e.epoch, from);
 	}
 }
 
@@ -194,10 +195,6 @@ hear(struct proc *p, struct msg *m)
 	switch (m->kind) {
 	case M_BEAT:
 		memcpy(&b, m->octets, sizeof b);
-		if (b.boot != s->boot || b.seq > s->seq) /* what is overtaken says nothing about now */
-			p->w->check.beat_heard[p->n->id] = p->w->now;
-		s->seq = b.boot != s->boot || b.seq > s->seq ? b.seq : s->seq;
-		s->boot = b.boot;
 		if (p->w->broken == BREAK_SAME_SIDE)
 			b.side = 1;
 		step(s, &(struct elect_event){ .kind = ELECT_BEAT, .beat = &b });

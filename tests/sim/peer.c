@@ -255,7 +255,7 @@ core_hear(struct world *w, const uint8_t *p, size_t len)
 
 	if (!s)
 		return;
-	if (get_u32(p + 12) != s->addr && s->net_up && !excused(w))
+	if (get_u32(p + 12) != s->addr && s->net_up && !excused_line(s))
 		violated(w, INV_ADDRESS_ONCE, "a packet of lac%u line %u comes from %08x, not from %08x", s->lac->id, s->id,
 			 get_u32(p + 12), s->addr);
 	s->up_got++;
@@ -272,7 +272,7 @@ ip_down(struct line *s, const uint8_t *p, size_t len)
 
 	if (!is)
 		return;
-	if (is != s && is->net_up && is->addr == get_u32(p + 16) && !excused(s->lac->w))
+	if (is != s && is->net_up && is->addr == get_u32(p + 16) && !excused_line(s) && !excused_line(is))
 		violated(s->lac->w, INV_ADDRESS_ONCE, "lac%u line %u is given a packet for lac%u line %u", s->lac->id, s->id,
 			 is->lac->id, is->id);
 	s->down_got++;

@@ -307,7 +307,7 @@ holds(struct story *s)
 	if (strcmp(what, "promotions") == 0)
 		return w->check.switchovers == number(s, next(s));
 	if (strcmp(what, "split") == 0)
-		return w->check.split;
+		return w->check.splits > 0;
 	if (strcmp(what, "sent") == 0) {
 		n = node_word(s, next(s));
 		return n && w->check.sent[n->id] > 0;

@@ -196,6 +196,9 @@ struct node {
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
 	bool unheard; /* it promoted itself when nothing could reach it */
+	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
+	uint64_t told_epoch; /* highest that its elector has heard of the twin, and when */
+	mono_t told_at;
 };
 
 mono_t node_now(const struct node *);
@@ -337,7 +340,7 @@ struct line {
 	mono_t up_at, dial_at, ppp_wake;
 	uint16_t ns;
 	bool believed;	   /* both ends: check.c */
-	bool excused;	   /* its loss is: for the reason */
+	bool excused;	   /* its loss is: check_role.c */
 	bool iccn_acked;
 	uint16_t iccn_ns;
 	uint32_t up_sent, up_got, down_got; /* data packets, and echoes at the end */
@@ -372,6 +375,7 @@ struct lac {
 	uint16_t node_tid;	/* as the nodes call it */
 	struct line line[LINES];
 	unsigned tunnels;
+	bool excused; /* what happens to this tunnel is: check_role.c */
 };
 
 void slac_init(struct world *, unsigned id);
@@ -399,9 +403,10 @@ void core_hear(struct world *, const uint8_t *, size_t);
 
 struct acct_seen {
 	char id[48];
+	struct line *line; /* whose Calling-Station-Id it is; NULL: nobody's */
 	unsigned starts, stops;
 	uint64_t start_hash, stop_hash;
-	bool stop_conflict, start_conflict;
+	bool excused;
 };
 void aaa_ask(struct proc *sm, const struct aaa_request *);
 void acct_ask_sim(struct proc *sm, const struct acct_ask *, size_t len);
@@ -431,6 +436,10 @@ struct frame_seen {
 	uint8_t held; /* bit a node */
 };
 
+struct state_at { /* after a transaction */
+	uint64_t epoch, position;
+};
+
 struct checker {
 	bool failed;
 	enum invariant which;
@@ -440,8 +449,12 @@ struct checker {
 	unsigned epoch_node;
 	struct frame_seen *frame;
 	unsigned frames, frame_cap;
-	bool split;		/* two actives because nobody could know better (prefer-service, documented) */
-	bool amnesty;		/* both halves of the state were lost */
+	bool split;		/* now: two actives because nobody could know better (prefer-service, documented) */
+	unsigned splits, stales; /* how often, each: check_role.c */
+	mono_t split_from, split_for, two_leases, old_epoch_at;
+	unsigned old_epoch_sent; /* in splits: datagrams under an epoch after a higher one spoke */
+	struct state_at revealed; /* by anything that was released */
+	bool forced;		/* an operator accepted the loss */
 	mono_t service_since;	/* an active node that is able, reachable by all; 0: none now */
 	mono_t service_lost;
 	uint64_t active_epochs[64];
@@ -450,27 +463,29 @@ struct checker {
 	struct acct_seen acct[1024];
 	unsigned accts;
 	unsigned sessions_opened, sessions_lost, sessions_asked, switchovers, believed;
-	mono_t beat_heard[NODES]; /* last beat of the other delivered to it */
 	bool quiet_dial; /* nobody dials any more */
 	unsigned sent[NODES]; /* datagrams to LACs */
-	mono_t cut_at; /* when the nodes had no path to each other last */
 	bool pinged;
 	unsigned ticks;
 };
 
-/* Losses have an excuse: see check.c. */
-#define excused(w) ((w)->check.split || (w)->check.amnesty)
+/* Losses that have an excuse: see check_role.c. */
+#define excused_lac(l) ((l)->w->check.split || (l)->excused)
+#define excused_line(s) ((s)->lac->w->check.split || (s)->excused)
 void violated(struct world *, enum invariant, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void check_init(struct world *);
 void check_fini(struct world *);
 void check_submitted(struct world *, struct talk *, struct span frame, uint64_t *hash);
 void check_committed(struct world *, struct node *, const struct sync_txn *, bool written);
 void check_snapshot(struct world *, struct node *, uint64_t position);
-void check_power_lost(struct world *, struct node *);
 void check_release(struct world *, struct talk *, const struct effect *);
 void check_egress(struct world *, struct node *, uint64_t epoch, struct endpoint peer, const uint8_t *, size_t);
 void check_lease(struct world *, struct node *, uint64_t epoch, bool active, mono_t until_world);
-void check_promoted(struct world *, struct node *, uint64_t epoch);
+void check_promoted(struct world *, struct node *, uint64_t epoch, enum elect_role from);
+void check_revealed(struct world *, uint64_t epoch, uint64_t position);
+void check_epoch(struct world *, struct node *, uint64_t epoch);
+void check_told(struct world *, struct node *, uint64_t epoch);
+void check_roles_tick(struct world *);
 void check_line_lost(struct line *, const char *how);
 void check_line_open(struct line *);
 void check_ran_out(struct lac *, const struct lac_out *);
@@ -478,6 +493,7 @@ void check_reached(struct world *, struct node *, unsigned lac, const uint8_t *,
 void check_acct(struct world *, struct span key, struct span attrs);
 void check_tick(struct world *);
 bool check_end(struct world *, bool last);
+Row__Subscriber *check_subscriber(const struct node *, const struct line *); /* the store's; NULL: none */
 struct node *sim_active_node(struct world *);
 
 /* --- the world ------------------------------------------------------------------------------------------------------ */

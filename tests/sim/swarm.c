@@ -298,7 +298,7 @@ operator(struct world *w, void *a, uint64_t b, uint64_t c)
 		m = msg_new(M_PROMOTE, NULL, 0);
 		m->n[0] = b;
 		if (b)
-			w->check.amnesty = true;
+			w->check.forced = true;
 		tell(w, "%s  operator: promote%s", n->name, b ? " --force" : "");
 		proc_post(&n->p[P_ELECT], m, 0, true);
 	}

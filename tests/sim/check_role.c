@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Roles, epochs and leases; and what excuses a loss.  Two situations do, both decided by what the world did and not by
+ * what the product says, and each only for the tunnels, calls and accounts that were there when it ended:
+ *
+ *   split    prefer-service: a node that nothing of its twin can have reached for a promotion's time goes on or takes
+ *            over while the other one serves.  It lasts until one of them has no lease any more.
+ *   stale    a node serves without everything that was ever revealed, because nobody who can be reached has it: every
+ *            holder lost it with its power, or prefer-service started the only node there is, or an operator forced it.
+ */
+#include "sim.h"
+
+#define DARK_BEATS 4 /* a promotion waits six, and the first of them may have been on its way */
+#define LATE_BEATS 3 /* what was decided in the dark may be carried out so much later */
+
+static mono_t
+beats(const struct world *w, unsigned n)
+{
+	return n * w->plan.heartbeat_ms * MONO_MS;
+}
+
+/* --- who can hear whom ---------------------------------------------------------------------------------- */
+
+/* Is it running, as opposed to asleep with a lease in its hand? */
+static bool
+awake(const struct node *n)
+{
+	return n->on && proc_runs(&n->p[P_ELECT]);
+}
+
+static bool
+reached(const struct world *w, const struct node *n)
+{
+	const struct node *twin = &w->node[1 - n->id];
+
+	return awake(twin) && awake(n) && (!w->cut[NET_MIRROR][twin->id][n->id] || !w->cut[NET_ACCESS][twin->id][n->id]);
+}
+
+/* Nothing that its twin says can have reached this node for long, up to now or until just now. */
+static bool
+dark(const struct world *w, const struct node *n)
+{
+	return n->dark_at && w->now - n->dark_at <= beats(w, LATE_BEATS);
+}
+
+/* --- excuses ------------------------------------------------------------------------------------------------ */
+
+/* What stands now may be known to one node only: its end needs no other reason. */
+static void
+excuse_all(struct world *w)
+{
+	for (unsigned i = 0; i < LACS; i++) {
+		struct lac *l = &w->lac[i];
+		l->excused |= l->state != LAC_DOWN;
+		for (unsigned k = 0; k < LINES; k++)
+			l->line[k].excused |= l->line[k].state != LINE_IDLE;
+	}
+	for (unsigned i = 0; i < w->check.accts; i++)
+		w->check.acct[i].excused = true;
+}
+
+static void
+split_begins(struct world *w, const char *why)
+{
+	if (w->check.split)
+		return;
+	w->check.split = true;
+	w->check.splits++;
+	w->check.split_from = w->now;
+	tell(w, "split: %s, as prefer-service accepts", why);
+}
+
+static void
+split_ends(struct world *w)
+{
+	struct checker *c = &w->check;
+
+	c->split = false;
+	c->split_for += w->now - c->split_from;
+	excuse_all(w);
+	tell(w, "the split is over");
+}
+
+void
+check_roles_tick(struct world *w)
+{
+	struct checker *c = &w->check;
+	bool two = w->node[0].lease_until > w->now && w->node[1].lease_until > w->now;
+
+	for (unsigned i = 0; i < NODES; i++) {
+		struct node *n = &w->node[i];
+		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
+		if (reached(w, n))
+			n->reached_at = w->now;
+		else if (w->now - n->reached_at >= beats(w, DARK_BEATS))
+			n->dark_at = w->now;
+	}
+	if (two || !c->two_leases)
+		c->two_leases = w->now;
+	if (c->split && w->now - c->two_leases > beats(w, 8) && w->now - c->old_epoch_at > beats(w, 8))
+		split_ends(w);
+}
+
+/* --- epochs ---------------------------------------------------------------------------------------------------- */
+
+/* Something leaves for a LAC. */
+void
+check_epoch(struct world *w, struct node *n, uint64_t epoch)
+{
+	struct checker *c = &w->check;
+
+	c->sent[n->id]++;
+	if (epoch < c->epoch_sent) {
+		c->old_epoch_at = w->now;
+		c->old_epoch_sent++;
+		if (!c->split)
+			violated(w, INV_ONE_ACTIVE, "%s sends under epoch %llu, after %s spoke under %llu", n->name,
+				 (unsigned long long)epoch, w->node[c->epoch_node].name, (unsigned long long)c->epoch_sent);
+	}
+	if (epoch < n->told_epoch && w->now - n->told_at > beats(w, 4) + 5 * MONO_MS)
+		violated(w, INV_ONE_ACTIVE, "%s sends under epoch %llu, %.1f ms after its twin told it of %llu", n->name,
+			 (unsigned long long)epoch, (double)(w->now - n->told_at) / MONO_MS, (unsigned long long)n->told_epoch);
+	if (epoch == c->epoch_sent && n->id != c->epoch_node)
+		violated(w, INV_ONE_ACTIVE, "both nodes send under epoch %llu", (unsigned long long)epoch);
+	if (epoch > c->epoch_sent) {
+		c->epoch_sent = epoch;
+		c->epoch_node = n->id;
+	}
+}
+
+/* The elector has heard its twin speak of this epoch. */
+void
+check_told(struct world *w, struct node *n, uint64_t epoch)
+{
+	if (epoch <= n->told_epoch)
+		return;
+	n->told_epoch = epoch;
+	n->told_at = w->now;
+}
+
+/* --- leases ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * prefer-service: a node that can hear nothing begins to serve.  One that was active before goes on in its old epoch; one
+ * that takes over does so only where its twin cannot hear it either, else the twin has stopped for want of its answers.
+ */
+static bool
+begins_in_the_dark(struct world *w, const struct node *n, uint64_t epoch)
+{
+	if (w->plan.policy != POLICY_PREFER_SERVICE)
+		return false;
+	return n->unheard || (epoch < w->check.epoch_top && dark(w, n)) || (dark(w, n) && dark(w, &w->node[1 - n->id]));
+}
+
+void
+check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t until)
+{
+	const struct node *twin = &w->node[1 - n->id];
+	bool held = n->lease_until > w->now;
+
+	n->lease_epoch = epoch;
+	n->lease_until = active ? until : 0;
+	if (held || n->lease_until <= w->now || w->check.split)
+		return;
+	if (epoch < w->check.epoch_top && begins_in_the_dark(w, n, epoch)) {
+		split_begins(w, "one that was active before goes on and cannot hear of its successor");
+		return;
+	}
+	if (!twin->on || twin->lease_until <= w->now)
+		return;
+	if (begins_in_the_dark(w, n, epoch)) {
+		split_begins(w, "both nodes are active");
+		return;
+	}
+	violated(w, INV_ONE_LEASE, "%s begins a lease under epoch %llu while %s has one under %llu for %.1f ms more, %.1f ms after it could hear it",
+		 n->name, (unsigned long long)epoch, twin->name, (unsigned long long)twin->lease_epoch,
+		 (double)(twin->lease_until - w->now) / MONO_MS, (double)(w->now - n->reached_at) / MONO_MS);
+}
+
+/* --- promotions ----------------------------------------------------------------------------------------------------- */
+
+/* The last transaction of a store: of which epoch, and its position. */
+static struct state_at
+store_at(const struct sync_meta *m)
+{
+	struct state_at s = { 0, m->complete ? m->position : 0 };
+
+	for (unsigned i = 0; m->complete && i < m->terms && m->term[i].first <= m->position; i++)
+		s.epoch = m->term[i].epoch;
+	return s;
+}
+
+static bool
+behind(struct state_at x, struct state_at z)
+{
+	return x.epoch != z.epoch ? x.epoch < z.epoch : x.position < z.position;
+}
+
+/* What was released waited for this. */
+void
+check_revealed(struct world *w, uint64_t epoch, uint64_t position)
+{
+	struct state_at s = { epoch, position };
+
+	if (behind(w->check.revealed, s))
+		w->check.revealed = s;
+}
+
+/* All that was acknowledged is here. */
+static void
+remembers(struct world *w, const struct node *n)
+{
+	for (unsigned i = 0; i < LACS; i++) {
+		const struct lac *l = &w->lac[i];
+		struct key k = key_tunnel(l->peer_tid);
+		const struct row *r = rows_find(&n->store.now, TABLE_TUNNEL_SEQ, key_span(&k));
+		Row__TunnelSeq *seq;
+		if (l->state != LAC_UP || !l->nr_seen || !l->peer_tid || l->excused)
+			continue;
+		seq = r ? row__tunnel_seq__unpack(NULL, r->len, row_row(r).p) : NULL;
+		if (!seq)
+			violated(w, INV_ACK_REMEMBERED, "%s is promoted and knows nothing of lac%u's tunnel", n->name, l->id);
+		else if ((int16_t)(seq->nr - l->nr_high) < 0)
+			violated(w, INV_ACK_REMEMBERED, "%s is promoted at Nr %u, and lac%u was told %u", n->name, seq->nr, l->id, l->nr_high);
+		if (seq)
+			row__tunnel_seq__free_unpacked(seq, NULL);
+	}
+}
+
+/*
+ * A node that starts serves with what there is; a standby only with everything.  Who has more and can be reached goes
+ * first, and with prefer-safety nobody serves before the other one has said what it holds.
+ */
+static bool
+may_be_stale(struct world *w, const struct node *n, enum elect_role from)
+{
+	const struct node *twin = &w->node[1 - n->id];
+	struct state_at theirs = store_at(&twin->store.meta);
+	bool gone = behind(theirs, w->check.revealed);
+
+	if (w->check.forced)
+		return true;
+	if (from != ELECT_START)
+		return gone && !behind(store_at(&n->store.meta), theirs);
+	if (dark(w, n) || !awake(twin))
+		return w->plan.policy == POLICY_PREFER_SERVICE;
+	return gone && !behind(store_at(&n->store.meta), theirs);
+}
+
+void
+check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role from)
+{
+	struct checker *c = &w->check;
+	const struct node *twin = &w->node[1 - n->id];
+	bool stale = behind(store_at(&n->store.meta), c->revealed);
+
+	c->switchovers++;
+	for (unsigned i = 0; i < c->epochs && i < 64; i++)
+		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
+			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);
+	c->active_epochs[c->epochs % 64] = epoch;
+	if (epoch > c->epoch_top)
+		c->epoch_top = epoch;
+	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
+	n->unheard = dark(w, n) && dark(w, twin);
+	if (w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(twin) && twin->lease_until > w->now)
+		return; /* the twin serves on, and nothing of it can reach us: split, as soon as we do */
+	if (c->split)
+		return;
+	if (!stale) {
+		remembers(w, n);
+		return;
+	}
+	if (!may_be_stale(w, n, from)) {
+		violated(w, INV_ACK_REMEMBERED, "%s, %s until now, is promoted at %llu.%llu, and %llu.%llu was revealed", n->name,
+			 elect_role_name(from), (unsigned long long)store_at(&n->store.meta).epoch,
+			 (unsigned long long)n->store.meta.position, (unsigned long long)c->revealed.epoch,
+			 (unsigned long long)c->revealed.position);
+		return;
+	}
+	c->stales++;
+	c->revealed = store_at(&n->store.meta);
+	tell(w, "%s  serves without everything that was revealed: nobody who can be reached has it", n->name);
+	excuse_all(w);
+}
