@@ -204,11 +204,27 @@ check_release(struct world *w, struct talk *t, const struct effect *e)
 
 /* --- what leaves a worker ---------------------------------------------------------------------------------------- */
 
-static void
-egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h)
+#define MESSAGE_TYPE 18 /* where its value is, in a datagram: RFC 2661, 4.4.1 */
+
+/* An SCCRQ that was under way for seconds opens a second tunnel to the same id of ours; it has numbers of its own. */
+static bool
+of_another(const struct lac *l, struct span datagram)
 {
-	if (h->tunnel != l->tid || l->state == LAC_DOWN)
+	static struct l2tp_msg m;
+	uint16_t type = datagram.len > MESSAGE_TYPE + 1 ? get_u16(datagram.p + MESSAGE_TYPE) : 0, theirs;
+
+	return (type == L2TP_SCCRP || type == L2TP_STOPCCN) && l->peer_tid &&
+	       l2tp_msg_read(datagram, span_of(SECRET, strlen(SECRET)), &m) == L2TP_OK &&
+	       l2tp_msg_u16(&m, AVP_ASSIGNED_TUNNEL, &theirs) && theirs != l->peer_tid;
+}
+
+static void
+egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h, struct span datagram)
+{
+	if (h->tunnel != l->tid || l->state == LAC_DOWN || of_another(l, datagram))
 		return;
+	if (l->nr_anew && l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0)
+		l->nr_anew = l->nr_seen = false; /* reset by a recovery of RFC 4951 that the LAC is about to hear of */
 	if (l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0 && !excused_lac(l))
 		violated(w, INV_CONTROL_SEQUENCE, "Nr to lac%u goes back from %u to %u", l->id, l->nr_high, h->nr);
 	if (!l->nr_seen || (int16_t)(h->nr - l->nr_high) > 0)
@@ -223,6 +239,8 @@ egress_data(struct world *w, struct lac *l, const struct l2tp_hdr *h)
 
 	if (!s || !h->has_seq)
 		return;
+	if (s->ns_anew && s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0)
+		s->ns_anew = s->ns_seen = false; /* after a recovery of RFC 4951, once */
 	if (s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0 && !excused_line(s))
 		violated(w, INV_DATA_NS, "data Ns of lac%u line %u goes from %u to %u", l->id, s->id, s->ns_last, h->ns);
 	s->ns_seen = true;
@@ -244,7 +262,7 @@ check_egress(struct world *w, struct node *n, uint64_t epoch, struct endpoint pe
 		if (!endpoint_eq(&w->lac[i].ep, &peer))
 			continue;
 		if (h.control)
-			egress_control(w, &w->lac[i], &h);
+			egress_control(w, &w->lac[i], &h, span_of(p, len));
 		else
 			egress_data(w, &w->lac[i], &h);
 	}
@@ -268,7 +286,7 @@ check_reached(struct world *w, struct node *n, unsigned lac, const uint8_t *p, s
 void
 check_ran_out(struct lac *l, const struct lac_out *o)
 {
-	if (o->seen < SEEN_OFTEN || excused_lac(l))
+	if (o->seen < SEEN_OFTEN || excused_lac(l) || l->rec.state != REC_NONE)
 		return;
 	if (!l->nr_seen || (int16_t)(l->nr_high - o->ns) <= 0)
 		violated(l->w, INV_CONTROL_MOVES, "lac%u: message %u reached an able node %u times and was never acknowledged",

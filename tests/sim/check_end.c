@@ -397,6 +397,7 @@ check_end(struct world *w, bool last)
 		return true;
 	if (quiet(w, &y))
 		return true;
+	snprintf(w->check.missing, sizeof w->check.missing, "%s", y.text);
 	if (last)
 		violated(w, y.which, "%s", y.text);
 	return last;

@@ -59,6 +59,45 @@ excuse_all(struct world *w)
 		w->check.acct[i].excused = true;
 }
 
+/*
+ * Serving from a store that lacks something: who can speak RFC 4951 agrees with it about the numbers and the sessions, and
+ * what the store has is kept.
+ */
+static void
+excuse_stale(struct world *w, const struct node *n)
+{
+	for (unsigned i = 0; i < LACS; i++) {
+		struct lac *l = &w->lac[i];
+		bool known = false;
+		for (unsigned k = 0; k < LINES; k++) {
+			struct line *s = &l->line[k];
+			Row__Subscriber *r = slac_capable(l) && s->net_up && s->believed ? check_subscriber(n, s) : NULL;
+			bool kept = r && r->forwarding && r->ipv4.len == 4 && get_u32(r->ipv4.data) == s->addr;
+			if (r)
+				row__subscriber__free_unpacked(r, NULL);
+			known |= kept;
+			s->excused |= s->state != LINE_IDLE && !kept;
+		}
+		l->excused |= l->state != LAC_DOWN && !known;
+	}
+	for (unsigned i = 0; i < w->check.accts; i++) {
+		struct acct_seen *a = &w->check.acct[i];
+		a->excused |= !a->line || a->line->excused || !a->line->net_up || a->stops;
+	}
+}
+
+/* The profile's word for peers without RFC 4951 after a cold start. */
+static void
+excuse_cleared(struct world *w)
+{
+	for (unsigned i = 0; i < LACS; i++) {
+		struct lac *l = &w->lac[i];
+		l->excused |= l->state != LAC_DOWN && !slac_capable(l);
+		for (unsigned k = 0; k < LINES; k++)
+			l->line[k].excused |= l->line[k].state != LINE_IDLE && !slac_capable(l);
+	}
+}
+
 static void
 split_begins(struct world *w, const char *why)
 {
@@ -76,7 +115,6 @@ split_ends(struct world *w)
 	struct checker *c = &w->check;
 
 	c->split = false;
-	c->split_for += w->now - c->split_from;
 	excuse_all(w);
 	tell(w, "the split is over");
 }
@@ -87,9 +125,13 @@ check_roles_tick(struct world *w)
 	struct checker *c = &w->check;
 	bool two = w->node[0].lease_until > w->now && w->node[1].lease_until > w->now;
 
+	c->both_for += two ? w->now - c->ticked_at : 0;
+	c->ticked_at = w->now;
 	for (unsigned i = 0; i < NODES; i++) {
 		struct node *n = &w->node[i];
 		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
+		if (reached(w, n) && w->now - n->reached_at > 10 * MONO_MS)
+			n->reached_from = w->now;
 		if (reached(w, n))
 			n->reached_at = w->now;
 		else if (w->now - n->reached_at >= beats(w, DARK_BEATS))
@@ -103,6 +145,13 @@ check_roles_tick(struct world *w)
 
 /* --- epochs ---------------------------------------------------------------------------------------------------- */
 
+static void
+late(mono_t *most, mono_t by)
+{
+	if (by > *most)
+		*most = by;
+}
+
 /* Something leaves for a LAC. */
 void
 check_epoch(struct world *w, struct node *n, uint64_t epoch)
@@ -113,6 +162,8 @@ check_epoch(struct world *w, struct node *n, uint64_t epoch)
 	if (epoch < c->epoch_sent) {
 		c->old_epoch_at = w->now;
 		c->old_epoch_sent++;
+		late(&c->told_late, epoch < n->told_epoch ? w->now - n->told_at : 0);
+		late(&c->healed_late, n->reached_at + 5 * MONO_MS >= w->now ? w->now - n->reached_from : 0);
 		if (!c->split)
 			violated(w, INV_ONE_ACTIVE, "%s sends under epoch %llu, after %s spoke under %llu", n->name,
 				 (unsigned long long)epoch, w->node[c->epoch_node].name, (unsigned long long)c->epoch_sent);
@@ -255,6 +306,8 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	bool stale = behind(store_at(&n->store.meta), c->revealed);
 
 	c->switchovers++;
+	if (from == ELECT_START && w->plan.stale_clear)
+		excuse_cleared(w);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
 			violated(w, INV_ONE_ACTIVE, "epoch %llu is taken by both nodes", (unsigned long long)epoch);
@@ -281,5 +334,10 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	c->stales++;
 	c->revealed = store_at(&n->store.meta);
 	tell(w, "%s  serves without everything that was revealed: nobody who can be reached has it", n->name);
-	excuse_all(w);
+	excuse_stale(w, n);
+	if (epoch < c->epoch_top) { /* the epoch's number died as well: nobody is left who would send under it */
+		c->epoch_top = epoch;
+		c->epoch_sent = epoch - 1;
+		c->epochs = 0;
+	}
 }

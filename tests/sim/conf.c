@@ -27,6 +27,9 @@ profile(const struct plan *plan, struct conf_profile *p)
 	p->rtx_tries = 8;
 	p->setup_ms = 20000;
 	p->sequencing = plan->seq;
+	p->failover = plan->failover;
+	p->recovery_ms = plan->recovery_ms;
+	p->stale = plan->stale_clear ? STALE_CLEAR : STALE_KEEP;
 	snprintf(p->ppp, sizeof p->ppp, "subscribers");
 }
 

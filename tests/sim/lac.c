@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A LAC after RFC 2661, written apart from tunnel-ctl: one tunnel at a time, incoming calls, reliable delivery
- * with retransmission, no memory of anything but what the RFC gives it.  It is the judge of what the
+ * with retransmission, no memory of anything but what the RFC gives it; RFC 4951 is in lac_fail.c.  It is the judge of what the
  * pair says: contradictions between two sendings of one Ns, acknowledgements of what was never sent, calls that
  * end without a reason.
  */
@@ -39,8 +39,8 @@ pump(struct lac *l)
 	slac_wake(l, slac_due(l));
 }
 
-static void
-queue(struct lac *l, struct l2tp_wr *m, struct wr *w)
+void
+slac_queue(struct lac *l, struct l2tp_wr *m, struct wr *w)
 {
 	struct lac_out *o;
 
@@ -66,6 +66,28 @@ forget_out(struct lac *l)
 	l->rtx_due = MONO_NEVER;
 }
 
+/* RFC 4951, 3.2.2: both windows are flushed, and the numbers are those agreed upon. */
+void
+slac_renumber(struct lac *l, uint16_t ns, uint16_t nr)
+{
+	forget_out(l);
+	l->ns = l->una = l->next = ns;
+	l->nr = nr;
+	l->nr_seen = l->ack_owed = false;
+	l->tries = 0;
+	l->away_until = 0;
+	memset(l->body_set, 0, sizeof l->body_set);
+	l->hello_due = l->w->now + l->w->plan.hello_ms * MONO_MS;
+}
+
+/* 3.2.3: who failed begins at 0. */
+void
+slac_data_anew(struct lac *l)
+{
+	for (unsigned i = 0; i < LINES; i++)
+		l->line[i].ns = 0;
+}
+
 static void
 zlb(struct lac *l)
 {
@@ -88,12 +110,12 @@ slac_line(struct lac *l, uint16_t sid)
 	return NULL;
 }
 
-static uint16_t
-fresh_id(struct lac *l)
+uint16_t
+slac_fresh_id(struct lac *l)
 {
 	for (;;) {
 		uint16_t id = (uint16_t)rnd(l->w);
-		if (id && !slac_line(l, id) && id != l->tid)
+		if (id && !slac_line(l, id) && id != l->tid && id != l->rec.tid)
 			return id;
 	}
 }
@@ -110,10 +132,10 @@ slac_start(struct lac *l)
 		return;
 	forget_out(l);
 	l->state = LAC_WAIT_REPLY;
-	l->tid = fresh_id(l);
+	l->tid = slac_fresh_id(l);
 	l->peer_tid = 0;
 	l->ns = l->nr = l->una = l->next = l->nr_rcvd = 0;
-	l->nr_seen = l->excused = false;
+	l->nr_seen = l->excused = l->nr_anew = l->renumbering = false;
 	l->node_tid = 0;
 	l->window = 4;
 	l->tries = 0;
@@ -121,7 +143,9 @@ slac_start(struct lac *l)
 	memset(l->body_set, 0, sizeof l->body_set);
 	l->heard = l->w->now;
 	l->tunnels++;
-	l->redial_at = MONO_NEVER;
+	l->redial_at = l->sync_due = MONO_NEVER;
+	l->peer_failover = l->failed = false;
+	l->away_until = 0;
 	snprintf(host, sizeof host, "lac%u", l->id);
 	tell(l->w, "lac%u sends SCCRQ tunnel=%u", l->id, l->tid);
 	l2tp_msg_begin(&m, &w, L2TP_SCCRQ, 0, 0);
@@ -130,16 +154,18 @@ slac_start(struct lac *l)
 	l2tp_avp_u32(&m, AVP_FRAMING_CAPABILITIES, 3);
 	l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, l->tid);
 	l2tp_avp_u16(&m, AVP_RECEIVE_WINDOW, (uint16_t)l->w->plan.lac_window);
+	if (l->failover)
+		l2tp_avp_failover(&m, &(struct l2tp_failover){ true, true, 8000 });
 	if (l->w->plan.require_auth) {
 		rnd_fill(l->w, l->challenge, sizeof l->challenge);
 		l2tp_avp_bytes(&m, AVP_CHALLENGE, l->challenge, sizeof l->challenge);
 	}
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 }
 
 /* The control connection is gone: so are its calls. */
-static void
-down(struct lac *l, const char *how)
+void
+slac_down(struct lac *l, const char *how)
 {
 	tell(l->w, "lac%u tunnel %u is gone: %s", l->id, l->tid, how);
 	mark(l->w, 500 + l->id);
@@ -155,8 +181,9 @@ down(struct lac *l, const char *how)
 		s->dial_at = l->w->now + rnd_time(l->w, 100 * MONO_MS, 2 * MONO_S);
 	}
 	forget_out(l);
+	slac_rec_forget(l);
 	l->state = LAC_DOWN;
-	l->ack_owed = false;
+	l->ack_owed = l->failed = false;
 	l->redial_at = l->w->now + rnd_time(l->w, 200 * MONO_MS, 2 * MONO_S);
 	slac_wake(l, slac_due(l));
 }
@@ -168,7 +195,7 @@ slac_close(struct lac *l)
 	struct wr w = wr_of(b, sizeof b);
 	struct l2tp_wr m;
 
-	if (l->state != LAC_UP)
+	if (l->state != LAC_UP || l->failed)
 		return;
 	tell(l->w, "lac%u sends StopCCN", l->id);
 	l->closing_asked = true;
@@ -176,7 +203,7 @@ slac_close(struct lac *l)
 	l2tp_msg_begin(&m, &w, L2TP_STOPCCN, l->peer_tid, 0);
 	l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, l->tid);
 	l2tp_avp_result(&m, 6, 0, "");
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 }
 
 static void
@@ -186,6 +213,7 @@ established(struct lac *l, const struct l2tp_msg *in)
 	struct wr w = wr_of(b, sizeof b);
 	struct span challenge, response, secret = span_of(SECRET, strlen(SECRET));
 	struct l2tp_wr m;
+	struct l2tp_failover f;
 	uint16_t v;
 
 	if (!l2tp_msg_u16(in, AVP_ASSIGNED_TUNNEL, &l->peer_tid) || !l->peer_tid) {
@@ -199,6 +227,8 @@ established(struct lac *l, const struct l2tp_msg *in)
 		violated(l->w, INV_NO_MALFORMED, "the SCCRP to lac%u does not prove the secret", l->id);
 		return;
 	}
+	l->peer_failover = l2tp_msg_failover(in, &f) && f.control && f.data;
+	l->peer_recovery = l->peer_failover ? f.recovery_ms * MONO_MS : 0;
 	l2tp_msg_begin(&m, &w, L2TP_SCCCN, l->peer_tid, 0);
 	if (l2tp_msg_span(in, AVP_CHALLENGE, &challenge)) {
 		l2tp_auth_response(L2TP_SCCCN, secret, challenge, answer);
@@ -206,7 +236,7 @@ established(struct lac *l, const struct l2tp_msg *in)
 	}
 	l->state = LAC_UP;
 	l->hello_due = l->w->now + l->w->plan.hello_ms * MONO_MS;
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 	for (unsigned i = 0; i < LINES; i++)
 		if (!l->line[i].dial_at)
 			l->line[i].dial_at = l->w->now + rnd_time(l->w, 0, MONO_S);
@@ -220,7 +250,7 @@ hello(struct lac *l)
 	struct l2tp_wr m;
 
 	l2tp_msg_begin(&m, &w, L2TP_HELLO, l->peer_tid, 0);
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 }
 
 /* --- calls ---------------------------------------------------------------------------------------------------------- */
@@ -233,13 +263,14 @@ slac_dial(struct line *s)
 	struct wr w = wr_of(b, sizeof b);
 	struct l2tp_wr m;
 
-	if (l->state != LAC_UP || s->state != LINE_IDLE)
+	if (l->state != LAC_UP || s->state != LINE_IDLE || l->failed)
 		return;
-	s->sid = fresh_id(l);
+	s->sid = slac_fresh_id(l);
 	s->peer_sid = 0;
 	s->serial = (uint32_t)rnd(l->w);
 	s->state = LINE_WAIT_REPLY;
 	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
+	s->asked = s->settled = s->ns_anew = false;
 	s->ns = 0;
 	s->opens++;
 	tell(l->w, "lac%u sends ICRQ session=%u line %u", l->id, s->sid, s->id);
@@ -247,7 +278,7 @@ slac_dial(struct line *s)
 	l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, s->sid);
 	l2tp_avp_u32(&m, AVP_CALL_SERIAL, s->serial);
 	l2tp_avp_text(&m, AVP_CALLING_NUMBER, s->user);
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 }
 
 static void
@@ -268,7 +299,7 @@ connect_call(struct line *s, const struct l2tp_msg *in)
 	s->iccn_ns = l->ns;
 	s->state = LINE_UP;
 	s->up_at = l->w->now;
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 	peer_up(s);
 }
 
@@ -280,7 +311,7 @@ slac_hangup(struct line *s, uint16_t result)
 	struct wr w = wr_of(b, sizeof b);
 	struct l2tp_wr m;
 
-	if (s->state == LINE_IDLE || l->state != LAC_UP)
+	if (s->state == LINE_IDLE || l->state != LAC_UP || l->failed)
 		return;
 	tell(l->w, "lac%u sends CDN session=%u line %u", l->id, s->sid, s->id);
 	l2tp_msg_begin(&m, &w, L2TP_CDN, l->peer_tid, s->peer_sid);
@@ -290,7 +321,7 @@ slac_hangup(struct line *s, uint16_t result)
 	peer_down(s);
 	s->state = LINE_IDLE;
 	s->dial_at = l->w->now + rnd_time(l->w, 500 * MONO_MS, 4 * MONO_S);
-	queue(l, &m, &w);
+	slac_queue(l, &m, &w);
 }
 
 static void
@@ -322,7 +353,7 @@ act(struct lac *l, const struct l2tp_msg *m)
 		break;
 	case L2TP_STOPCCN:
 		zlb(l);
-		down(l, "StopCCN of the node");
+		slac_down(l, "StopCCN of the node");
 		break;
 	case L2TP_ICRP:
 		if (s)
@@ -331,6 +362,12 @@ act(struct lac *l, const struct l2tp_msg *m)
 	case L2TP_CDN:
 		if (s)
 			call_ended(s, m);
+		break;
+	case L2TP_FSQ:
+		slac_asked(l, m);
+		break;
+	case L2TP_FSR:
+		slac_told(l, m);
 		break;
 	default:
 		break;
@@ -343,7 +380,7 @@ acknowledged(struct lac *l, uint16_t nr)
 	bool moved = false;
 
 	if ((uint16_t)(nr - l->una) > (uint16_t)(l->ns - l->una)) {
-		if ((int16_t)(nr - l->ns) > 0 && !excused_lac(l))
+		if ((int16_t)(nr - l->ns) > 0 && !l->renumbering && !excused_lac(l))
 			violated(l->w, INV_CONTROL_SEQUENCE, "lac%u is told Nr %u and has sent only up to %u", l->id, nr, l->ns);
 		return;
 	}
@@ -364,10 +401,11 @@ acknowledged(struct lac *l, uint16_t nr)
 	if (!moved)
 		return;
 	l->tries = 0;
+	l->away_until = 0;
 	l->rtx_due = l->una == l->next ? MONO_NEVER : l->w->now + l->w->plan.rtx_ms * MONO_MS;
 	l->rtx_interval = l->w->plan.rtx_ms * MONO_MS;
 	if (l->state == LAC_CLOSING && !l->out)
-		down(l, "its own StopCCN is acknowledged");
+		slac_down(l, "its own StopCCN is acknowledged");
 	else
 		pump(l);
 }
@@ -379,7 +417,7 @@ remember(struct lac *l, const uint8_t *p, size_t len, uint16_t ns)
 	unsigned i = ns % 256;
 	uint64_t h = hash_of(p, 10) ^ hash_of(p + 12, len - 12) * 3;
 
-	if (l->body_set[i] && l->body_ns[i] == ns && l->body[i] != h && !excused_lac(l))
+	if (l->body_set[i] && l->body_ns[i] == ns && l->body[i] != h && !l->renumbering && !excused_lac(l))
 		violated(l->w, INV_CONTROL_SEQUENCE, "lac%u hears Ns %u again with other contents", l->id, ns);
 	l->body_set[i] = true;
 	l->body_ns[i] = ns;
@@ -396,8 +434,10 @@ control(struct lac *l, const uint8_t *p, size_t len)
 		violated(l->w, INV_NO_MALFORMED, "lac%u cannot read a control message: %s", l->id, l2tp_fault_name(f));
 		return;
 	}
-	if (m.hdr.tunnel != l->tid || l->state == LAC_DOWN)
+	if ((m.hdr.tunnel != l->tid || l->state == LAC_DOWN) && !slac_rec_hear(l, &m))
 		return; /* of a tunnel before this one */
+	if (m.hdr.tunnel != l->tid || l->state == LAC_DOWN || l->failed)
+		return; /* 3.2.1 of RFC 4951: before it is recovered, what comes on the old tunnel is dropped */
 	if (f != L2TP_OK || m.flag_lapses || m.malformed || m.misplaced) {
 		violated(l->w, INV_NO_MALFORMED, "lac%u: %s is wrong: %s", l->id, l2tp_msg_name(m.type), l2tp_fault_name(f));
 		return;
@@ -481,10 +521,14 @@ retransmit(struct lac *l)
 {
 	struct lac_out *o = l->out;
 
-	if (++l->tries > l->tries_max) {
+	if (l->tries >= l->tries_max && slac_capable(l) && !l->away_until) { /* RFC 4951, 3.2.1 */
+		l->away_until = l->w->now + l->peer_recovery;
+		tell(l->w, "lac%u waits for its peer's recovery", l->id);
+	}
+	if (++l->tries > l->tries_max && l->w->now >= l->away_until) {
 		if (o)
 			check_ran_out(l, o);
-		down(l, "retransmissions ran out");
+		slac_down(l, "retransmissions ran out");
 		return;
 	}
 	l->rtx_interval *= 2;
@@ -509,9 +553,10 @@ slac_tick(struct lac *l)
 		retransmit(l);
 	if (l->ack_owed && now >= l->ack_due && l->state != LAC_DOWN)
 		zlb(l);
+	slac_rec_tick(l);
 	if (l->state == LAC_UP && l->hello_due && now >= l->hello_due) {
 		l->hello_due = now + l->w->plan.hello_ms * MONO_MS;
-		if (!l->out)
+		if (!l->out && !l->failed)
 			hello(l);
 	}
 	for (unsigned i = 0; i < LINES; i++) {
@@ -521,7 +566,7 @@ slac_tick(struct lac *l)
 			peer_tick(s);
 		if (s->finished && s->state == LINE_UP)
 			slac_hangup(s, 1);
-		if (s->wanted && s->state == LINE_IDLE && s->dial_at && now >= s->dial_at && l->state == LAC_UP && !l->w->check.quiet_dial)
+		if (s->wanted && s->state == LINE_IDLE && s->dial_at && now >= s->dial_at && l->state == LAC_UP && !l->failed && !l->w->check.quiet_dial)
 			slac_dial(s);
 	}
 }
@@ -533,12 +578,13 @@ slac_due(const struct lac *l)
 
 	if (l->ack_owed && l->state != LAC_DOWN)
 		d = mono_sooner(d, l->ack_due);
+	d = mono_sooner(d, slac_rec_due(l));
 	if (l->state == LAC_UP)
 		d = mono_sooner(d, l->hello_due);
 	for (unsigned i = 0; i < LINES; i++) {
 		const struct line *s = &l->line[i];
 		d = mono_sooner(d, peer_due(s));
-		if (s->wanted && s->state == LINE_IDLE && l->state == LAC_UP)
+		if (s->wanted && s->state == LINE_IDLE && l->state == LAC_UP && !l->failed)
 			d = mono_sooner(d, s->dial_at);
 	}
 	return d;
@@ -574,7 +620,8 @@ slac_init(struct world *w, unsigned id)
 {
 	struct lac *l = &w->lac[id];
 
-	*l = (struct lac){ .w = w, .id = id, .ep = v4_endpoint(0xc0000210 + id, L2TP_PORT), .tries_max = 9 };
+	*l = (struct lac){ .w = w, .id = id, .ep = v4_endpoint(0xc0000210 + id, L2TP_PORT), .tries_max = 9,
+			   .failover = w->plan.lac_failover[id], .sync_due = MONO_NEVER, .rec = { .due = MONO_NEVER } };
 	l->out_end = &l->out;
 	for (unsigned i = 0; i < LINES; i++) {
 		struct line *s = &l->line[i];
@@ -590,4 +637,5 @@ void
 slac_fini(struct lac *l)
 {
 	forget_out(l);
+	slac_rec_forget(l);
 }

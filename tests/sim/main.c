@@ -4,6 +4,7 @@
  *
  *   sim --seeds N [--from S] [--jobs J] [--seconds T]   N seeds (or as many as fit T seconds, at least N)
  *   sim --seed S [--trace]                              one seed, with everything that happens
+ *   sim --split N                                       N schedules of partitions, and what they did
  *   sim --script FILE... [--trace]                      stories (docs/sim.md)
  *   sim --break NAME --seeds N                          a rule of the product broken: which seed notices
  *   sim --mutants                                       each rule in turn, and whether it is noticed
@@ -24,7 +25,12 @@ struct result {
 	char text[512];
 	unsigned opened, believed, lost, asked, switchovers;
 	bool split, stale;
+	unsigned world;		/* of partitions: enum split_world */
+	unsigned partitions, old_sent;
+	mono_t both_for, told_late, healed_late;
 };
+
+enum split_world { SAFETY, SERVICE, SPLIT_WORLDS };
 
 static struct world world;
 
@@ -51,7 +57,10 @@ run_seed(uint64_t seed, enum breakage broken, bool trace, bool keep, struct resu
 	*r = (struct result){ .seed = seed, .hash = w->hash, .events = w->events, .simulated = w->now - MONO_S, .failed = w->check.failed,
 			      .which = w->check.which, .opened = w->check.sessions_opened, .believed = w->check.believed,
 			      .lost = w->check.sessions_lost, .asked = w->check.sessions_asked, .switchovers = w->check.switchovers,
-			      .split = w->check.splits > 0, .stale = w->check.stales > 0 };
+			      .split = w->check.splits > 0, .stale = w->check.stales > 0,
+			      .world = plan.policy == POLICY_PREFER_SERVICE ? SERVICE : SAFETY,
+			      .partitions = w->check.partitions, .old_sent = w->check.old_epoch_sent, .both_for = w->check.both_for,
+			      .told_late = w->check.told_late, .healed_late = w->check.healed_late };
 	memcpy(r->text, w->check.text, sizeof r->text);
 	if (keep && r->failed)
 		for (unsigned i = w->ring_at > 60 ? w->ring_at - 60 : 0; i < w->ring_at; i++)
@@ -72,7 +81,40 @@ struct totals {
 	uint64_t seeds, failed, split, stale, events;
 	double simulated;
 	uint64_t opened, believed, asked, lost, switchovers, by[INVARIANTS];
+	struct {
+		uint64_t seeds, partitions, promotions, split, old_sent;
+		mono_t both_for, told_late, healed_late;
+	} of[SPLIT_WORLDS];
 };
+
+static void
+add_split(struct totals *t, const struct result *r)
+{
+	unsigned i = r->world;
+
+	t->of[i].seeds++;
+	t->of[i].partitions += r->partitions;
+	t->of[i].promotions += r->switchovers;
+	t->of[i].split += r->split;
+	t->of[i].old_sent += r->old_sent;
+	t->of[i].both_for += r->both_for;
+	t->of[i].told_late = r->told_late > t->of[i].told_late ? r->told_late : t->of[i].told_late;
+	t->of[i].healed_late = r->healed_late > t->of[i].healed_late ? r->healed_late : t->of[i].healed_late;
+}
+
+static void
+print_split(const struct totals *t)
+{
+	static const char *const names[SPLIT_WORLDS] = { "prefer-safety", "prefer-service" };
+
+	for (unsigned i = 0; i < SPLIT_WORLDS; i++)
+		printf("%-14s %5llu schedules, %6llu partitions, %5llu promotions; two leases in %llu schedules, %.1f s of them; datagrams under an old "
+		       "epoch after a higher one spoke: %llu, none later than %.1f ms after hearing of it, %.1f ms after it could\n",
+		       names[i], (unsigned long long)t->of[i].seeds, (unsigned long long)t->of[i].partitions,
+		       (unsigned long long)t->of[i].promotions, (unsigned long long)t->of[i].split, (double)t->of[i].both_for / 1e9,
+		       (unsigned long long)t->of[i].old_sent, (double)t->of[i].told_late / 1e6, (double)t->of[i].healed_late / 1e6);
+	printf("two nodes in one epoch: %llu\n", (unsigned long long)t->by[INV_ONE_ACTIVE]);
+}
 
 static void
 add(struct totals *t, const struct result *r)
@@ -90,6 +132,7 @@ add(struct totals *t, const struct result *r)
 	t->switchovers += r->switchovers;
 	if (r->failed)
 		t->by[r->which]++;
+	add_split(t, r);
 }
 
 /* Worker j of n takes every n-th seed; results come through a pipe. */
@@ -286,12 +329,12 @@ main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "seeds", 1, NULL, 'n' }, { "from", 1, NULL, 'f' }, { "jobs", 1, NULL, 'j' }, { "seconds", 1, NULL, 't' },
 		{ "seed", 1, NULL, 's' }, { "trace", 0, NULL, 'v' }, { "script", 0, NULL, 'c' }, { "break", 1, NULL, 'b' },
-		{ "mutants", 0, NULL, 'm' }, { "same", 1, NULL, 'd' }, { "list", 0, NULL, 'l' }, { 0 },
+		{ "mutants", 0, NULL, 'm' }, { "same", 1, NULL, 'd' }, { "split", 1, NULL, 'p' }, { "list", 0, NULL, 'l' }, { 0 },
 	};
 	uint64_t n = 0, from = 1, seed = 0, twice = 0;
 	unsigned jobs = 2, passed = 0, failed = 0;
 	double seconds = 0;
-	bool trace = false, script = false, mutate = false, one = false;
+	bool trace = false, script = false, mutate = false, one = false, partitions = false;
 	enum breakage broken = BREAKS;
 	int o;
 
@@ -307,6 +350,7 @@ main(int argc, char **argv)
 		case 'b': broken = breakage_named(optarg); break;
 		case 'm': mutate = true; break;
 		case 'd': twice = strtoull(optarg, NULL, 0); break;
+		case 'p': n = strtoull(optarg, NULL, 0); partitions = true; break;
 		case 'l': list(); return 0;
 		default: return 2;
 		}
@@ -337,7 +381,9 @@ main(int argc, char **argv)
 		failed += same(from, twice, &passed);
 	else {
 		struct totals t = { 0 };
-		bool ok = run_seeds(from, n ? n : 100, jobs, seconds, broken, false, &t);
+		bool ok = run_seeds(from + (partitions ? PARTITION_SEEDS : 0), n ? n : 100, jobs, seconds, broken, false, &t);
+		if (partitions)
+			print_split(&t);
 		passed = (unsigned)(t.seeds - t.failed);
 		failed = (unsigned)t.failed + (!ok && !t.failed);
 	}

@@ -194,6 +194,19 @@ mirror_forget(struct world *w)
 	}
 }
 
+/* A process learns that its connection is gone: at its time, or when the next one is made. */
+static void
+connection_lost(struct world *w, void *a, uint64_t node, uint64_t gen)
+{
+	struct proc *p = sync_of(w, (unsigned)node);
+
+	if (!gen || w->mirror.unaware[node] != (uint32_t)gen)
+		return;
+	w->mirror.unaware[node] = 0;
+	if (p->up && !p->dying)
+		proc_post(p, msg_new(M_TWIN_DOWN, NULL, 0), 50 * MONO_US, true);
+}
+
 /* A side that lost its power says nothing; the other learns by its heartbeats. */
 void
 mirror_break(struct world *w, int silent)
@@ -207,9 +220,8 @@ mirror_break(struct world *w, int silent)
 	tell(w, "mirror link down");
 	mark(w, w->mirror.gen);
 	for (unsigned i = 0; i < NODES; i++) {
-		struct proc *p = sync_of(w, i);
-		if (p->up && !p->dying)
-			proc_post(p, msg_new(M_TWIN_DOWN, NULL, 0), silent >= 0 ? w->plan.zmtp_timeout : 100 * MONO_US, true);
+		w->mirror.unaware[i] = w->mirror.gen;
+		at(w, w->now + (silent >= 0 ? w->plan.zmtp_timeout : 50 * MONO_US), connection_lost, NULL, i, w->mirror.gen);
 	}
 }
 
@@ -230,6 +242,8 @@ mirror_tick(struct world *w)
 		return;
 	if (w->broken == BREAK_NEVER_CATCHES_UP && m->gen)
 		return;
+	for (unsigned i = 0; i < NODES; i++)
+		connection_lost(w, NULL, i, m->unaware[i]);
 	m->up = true;
 	m->gen++;
 	mirror_forget(w);

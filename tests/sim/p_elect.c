@@ -36,12 +36,26 @@ through_codec(struct world *w, const struct beat *b)
 }
 
 static void
-beat_arrives(struct world *w, unsigned to, const void *octets, size_t len)
+refusal_arrives(struct world *w, unsigned to, const void *octets, size_t len)
 {
 	struct proc *p = &w->node[to].p[P_ELECT];
 
 	if (p->up)
+		proc_post(p, msg_new(M_REFUSED, NULL, 0), 0, false);
+}
+
+/* A kernel whose elector is gone answers in its place. */
+static void
+beat_arrives(struct world *w, unsigned to, const void *octets, size_t len)
+{
+	struct node *n = &w->node[to];
+	struct proc *p = &n->p[P_ELECT];
+	const struct beat *b = octets;
+
+	if (p->up)
 		proc_post(p, msg_new(M_BEAT, octets, len), 0, false);
+	else if (n->on)
+		net_send(w, path_net[b->path % 2], to, 1 - to, refusal_arrives, b, 1);
 }
 
 static void
@@ -208,6 +222,9 @@ hear(struct proc *p, struct msg *m)
 		};
 		step(s, &(struct elect_event){ .kind = ELECT_STATUS, .status = &st });
 		break;
+	case M_REFUSED:
+		step(s, &(struct elect_event){ .kind = ELECT_REFUSED });
+		break;
 	case M_SYNC_DOWN:
 		step(s, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
 		break;
@@ -231,16 +248,21 @@ flush(struct proc *p)
 	struct shell *s = p->impl;
 	mono_t now = node_now(p->n);
 
-	if (now < s->tick_at)
-		return;
-	s->tick_at = now + s->conf.heartbeat;
-	step(s, &(struct elect_event){ .kind = ELECT_TICK });
+	if (now >= s->tick_at) {
+		s->tick_at = now + s->conf.heartbeat;
+		step(s, &(struct elect_event){ .kind = ELECT_TICK });
+	} else if (now >= elect_due(&s->e)) {
+		step(s, &(struct elect_event){ .kind = ELECT_DUE });
+	}
 }
 
 static mono_t
 due(struct proc *p)
 {
-	return ((struct shell *)p->impl)->tick_at;
+	struct shell *s = p->impl;
+	mono_t early = elect_due(&s->e);
+
+	return early > node_now(p->n) && early < s->tick_at ? early : s->tick_at;
 }
 
 const struct proc_ops elect_ops = { start, stop, hear, flush, due };

@@ -83,6 +83,7 @@ on_role(struct proc *p, bool active, uint64_t epoch)
 				tc_apply(s->tc, TABLE_CALL, row_key(calls.v[i]), span_of(NULL, 0), true);
 			rows_free(&calls);
 		}
+		tc_term(s->tc, epoch, p->n->store.meta.stale_since);
 		tc_activate(s->tc, node_now(p->n));
 	} else if (!active) {
 		tc_deactivate(s->tc);

@@ -174,6 +174,14 @@ configure(struct story *s, char *text)
 		p->waits_disk = strcmp(v, "yes") == 0;
 	else if (strcmp(text, "tunnel-secret") == 0)
 		p->require_auth = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "failover") == 0)
+		p->failover = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "lac-failover") == 0)
+		p->lac_failover[0] = p->lac_failover[1] = p->lac_failover[2] = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "stale-tunnels") == 0)
+		p->stale_clear = strcmp(v, "clear") == 0;
+	else if (strcmp(text, "recovery") == 0)
+		p->recovery_ms = (unsigned)(duration(s, v) / MONO_MS);
 	else if (strcmp(text, "mirror-delay") == 0)
 		p->net[NET_MIRROR].delay = duration(s, v);
 	else
@@ -236,7 +244,9 @@ lac_is(struct story *s, struct lac *l)
 		return l->state == LAC_WAIT_REPLY;
 	if (strcmp(what, "acknowledged") == 0)
 		return !l->out;
-	return wrong(s, "a LAC is up, down, waits, or acknowledged");
+	if (strcmp(what, "recovered") == 0)
+		return l->recoveries == number(s, next(s)) && !l->failed;
+	return wrong(s, "a LAC is up, down, waits, acknowledged, or recovered N times");
 }
 
 static bool
@@ -368,7 +378,7 @@ do_until(struct story *s, bool never)
 		if (is)
 			wrong(s, "it came true, %.3f s into the story", (double)(s->w->now - MONO_S) / 1e9);
 		else if (s->w->now >= end && !never)
-			wrong(s, "it has not come true in %.1f s", (double)limit / 1e9);
+			wrong(s, "it has not come true in %.1f s%s%s", (double)limit / 1e9, s->w->check.missing[0] ? ": " : "", s->w->check.missing);
 		if (s->w->now >= end || s->failed || !advance(s, STEP))
 			return;
 	}
@@ -444,8 +454,10 @@ do_lac(struct story *s)
 		slac_start(l);
 	else if (strcmp(what, "close") == 0)
 		slac_close(l);
+	else if (strcmp(what, "restart") == 0)
+		slac_restart(l);
 	else
-		wrong(s, "a LAC can connect or close");
+		wrong(s, "a LAC can connect, close or restart");
 }
 
 static void

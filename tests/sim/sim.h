@@ -56,7 +56,7 @@ enum msg_kind {
 	M_SYNC_HELLO, M_SYNC_SUBMIT, M_SYNC_GONE,	/* owner -> state-sync */
 	M_TALK, M_TALK_DOWN,				/* state-sync -> owner */
 	M_LEASE,					/* elector -> owners; the latest only */
-	M_STATUS, M_SYNC_DOWN, M_ORDER, M_BEAT,		/* elector and state-sync */
+	M_STATUS, M_SYNC_DOWN, M_ORDER, M_BEAT, M_REFUSED,		/* elector and state-sync */
 	M_SWITCHOVER, M_PROMOTE, M_GRANT, M_LEAVE,
 	M_TWIN_UP, M_TWIN_DOWN, M_TWIN, M_DISK,		/* mirror, disk -> state-sync */
 	M_PUNT, M_INJECT, M_HAND, M_USAGE,		/* workers and owners */
@@ -182,7 +182,7 @@ struct node {
 	char name[2];
 	bool on;	       /* powered */
 	mono_t boot, clock0;
-	int64_t ppm;
+	int64_t ppm, wall_jump; /* of the monotonic clock; seconds, of the time of day */
 	struct proc p[PROCS];
 	struct store_sim store;
 	struct conf conf;
@@ -196,6 +196,7 @@ struct node {
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
 	bool unheard; /* it promoted itself when nothing could reach it */
+	mono_t reached_from;	    /* without a gap since */
 	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
 	uint64_t told_epoch; /* highest that its elector has heard of the twin, and when */
 	mono_t told_at;
@@ -303,6 +304,7 @@ struct mirror_link {
 	mono_t dial_at;
 	mono_t last[NODES]; /* arrival of the message sent last towards node i */
 	mono_t cut_since;
+	uint32_t unaware[NODES]; /* generation whose loss the node has not noticed yet; 0: none */
 	size_t in_flight[NODES];
 	struct msg *first[NODES], **end[NODES]; /* on the way towards node i */
 };
@@ -349,6 +351,20 @@ struct line {
 	bool ns_seen;
 	uint16_t ns_last;
 	unsigned opens, losses;
+	bool ns_anew;	   /* RFC 4951, 3.2.3: the nodes may begin at 0 once */
+	bool asked, settled; /* RFC 4951, 3.3 */
+};
+
+/* A recovery tunnel of RFC 4951: lac_fail.c. */
+enum lac_rec_state { REC_NONE, REC_ASKS, REC_ANSWERED, REC_DONE, REC_ENDS };
+struct lac_rec {
+	enum lac_rec_state state;
+	uint16_t tid, peer_tid, ns, nr, their_ns, their_nr; /* theirs: as suggested */
+	struct lac_out *out;
+	mono_t due, interval;
+	unsigned tries;
+	bool we_too; /* this end failed as well */
+	uint8_t challenge[16], tie[8];
 };
 
 struct lac {
@@ -376,6 +392,13 @@ struct lac {
 	struct line line[LINES];
 	unsigned tunnels;
 	bool excused; /* what happens to this tunnel is: check_role.c */
+	bool failover, peer_failover; /* RFC 4951: can this end; could the other, when the tunnel began */
+	bool nr_anew;		      /* a node may go on with numbers agreed upon, once */
+	bool renumbering;	      /* and this end has not heard yet that it does */
+	bool failed;		      /* it has restarted and is not recovered yet */
+	mono_t peer_recovery, away_until, sync_due;
+	unsigned recoveries;
+	struct lac_rec rec;
 };
 
 void slac_init(struct world *, unsigned id);
@@ -389,6 +412,19 @@ void slac_hangup(struct line *, uint16_t result);
 void slac_wake(struct lac *, mono_t);
 struct line *slac_line(struct lac *, uint16_t sid);
 void slac_data(struct line *, struct span frame, bool ff03);
+void slac_queue(struct lac *, struct l2tp_wr *, struct wr *);
+void slac_down(struct lac *, const char *how);
+uint16_t slac_fresh_id(struct lac *);
+void slac_renumber(struct lac *, uint16_t ns, uint16_t nr);
+void slac_data_anew(struct lac *);
+void slac_restart(struct lac *);
+bool slac_capable(const struct lac *);
+bool slac_rec_hear(struct lac *, const struct l2tp_msg *);
+void slac_rec_forget(struct lac *);
+void slac_rec_tick(struct lac *);
+mono_t slac_rec_due(const struct lac *);
+void slac_asked(struct lac *, const struct l2tp_msg *); /* FSQ */
+void slac_told(struct lac *, const struct l2tp_msg *);  /* FSR */
 void peer_up(struct line *);
 void peer_down(struct line *);
 void peer_frame(struct line *, struct span frame);
@@ -444,6 +480,7 @@ struct checker {
 	bool failed;
 	enum invariant which;
 	char text[512];
+	char missing[400];	/* what check_end found last */
 	uint64_t epoch_top;	/* highest that anybody has taken */
 	uint64_t epoch_sent;	/* highest under which anything was sent */
 	unsigned epoch_node;
@@ -451,7 +488,10 @@ struct checker {
 	unsigned frames, frame_cap;
 	bool split;		/* now: two actives because nobody could know better (prefer-service, documented) */
 	unsigned splits, stales; /* how often, each: check_role.c */
-	mono_t split_from, split_for, two_leases, old_epoch_at;
+	mono_t split_from, two_leases, old_epoch_at;
+	mono_t ticked_at, both_for; /* two nodes held a lease, together so long */
+	mono_t told_late, healed_late; /* the latest datagram under an old epoch after its sender was told, could have been */
+	unsigned partitions;
 	unsigned old_epoch_sent; /* in splits: datagrams under an epoch after a higher one spoke */
 	struct state_at revealed; /* by anything that was released */
 	bool forced;		/* an operator accepted the loss */
@@ -512,7 +552,10 @@ struct ev {
 struct plan {
 	struct net_conf net[NETS];
 	bool kills, node_kills, power, stops, cuts, switchovers, traps, slow_disk, store_refuses, aaa_trouble, hangups, closes;
-	bool never_back, resync;
+	bool never_back, resync, lac_restarts, both_power, clock_jumps;
+	bool failover, lac_failover[LACS]; /* RFC 4951: the pair's profile; the LACs */
+	unsigned recovery_ms;
+	bool stale_clear, partitions;
 	mono_t gap;	     /* between faults */
 	mono_t calm_from, end;
 	unsigned lacs, lines;
@@ -587,6 +630,9 @@ uint64_t hash_of(const void *, size_t);
 void tell(struct world *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void mark(struct world *, uint64_t); /* into the hash only */
 #define TELLING(w) ((w)->trace || (w)->keep)
+
+/* Seeds above this are schedules of partitions and nothing else: --split. */
+#define PARTITION_SEEDS 1000000000000ull
 
 struct plan plan_calm(void);
 struct plan plan_of(uint64_t seed);

@@ -30,6 +30,8 @@ plan_calm(void)
 		.data_every = 200 * MONO_MS,
 		.echo_ms = 5000,
 		.hello_ms = 3000,
+		.failover = true,
+		.recovery_ms = 8000,
 	};
 
 	return p;
@@ -50,6 +52,8 @@ networks(struct world *w, struct plan *p)
 		n->jitter = rnd_time(w, 0, n->delay);
 		if (one_in(w, 2))
 			n->loss = (unsigned)rnd_below(w, i == NET_MIRROR ? 300 : 1000);
+		if (one_in(w, 12))
+			n->loss = (unsigned)rnd_below(w, 3000);
 		if (one_in(w, 2))
 			n->dup = (unsigned)rnd_below(w, 500);
 		if (one_in(w, 2))
@@ -74,6 +78,9 @@ faults(struct world *w, struct plan *p)
 	p->closes = one_in(w, 6);
 	p->never_back = one_in(w, 12);
 	p->resync = one_in(w, 8);
+	p->lac_restarts = one_in(w, 6);
+	p->both_power = one_in(w, 8);
+	p->clock_jumps = one_in(w, 8);
 	p->gap = rnd_time(w, 300 * MONO_MS, 2 * MONO_S);
 }
 
@@ -110,6 +117,27 @@ configuration(struct world *w, struct plan *p)
 		p->ppm[i] = (int64_t)rnd_below(w, 400) - 200;
 	p->log_octets = one_in(w, 3) ? 20000 : 0;
 	p->ipv6 = one_in(w, 4);
+	p->failover = !one_in(w, 4);
+	p->recovery_ms = 3000 + (unsigned)rnd_below(w, 8000);
+	p->stale_clear = one_in(w, 5);
+	for (int i = 0; i < LACS; i++)
+		p->lac_failover[i] = one_in(w, 2);
+}
+
+/* Nothing fails but the links between the nodes and to the LACs, and they do so all the time. */
+static void
+only_partitions(struct world *w, struct plan *p)
+{
+	for (int i = 0; i < NETS; i++)
+		p->net[i].loss = p->net[i].loss > 500 ? 500 : p->net[i].loss;
+	p->kills = p->node_kills = p->power = p->stops = p->cuts = p->switchovers = p->traps = p->slow_disk = false;
+	p->store_refuses = p->aaa_trouble = p->closes = p->never_back = p->resync = p->lac_restarts = false;
+	p->both_power = p->clock_jumps = false;
+	p->partitions = true;
+	p->policy = one_in(w, 2) ? POLICY_PREFER_SERVICE : POLICY_PREFER_SAFETY;
+	p->switchovers = one_in(w, 4);
+	p->gap = rnd_time(w, 100 * MONO_MS, MONO_S);
+	p->data_every = 10 * MONO_MS;
 }
 
 struct plan
@@ -124,6 +152,8 @@ plan_of(uint64_t seed)
 	networks(w, &p);
 	faults(w, &p);
 	configuration(w, &p);
+	if (seed > PARTITION_SEEDS)
+		only_partitions(w, &p);
 	p.calm_from = MONO_S + rnd_time(w, 4 * MONO_S, 14 * MONO_S);
 	p.end = p.calm_from + 120 * MONO_S; /* a tunnel that nobody answers takes two full cycles to go */
 	free(w);
@@ -139,13 +169,34 @@ some_line(struct world *w)
 }
 
 static void
+cut_some_link(struct world *w)
+{
+	unsigned node = (unsigned)rnd_below(w, NODES), lac = (unsigned)rnd_below(w, w->plan.lacs);
+
+	switch (rnd_below(w, 4)) {
+	case 0:
+		net_cut(w, NET_MIRROR, PLACE_A, PLACE_B, true);
+		break;
+	case 1:
+		net_cut(w, NET_ACCESS, PLACE_A, PLACE_B, true);
+		break;
+	case 2:
+		net_cut(w, NET_ACCESS, PLACE_LAC + lac, node, true);
+		break;
+	case 3:
+		net_cut(w, NET_CORE, PLACE_CORE, node, true);
+		break;
+	}
+}
+
+static void
 cut_something(struct world *w)
 {
 	mono_t back = rnd_time(w, 20 * MONO_MS, one_in(w, 3) ? 2500 * MONO_MS : 500 * MONO_MS);
 	struct trap t = { .what = one_in(w, 2) ? DO_CUT_MIRROR : DO_CUT_ALL, .back = back };
 	unsigned node = (unsigned)rnd_below(w, NODES), lac = (unsigned)rnd_below(w, w->plan.lacs);
 
-	switch (rnd_below(w, 4)) {
+	switch (rnd_below(w, 6)) {
 	case 0:
 	case 1:
 		tell(w, "%s cut for %lld ms", t.what == DO_CUT_MIRROR ? "mirror network" : "all between the nodes", (long long)(back / MONO_MS));
@@ -162,6 +213,19 @@ cut_something(struct world *w)
 		spring(w, &(struct trap){ .what = DO_CUT_MIRROR, .back = back }, &w->node[node].p[P_SYNC]);
 		net_cut(w, NET_MIRROR, PLACE_A, PLACE_B, false);
 		net_cut(w, NET_ACCESS, PLACE_LAC + lac, node, true);
+		break;
+	case 4: /* any two links */
+		spring(w, &(struct trap){ .what = DO_CUT_MIRROR, .back = back }, &w->node[node].p[P_SYNC]);
+		net_cut(w, NET_MIRROR, PLACE_A, PLACE_B, false);
+		cut_some_link(w);
+		cut_some_link(w);
+		break;
+	case 5: /* and one direction of one */
+		spring(w, &(struct trap){ .what = DO_CUT_MIRROR, .back = back }, &w->node[node].p[P_SYNC]);
+		if (one_in(w, 2))
+			w->cut[NET_MIRROR][node][1 - node] = false;
+		else
+			w->cut[NET_ACCESS][node][PLACE_LAC + lac] = true;
 		break;
 	}
 }
@@ -189,6 +253,32 @@ kill_node(struct world *w)
 		n->never = true;
 	else
 		node_back(n, rnd_time(w, 50 * MONO_MS, one_in(w, 3) ? 4 * MONO_S : MONO_S));
+}
+
+/* The site's power: both nodes, within a moment of each other, with or without what their disks do not have. */
+static void
+kill_both(struct world *w)
+{
+	bool lose = w->plan.power && !one_in(w, 3);
+	unsigned first = (unsigned)rnd_below(w, NODES);
+
+	for (unsigned i = 0; i < NODES; i++) {
+		struct node *n = &w->node[(first + i) % NODES];
+		if (!n->on)
+			continue;
+		node_power(n, false, lose);
+		node_back(n, rnd_time(w, 50 * MONO_MS, one_in(w, 3) ? 6 * MONO_S : MONO_S));
+	}
+}
+
+/* Somebody sets the time of day. */
+static void
+jump(struct world *w)
+{
+	struct node *n = &w->node[rnd_below(w, NODES)];
+
+	n->wall_jump += (int64_t)rnd_below(w, 20000) - 10000;
+	tell(w, "%s  the clock on the wall jumps to %lld", n->name, (long long)node_wall(n));
 }
 
 static void
@@ -221,7 +311,7 @@ one_fault(struct world *w)
 	const struct plan *p = &w->plan;
 	struct line *s = some_line(w);
 
-	switch (rnd_below(w, 11)) {
+	switch (rnd_below(w, 14)) {
 	case 0:
 	case 1:
 		if (p->kills)
@@ -264,7 +354,53 @@ one_fault(struct world *w)
 		if (p->resync)
 			sync_resync_sim(w, (unsigned)rnd_below(w, NODES), one_in(w, 2));
 		break;
+	case 11:
+		if (p->lac_restarts)
+			slac_restart(&w->lac[rnd_below(w, p->lacs)]);
+		break;
+	case 12:
+		if (p->both_power)
+			kill_both(w);
+		break;
+	case 13:
+		if (p->clock_jumps)
+			jump(w);
+		break;
 	}
+}
+
+/* Every link by itself, or all of them in one direction or both. */
+static void
+partition(struct world *w)
+{
+	unsigned all = (unsigned)rnd_below(w, 10), way = (unsigned)rnd_below(w, NODES);
+
+	net_heal(w);
+	for (unsigned i = 0; i < NODES; i++) {
+		bool whole = all < 4 || (all < 6 && i == way);
+		w->cut[NET_MIRROR][i][1 - i] = whole || one_in(w, 3);
+		w->cut[NET_ACCESS][i][1 - i] = whole || one_in(w, 3);
+		for (unsigned k = 0; k < w->plan.lacs; k++)
+			if (one_in(w, 6))
+				net_cut(w, NET_ACCESS, PLACE_LAC + k, i, true);
+	}
+	tell(w, "partition: a to b %d %d, b to a %d %d", w->cut[NET_MIRROR][0][1], w->cut[NET_ACCESS][0][1], w->cut[NET_MIRROR][1][0],
+	     w->cut[NET_ACCESS][1][0]);
+	w->check.partitions++;
+}
+
+static void
+next_partition(struct world *w, void *a, uint64_t b, uint64_t c)
+{
+	if (w->now >= w->plan.calm_from)
+		return;
+	if (one_in(w, 3)) {
+		net_heal(w);
+		tell(w, "no partition");
+	} else {
+		partition(w);
+	}
+	at(w, w->now + rnd_time(w, 5 * MONO_MS, one_in(w, 3) ? 3 * MONO_S : 400 * MONO_MS), next_partition, NULL, 0, 0);
 }
 
 static void
@@ -340,6 +476,8 @@ swarm_start(struct world *w)
 		slac_wake(l, l->redial_at);
 	}
 	at(w, w->now + 800 * MONO_MS, next_fault, NULL, 0, 0);
+	if (w->plan.partitions)
+		at(w, w->now + 800 * MONO_MS, next_partition, NULL, 0, 0);
 	at(w, w->now + MONO_S, traffic, NULL, 0, 0);
 	at(w, w->plan.calm_from, calm, NULL, 0, 0);
 }
