@@ -617,6 +617,7 @@ link_start(struct sm *sm, struct sess *s, struct sm_time t, struct sink *sink)
 	s->pfc = s->acfc = s->term = s->refusal = 0;
 	s->accm_send = s->accm_recv = s->accm_known = 0;
 	s->link = true;
+	sess_counted(sm, s);
 	s->hangup = false;
 	step_begin(&st, sm, s, t, sink);
 	ppp_link_init(s->ppp);

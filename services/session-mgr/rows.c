@@ -38,9 +38,20 @@ sess_make(struct sm *sm, uint16_t tunnel, uint16_t session)
 	return s;
 }
 
+void
+sess_counted(struct sm *sm, struct sess *s)
+{
+	const uint8_t now = s->link && !s->forwarding;
+
+	sm->negotiating += (unsigned)now - s->negotiating;
+	s->negotiating = now;
+	sm_pace(sm);
+}
+
 static void
 sess_free(struct sm *sm, struct sess *s)
 {
+	sm->negotiating -= s->negotiating;
 	early_drop(sm, s);
 	struct lease *l;
 
@@ -248,6 +259,7 @@ static void
 apply_link(struct sm *sm, struct sess *s, const Row__Link *row)
 {
 	s->link = row != NULL;
+	sess_counted(sm, s);
 	if (!row || row->hangup) {
 		free(s->ppp);
 		s->ppp = NULL;
@@ -281,6 +293,7 @@ apply_subscriber(struct sm *sm, struct sess *s, struct span packed, const Row__S
 	if (!kept)
 		sm_count(sm, SM_NO_MEMORY);
 	s->forwarding = row && row->forwarding;
+	sess_counted(sm, s);
 	s->session_timeout = row ? row->session_timeout : 0;
 	s->idle_timeout = row ? row->idle_timeout : 0;
 	s->interim = row ? row->interim : 0;

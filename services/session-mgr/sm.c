@@ -157,6 +157,7 @@ sm_configure(struct sm *sm, const struct conf *c)
 	set_profiles(sm, c);
 	sm->dials = c->dials < CONF_DIALS ? c->dials : CONF_DIALS;
 	memcpy(sm->dial, c->dial, sm->dials * sizeof sm->dial[0]);
+	sm->rush = false;
 	sm->aaa = c->aaa;
 	sm->source_check = c->data.source_check;
 	pools_configure(&sm->pools, c->pool, c->pools);
@@ -420,6 +421,26 @@ on_clear(struct sm *sm, struct sm_time t, const struct sm_event *ev, struct sink
 	}
 	if (ev->clear.ended)
 		*ev->clear.ended = n;
+}
+
+/*
+ * RFC 1661, 4.6: the Restart timer's first value is for a link that answers at once.  While thousands of links
+ * negotiate, their answers wait in queues, here and on the way: a request repeated too early would make an
+ * Opened peer start over, and the queues longer.
+ */
+#define RUSH 2048
+
+void
+sm_pace(struct sm *sm)
+{
+	const bool rush = sm->negotiating > RUSH;
+
+	if (rush == sm->rush)
+		return;
+	sm->rush = rush;
+	for (unsigned i = 0; i < sm->ppps; i++)
+		for (int proxy = 0; proxy < 2; proxy++)
+			sm->ppp_conf[i][proxy].restart_first_ms = rush ? sm->ppp[i].restart_ms : sm->ppp[i].restart_first_ms;
 }
 
 void

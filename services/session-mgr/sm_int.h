@@ -93,6 +93,7 @@ struct sess {
 	uint8_t ask_auth;
 	uint8_t term, refusal; /* why we are ending it */
 	uint8_t dirty, in_step;
+	uint8_t negotiating; /* counted in sm->negotiating */
 	uint64_t interim_at; /* wall */
 	struct sess *dirty_next;
 };
@@ -106,6 +107,11 @@ struct early {
 	uint16_t len;
 	uint8_t octets[];
 };
+
+/* rows.c: after `link` or `forwarding` changed. */
+void sess_counted(struct sm *, struct sess *);
+/* sm.c: it may be a rush now, or none any more. */
+void sm_pace(struct sm *);
 
 bool early_hold(struct sm *, struct sess *, mono_t now, struct span frame);
 struct early *early_take(struct sm *, struct sess *); /* the oldest; the caller frees it.  NULL: none */
@@ -159,6 +165,8 @@ struct sm {
 	size_t early_octets;
 	struct acct_queue acct;
 	/* of the moment */
+	unsigned negotiating; /* sessions with a link and without a subscriber that forwards */
+	bool rush;	      /* so many that answers take their time */
 	struct due_heap due;
 	struct sess *dirty, **dirty_tail;
 	mono_t second_at;

@@ -5,7 +5,8 @@
  * or to the one after it, counts once, and a worker that starts anew counts from zero.
  *
  * The sum of a session that something was counted for is checkpointed into the `usage` row within
- * usage-interval (5 s), spread over the sessions; the bases go with it.  A process that starts again continues from both: the next report brings what happened
+ * usage-interval (5 s), spread over the sessions; the bases go with it.  A process that starts again
+ * continues from both: the next report brings what happened
  * meanwhile.  On the twin the old workers are never heard of again, and accounting goes on from the
  * last checkpoint, never backwards.
  */

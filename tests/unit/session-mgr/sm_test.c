@@ -491,6 +491,46 @@ START_TEST(a_restarted_worker_counts_from_zero)
 }
 END_TEST
 
+#define SLICES 20 /* 512 links a tick */
+
+static unsigned ppp_frames;
+
+static void
+count_frames(struct sink *sink, const struct effect *e)
+{
+	ppp_frames += e->kind == EFFECT_PPP;
+}
+
+/* So many calls at once, to which nobody answers: how many frames go out within this time after the first. */
+static unsigned
+frames_after(unsigned calls, unsigned tenths)
+{
+	rig_start(&rig);
+	rig.sink = (struct sink){ rig_record, count_frames, rig_note };
+	rig.no_compare = true;
+	rig.conf->ppp[0].restart_first_ms = 1000;
+	sm_configure(rig.active, rig.conf);
+	for (unsigned i = 1; i <= calls; i++)
+		call_row(&rig, 1, (uint16_t)i, i, 1, "");
+	for (unsigned i = 0; i < SLICES; i++)
+		tick(&rig);
+	ppp_frames = 0;
+	rig.t.now += tenths * 100 * MONO_MS;
+	for (unsigned i = 0; i < SLICES; i++)
+		tick(&rig);
+	rig_end(&rig);
+	return ppp_frames;
+}
+
+/* Few links: after restart-initial.  Thousands at once: their answers wait in queues, and have restart-time. */
+START_TEST(a_rush_is_not_made_worse_by_early_repetitions)
+{
+	ck_assert_uint_eq(frames_after(20, 11), 20);
+	ck_assert_uint_lt(frames_after(6000, 11), 3000);
+	ck_assert_uint_eq(frames_after(6000, 31), 6000);
+}
+END_TEST
+
 START_TEST(usage_goes_on_after_a_switchover_and_never_backwards)
 {
 	rig_start(&rig);
@@ -990,6 +1030,7 @@ add(TCase *t)
 	tcase_add_test(t, an_answer_told_twice_or_about_nothing_does_no_harm);
 	tcase_add_test(t, reports_of_several_workers_add_up);
 	tcase_add_test(t, a_restarted_worker_counts_from_zero);
+	tcase_add_test(t, a_rush_is_not_made_worse_by_early_repetitions);
 	tcase_add_test(t, usage_goes_on_after_a_switchover_and_never_backwards);
 	tcase_add_test(t, usage_of_the_same_worker_is_not_counted_twice_after_a_restart_of_ours);
 	tcase_add_loop_test(t, a_switchover_at_any_step_of_a_setup_completes, 0, 2 * 3 * STEPS_OF_A_SETUP);
