@@ -346,6 +346,7 @@ leases(struct shell *s)
 		struct key key = key_session(d.tunnel, d.session);
 		struct effect e = { .kind = EFFECT_OTHER, .detail = &d, .detail_len = sizeof d };
 		row.below = d.below;
+		row.restarts = dp_ns_restarts(s->dp, d.tunnel, d.session);
 		if (s->t.p->w->broken == BREAK_NS_UNLEASED && d.below) {
 			dp_ns_committed(s->dp, d.tunnel, d.session, d.below);
 			continue;
