@@ -144,8 +144,8 @@ pump(struct load *g, struct lac *l)
 	}
 }
 
-static bool
-queue(struct load *g, struct lac *l, const struct wr *w)
+bool
+lac_queue(struct load *g, struct lac *l, const struct wr *w)
 {
 	if ((uint16_t)(l->ns - l->una) >= l->q_cap)
 		return false;
@@ -278,13 +278,15 @@ send_sccrq(struct load *g, struct lac *l)
 	l2tp_avp_text(&m, AVP_VENDOR_NAME, "twinload");
 	l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, l->tid);
 	l2tp_avp_u16(&m, AVP_RECEIVE_WINDOW, 256);
+	if (g->o.failover_ms)
+		l2tp_avp_failover(&m, &(struct l2tp_failover){ .control = true, .data = true, .recovery_ms = g->o.failover_ms });
 	if (g->o.secret) {
 		for (unsigned i = 0; i < sizeof chal; i++)
 			chal[i] = (uint8_t)load_random(g);
 		l2tp_avp_bytes(&m, AVP_CHALLENGE, chal, sizeof chal);
 	}
 	if (l2tp_msg_end(&m, 0, 0))
-		queue(g, l, &w);
+		lac_queue(g, l, &w);
 	l->state = LAC_WAIT_SCCRP;
 }
 
@@ -308,7 +310,7 @@ got_sccrp(struct load *g, struct lac *l, const struct l2tp_msg *in)
 	    l2tp_auth_response(L2TP_SCCCN, span_of(g->o.secret, strlen(g->o.secret)), chal, resp))
 		l2tp_avp_bytes(&m, AVP_CHALLENGE_RESPONSE, resp, sizeof resp);
 	if (l2tp_msg_end(&m, 0, 0))
-		queue(g, l, &w);
+		lac_queue(g, l, &w);
 }
 
 static void
@@ -347,7 +349,7 @@ sess_dial(struct load *g, struct sess *s)
 	l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, s->sid);
 	l2tp_avp_u32(&m, AVP_CALL_SERIAL, (uint32_t)(s - g->sess) + 1);
 	l2tp_avp_text(&m, AVP_CALLING_NUMBER, number);
-	if (!l2tp_msg_end(&m, 0, 0) || !queue(g, l, &w))
+	if (!l2tp_msg_end(&m, 0, 0) || !lac_queue(g, l, &w))
 		return false;
 	s->state = S_WAIT_ICRP;
 	s->begun = g->now;
@@ -369,7 +371,7 @@ got_icrp(struct load *g, struct lac *l, struct sess *s, const struct l2tp_msg *i
 	l2tp_msg_begin(&m, &w, L2TP_ICCN, l->peer_tid, s->peer_sid);
 	l2tp_avp_u32(&m, AVP_TX_CONNECT_SPEED, 100000000);
 	l2tp_avp_u32(&m, AVP_FRAMING_TYPE, 1);
-	if (l2tp_msg_end(&m, 0, 0) && queue(g, l, &w))
+	if (l2tp_msg_end(&m, 0, 0) && lac_queue(g, l, &w))
 		peer_start(g, s);
 }
 
@@ -387,7 +389,7 @@ sess_hangup(struct load *g, struct sess *s)
 	l2tp_avp_result(&m, 3, 0, NULL);
 	l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, s->sid);
 	if (l2tp_msg_end(&m, 0, 0))
-		queue(g, l, &w);
+		lac_queue(g, l, &w);
 	sess_lost(g, s);
 }
 
@@ -435,6 +437,9 @@ got_message(struct load *g, struct lac *l, const struct l2tp_msg *in)
 		if (s)
 			got_icrp(g, l, s, in);
 		break;
+	case L2TP_FSQ:
+		recover_fsq(g, l, in);
+		break;
 	case L2TP_CDN:
 		g->t.cdn++;
 		if (!s && l2tp_msg_u16(in, AVP_ASSIGNED_SESSION, &theirs))
@@ -459,6 +464,8 @@ control(struct load *g, struct lac *l, struct span packet)
 	struct span secret = g->o.secret ? span_of(g->o.secret, strlen(g->o.secret)) : span_of(NULL, 0);
 
 	l2tp_msg_read(packet, secret, &in);
+	if (in.trouble.answer != L2TP_DISCARD && recover_hear(g, l, &in))
+		return;
 	if (in.trouble.answer == L2TP_DISCARD || in.hdr.tunnel != l->tid) {
 		g->t.bad_message++;
 		return;
@@ -577,7 +584,7 @@ hello(struct load *g, struct lac *l)
 	l2tp_msg_begin(&m, &w, L2TP_HELLO, l->peer_tid, 0);
 	l->hello_ns = l->ns;
 	l->hello_queued = true;
-	if (l2tp_msg_end(&m, 0, 0) && queue(g, l, &w))
+	if (l2tp_msg_end(&m, 0, 0) && lac_queue(g, l, &w))
 		g->t.hellos++;
 	else
 		l->hello_queued = false;

@@ -8,6 +8,7 @@
  *   traffic.c  packets both ways through the sessions, gaps, verification
  *   answer.c   with --loss: how long the server takes, apart from what the network does
  *   progress.c stalls and the tail
+ *   recover.c  RFC 4951: the server failed, and recovers its tunnels
  *   report.c   what was seen, as one JSON line
  *
  * It is deliberately a second implementation of the protocol side (it shares only the codec with the
@@ -62,6 +63,7 @@ struct lac {
 	uint16_t seen_ns[NS_MEMORY];
 	bool seen_set[NS_MEMORY];
 	uint16_t last_nr;
+	uint16_t rec_tid, rec_peer, rec_ns, rec_nr, suggested; /* recover.c */
 	/* datagrams waiting for sendmmsg */
 	unsigned tx_count;
 	size_t tx_used;
@@ -102,6 +104,7 @@ struct options {
 	double pps;
 	unsigned payload;
 	bool down, up;
+	unsigned failover_ms; /* RFC 4951, spoken if not 0: what we ask to be waited for */
 };
 
 #define HISTOGRAM_OCTAVES 36
@@ -122,6 +125,8 @@ struct tally {
 	mono_t stall_worst, tail_stall_worst; /* before and after the last call was dialled */
 	struct histogram answer_control, answer_ppp, repair_control, repair_ppp;
 	uint32_t caught, caught_open;
+	uint64_t recovered, synchronised, unknown_sessions; /* RFC 4951: tunnels, sessions */
+	mono_t synchronised_at;
 };
 
 struct load {
@@ -161,6 +166,13 @@ void peer_start(struct load *g, struct sess *s);
 void peer_frame(struct load *g, struct sess *s, struct span frame);
 void peer_timer(struct load *g, struct sess *s);
 bool peer_send(struct load *g, struct sess *s, uint16_t protocol, const void *p, size_t len);
+
+struct sess *sess_by_sid(struct load *g, struct lac *l, uint16_t sid);
+bool lac_queue(struct load *g, struct lac *l, const struct wr *w);
+
+/* recover.c */
+bool recover_hear(struct load *g, struct lac *l, const struct l2tp_msg *in); /* true: it was about a recovery */
+void recover_fsq(struct load *g, struct lac *l, const struct l2tp_msg *in);
 
 /* traffic.c */
 bool traffic_open(struct load *g);

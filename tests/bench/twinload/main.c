@@ -41,6 +41,7 @@ static const char HELP[] =
     "  --hello S             a Hello on each tunnel every S seconds (0: none)\n"
     "  --restart S           PPP restart interval (3)\n"
     "  --timeout S           give up when not all are up after S seconds (120)\n"
+    "  --failover MS         speak RFC 4951: ask to be waited for so long, and recover a server that failed\n"
     "  --core ADDR:PORT      the host behind the server: packets go there and come from there\n"
     "  --core-netns PATH     it lives in this network namespace, e.g. /run/netns/core\n"
     "  --pps R               packets a second over all sessions, in each direction that is on (0)\n"
@@ -93,14 +94,14 @@ static void
 options(struct load *g, int argc, char **argv)
 {
 	enum { LNS = 1, BIND, TUNNELS, SESSIONS, RATE, INFLIGHT, EXTRA, EXTRA_RATE, AUTH, USER, PASSWORD, SECRET, HOST,
-	       IPV6, JOINED, LOSS, HELLO, RESTART, TIMEOUT, CORE_HOST, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, HELP_ME };
+	       IPV6, JOINED, LOSS, HELLO, RESTART, TIMEOUT, CORE_HOST, CORE_NETNS, PPS, PAYLOAD, DIRECTION, HOLD, FAILOVER, HELP_ME };
 	static const struct option opts[] = {
 		{ "lns", 1, 0, LNS }, { "bind", 1, 0, BIND }, { "tunnels", 1, 0, TUNNELS }, { "sessions", 1, 0, SESSIONS },
 		{ "rate", 1, 0, RATE }, { "inflight", 1, 0, INFLIGHT }, { "extra", 1, 0, EXTRA }, { "extra-rate", 1, 0, EXTRA_RATE },
 		{ "auth", 1, 0, AUTH }, { "user-prefix", 1, 0, USER }, { "password", 1, 0, PASSWORD }, { "secret", 1, 0, SECRET },
 		{ "host", 1, 0, HOST }, { "ipv6", 0, 0, IPV6 }, { "joined", 0, 0, JOINED }, { "loss", 1, 0, LOSS }, { "hello", 1, 0, HELLO },
 		{ "restart", 1, 0, RESTART }, { "timeout", 1, 0, TIMEOUT }, { "core", 1, 0, CORE_HOST }, { "core-netns", 1, 0, CORE_NETNS },
-		{ "pps", 1, 0, PPS }, { "payload", 1, 0, PAYLOAD }, { "direction", 1, 0, DIRECTION }, { "hold", 1, 0, HOLD },
+		{ "pps", 1, 0, PPS }, { "payload", 1, 0, PAYLOAD }, { "direction", 1, 0, DIRECTION }, { "hold", 1, 0, HOLD }, { "failover", 1, 0, FAILOVER },
 		{ "help", 0, 0, HELP_ME }, { 0 }
 	};
 	struct options *o = &g->o;
@@ -141,6 +142,7 @@ options(struct load *g, int argc, char **argv)
 			o->up = optarg[0] != 'd';
 			o->down = optarg[0] != 'u';
 			break;
+		case FAILOVER: o->failover_ms = (unsigned)atoi(optarg); break;
 		case HOLD: o->hold = atof(optarg); break;
 		case HELP_ME: fputs(HELP, stdout); exit(0);
 		default: bad("unknown option");

@@ -59,6 +59,9 @@ report(struct load *g, const char *event)
 		times("repair_control", &t->repair_control);
 		times("repair_ppp", &t->repair_ppp);
 	}
+	printf("\"recovered\":%llu,\"synchronised\":%llu,\"unknown_sessions\":%llu,\"synchronised_at\":%.6f,",
+	    (unsigned long long)t->recovered, (unsigned long long)t->synchronised, (unsigned long long)t->unknown_sessions,
+	    (double)t->synchronised_at / 1e9);
 	printf("\"up_sent\":%llu,\"up_got\":%llu,\"down_sent\":%llu,\"down_got\":%llu,\"up_gap_ms\":%.2f,\"down_gap_ms\":%.2f,"
 	       "\"up_gap_session_ms\":%.2f,\"down_gap_session_ms\":%.2f}\n",
 	    (unsigned long long)t->up_sent, (unsigned long long)t->up_got, (unsigned long long)t->down_sent,
