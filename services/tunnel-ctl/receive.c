@@ -113,6 +113,8 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 {
 	struct span next;
 
+	if (t->learns && chan_learn(&t->chan, h->ns, h->nr, zlb))
+		bump(tc, N_STALE_LEARNT);
 	switch (chan_receive(&t->chan, tc->now, h->ns, h->nr, zlb, in->octets)) {
 	case CHAN_BAD_NR:
 		bump(tc, N_BAD_NR);
@@ -135,6 +137,7 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 		bump(tc, N_EARLY);
 		break;
 	case CHAN_DELIVER:
+		t->learns = false;
 		deliver(tc, t, in, in->octets);
 		while (!t->gone && chan_receive_early(&t->chan, &next))
 			deliver(tc, t, in, next);

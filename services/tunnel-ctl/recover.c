@@ -92,7 +92,7 @@ clear_half_open(struct tc *tc, struct tunnel *t)
 	DL_FOREACH_SAFE (t->setup, c, next) {
 		if (c->state == CALL_WAIT_TUNNEL)
 			continue;
-		tc->rec.half_open++;
+		tc->rec.half_open += tc->rec.running;
 		bump(tc, N_RECOVERY_HALF_OPEN);
 		call_vanish(tc, c, FAULT_CALL_HALF_OPEN);
 	}
@@ -155,6 +155,7 @@ assess_incapable(struct tc *tc, struct tunnel *t)
 	if (!t)
 		return;
 	chan_start(&t->chan, tc->now, tc->now);
+	t->learns = true;
 	if (clear) {
 		struct verdict v = verdict_of(FAULT_TUNNEL_STALE);
 		cc_close(tc, t, &v);

@@ -50,7 +50,7 @@ settled(struct tc *tc, struct call *c)
 {
 	call_sync(c, SYNC_NONE);
 	bump(tc, N_RECOVERY_SESSIONS);
-	tc->rec.sessions++;
+	tc->rec.sessions += tc->rec.running;
 }
 
 static void
@@ -61,7 +61,7 @@ over(struct tc *tc, struct tunnel *t)
 	row.recovery = REC_NONE;
 	put_tunnel(tc, &row);
 	t->sync_due = MONO_NEVER;
-	tc->rec.recovered++;
+	tc->rec.recovered += tc->rec.running;
 	bump(tc, N_RECOVERY_DONE);
 	note(tc, NOTE_INFO, "tunnel synchronised tunnel=%u host=%s calls=%u", t->id, t->peer_host, tunnel_calls(t));
 }
@@ -99,7 +99,7 @@ sync_tick(struct tc *tc, struct tunnel *t)
 	while (t->sync[SYNC_ASKED]) {
 		call_sync(t->sync[SYNC_ASKED], SYNC_NONE);
 		bump(tc, N_RECOVERY_UNANSWERED);
-		tc->rec.unanswered++;
+		tc->rec.unanswered += tc->rec.running;
 	}
 }
 
@@ -202,7 +202,7 @@ sync_response(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 			settled(tc, c);
 		} else {
 			bump(tc, N_RECOVERY_LOST);
-			tc->rec.lost++;
+			tc->rec.lost += tc->rec.running;
 			call_vanish(tc, c, FAULT_CALL_RECOVERY);
 		}
 	}

@@ -155,6 +155,7 @@ struct tunnel {
 	struct chan chan;
 	/* RFC 4951, local */
 	bool stale;	 /* from before the epoch that began stale, and not assessed yet */
+	bool learns;	 /* kept as stored: the peer may know later numbers, until it has sent one in order */
 	bool rec_listed; /* in tc.rec_waiting */
 	struct tunnel *rec_prev, *rec_next;
 	struct call *sync[SYNC_PLACES]; /* established calls by their place */

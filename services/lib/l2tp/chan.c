@@ -21,6 +21,7 @@
 #define NR_AT 10 /* octets before Nr in a control header */
 #define QUEUE_MIN 8
 #define SLOT_MIN 64
+#define FORGOTTEN 2048u /* numbers that a power cut may take from a store: a moment's */
 #define REPEATS 3 /* ZLBs without news that mean a loss: fewer may be reordering (RFC 5681) */
 #define US_A_MS 1000
 #define LONGEST (60 * MONO_S) /* round trip that is still told apart */
@@ -287,6 +288,22 @@ chan_reset(struct chan *c, mono_t now, uint16_t ns, uint16_t nr)
 	c->seq = (struct chan_seq){ .ns = ns, .nr = nr, .peer_nr = ns };
 	chan_start(c, now, MONO_NEVER);
 	c->acked_from = ns;
+}
+
+bool
+chan_learn(struct chan *c, uint16_t ns, uint16_t nr, bool zlb)
+{
+	const bool seen = after(c->seq.ns, nr) - 1u < FORGOTTEN;
+	const bool ahead = !zlb && after(c->seq.nr, ns) - 1u < FORGOTTEN;
+	const bool again = ahead && c->ahead_seen && c->ahead_ns == ns;
+
+	if (seen)
+		c->seq.ns = c->next = c->sent_below = nr;
+	if (again)
+		c->seq.nr = ns;
+	c->ahead_seen = ahead && !again;
+	c->ahead_ns = ns;
+	return seen || again;
 }
 
 /* ---- receiving ------------------------------------------------------------------------ */

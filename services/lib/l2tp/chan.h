@@ -86,6 +86,8 @@ struct chan {
 	bool recovering;
 	mono_t heard; /* when the peer last said anything */
 	bool ack_owed;
+	bool ahead_seen; /* chan_learn(): a message of this number, ahead of order */
+	uint16_t ahead_ns;
 	bool broken; /* a message that must be sent is missing: a damaged store */
 };
 
@@ -165,6 +167,12 @@ void chan_start(struct chan *, mono_t now, mono_t when);
 /* After CHAN_DEAD: the oldest message once more, and again CHAN_DEAD if that is not answered either (a peer
  * that may recover, RFC 4951, 5.1). */
 void chan_insist(struct chan *, mono_t now);
+/*
+ * What the peer shows of numbers that we have forgotten, because a store lacks the last of them: its Nr ahead of our Ns
+ * counts at once; its Ns ahead of our Nr when it repeats itself, for then it has nothing older to send.  Before
+ * chan_receive().  True: something was taken over.
+ */
+bool chan_learn(struct chan *, uint16_t ns, uint16_t nr, bool zlb);
 /* RFC 4951, 3.2.2: both windows are flushed and the numbers begin anew.  The rows of what was queued are the
  * caller's to remove first. */
 void chan_reset(struct chan *, mono_t now, uint16_t ns, uint16_t nr);

@@ -403,6 +403,35 @@ START_TEST(without_the_peers_capability_the_stored_state_goes_on)
 }
 END_TEST
 
+/* The disk lacks the last of it, on both sides of the numbers. */
+START_TEST(and_takes_the_peers_word_for_what_it_lacks)
+{
+	struct lab_row *disk;
+
+	end[LAC]->conf.profile[0].failover = false;
+	calls_up(CALLS);
+	disk = lab_disk(end[LNS]);
+	words(LAC, "call dial g 50");
+	words(LAC, "call dial g 51");
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, CALLS + 2);
+	lab_cold(end[LNS], disk);
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, CALLS);
+	words(LAC, "call dial g 52");
+	run(20 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, CALLS + 1);
+	ck_assert_uint_ge(lab_count(end[LNS], "STALE_LEARNT"), 1);
+	words(LNS, "call clear %u/%u", tunnel_at(LNS)->id, tunnel_at(LNS)->by_id->id);
+	run(20 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, CALLS);
+	ck_assert_uint_eq(population(LAC).calls_established, CALLS + 2); /* two that only it knows */
+	run(300 * MONO_S);
+	ck_assert_uint_eq(population(LNS).established, 1);
+	ck_assert_uint_eq(population(LAC).established, 1);
+}
+END_TEST
+
 START_TEST(or_is_cleared_by_policy)
 {
 	end[LAC]->conf.profile[0].failover = false;
@@ -543,6 +572,7 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, a_peer_that_is_gone_takes_its_tunnel_along);
 	tcase_add_test(tc, another_secret_recovers_nothing);
 	tcase_add_test(tc, without_the_peers_capability_the_stored_state_goes_on);
+	tcase_add_test(tc, and_takes_the_peers_word_for_what_it_lacks);
 	tcase_add_test(tc, or_is_cleared_by_policy);
 	tcase_add_test(tc, a_capable_peer_is_waited_for);
 	tcase_add_test(tc, a_peer_that_answers_again_has_not_failed);

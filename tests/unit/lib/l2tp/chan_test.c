@@ -679,6 +679,77 @@ START_TEST(everything_arrives_once_and_in_order_through_a_bad_network)
 }
 END_TEST
 
+/* ---- RFC 4951 ----------------------------------------------------------------------------- */
+
+START_TEST(a_reset_begins_anew)
+{
+	uint8_t early[14] = { 0 };
+	uint16_t ns;
+
+	fresh_at(8, 100, 200);
+	queue(5);
+	ck_assert_str_eq(sent(0), "100/200 ");
+	ck_assert_int_eq(chan_receive(&c, at(0), 202, 100, false, span_of(early, sizeof early)), CHAN_EARLY);
+	for (ns = 100; ns < 105; ns++)
+		chan_apply_out(&c, ns, span_of(NULL, 0));
+	chan_reset(&c, at(1), 7000, 300);
+	ck_assert_uint_eq(chan_backlog(&c), 0);
+	ck_assert(chan_due(&c) == MONO_NEVER);
+	ck_assert(!chan_acked(&c, &ns));
+	ck_assert(!chan_take_ack(&c));
+	ck_assert_int_eq(chan_receive(&c, at(1), 201, 100, false, span_of(early, sizeof early)), CHAN_DUPLICATE); /* an old packet */
+	ck_assert_int_eq(chan_receive(&c, at(1), 300, 7000, false, span_of(early, sizeof early)), CHAN_DELIVER);
+	queue(1);
+	ck_assert_str_eq(sent(1), "7000/301 ");
+}
+END_TEST
+
+START_TEST(who_has_not_answered_may_be_asked_on)
+{
+	mono_t due;
+	unsigned n = 0;
+
+	fresh_at(8, 100, 200);
+	queue(1);
+	sent(0);
+	while (chan_tick(&c, chan_due(&c)) != CHAN_DEAD)
+		ck_assert_uint_lt(n++, 10);
+	for (unsigned i = 0; i < 3; i++) {
+		due = chan_due(&c);
+		chan_insist(&c, due);
+		ck_assert(chan_due(&c) == due + 8 * MONO_S);
+		ck_assert_str_eq(sent((double)due / 1e9 - 1000), "100/200 ");
+		ck_assert_int_eq(chan_tick(&c, chan_due(&c)), CHAN_DEAD);
+	}
+	ck_assert_int_eq(chan_receive(&c, due + MONO_S, 200, 101, true, span_of(NULL, 0)), CHAN_ACK_ONLY);
+	ck_assert(chan_due(&c) == MONO_NEVER);
+	ck_assert_uint_eq(c.tries, 0);
+}
+END_TEST
+
+START_TEST(forgotten_numbers_are_learnt)
+{
+	fresh_at(8, 100, 200);
+	ck_assert(!chan_learn(&c, 200, 100, true));  /* as we know it */
+	ck_assert(!chan_learn(&c, 200, 90, false));  /* a late one */
+	ck_assert(!chan_learn(&c, 190, 100, false)); /* a copy */
+	ck_assert(chan_learn(&c, 200, 105, true));
+	ck_assert_uint_eq(c.seq.ns, 105);
+	ck_assert(!chan_learn(&c, 203, 105, false)); /* what is before may be under way */
+	ck_assert_uint_eq(c.seq.nr, 200);
+	ck_assert(!chan_learn(&c, 204, 105, false));
+	ck_assert(!chan_learn(&c, 203, 105, false));
+	ck_assert(chan_learn(&c, 203, 105, false)); /* it repeats itself: it has nothing older */
+	ck_assert_uint_eq(c.seq.nr, 203);
+	ck_assert(!chan_learn(&c, 203, 105 + 5000, true)); /* more than a moment can hold */
+	ck_assert(!chan_learn(&c, 203 + 5000, 105, false));
+	ck_assert(!chan_learn(&c, 203 + 5000, 105, false));
+	ck_assert_int_eq(zlb(0, 203, 105), CHAN_ACK_ONLY);
+	queue(1);
+	ck_assert_str_eq(sent(0), "105/203 ");
+}
+END_TEST
+
 static void
 add_tests(TCase *tc)
 {
@@ -710,6 +781,9 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, a_missing_message_ends_the_peer_instead_of_waiting_for_ever);
 	tcase_add_test(tc, stored_rows_of_any_number_stay_bounded);
 	tcase_add_test(tc, a_full_queue_says_so);
+	tcase_add_test(tc, a_reset_begins_anew);
+	tcase_add_test(tc, who_has_not_answered_may_be_asked_on);
+	tcase_add_test(tc, forgotten_numbers_are_learnt);
 	tcase_add_loop_test(tc, everything_arrives_once_and_in_order_through_a_bad_network, 0, 20);
 }
 
