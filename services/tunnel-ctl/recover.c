@@ -113,7 +113,11 @@ reset_control(struct tc *tc, struct tunnel *t, uint16_t ns, uint16_t nr)
 static void
 start_one(struct tc *tc, struct tunnel *t)
 {
-	t->rec_listed = t->stale = false;
+	for (unsigned i = SYNC_ASK; i < SYNC_PLACES; i++) { /* of when we were active before */
+		while (t->sync[i])
+			call_sync(t->sync[i], SYNC_NONE);
+	}
+	t->rec_listed = t->stale = t->learns = false;
 	t->away_due = t->sync_due = MONO_NEVER;
 	t->stale = t->epoch < tc->stale_since && (t->recovers || t->state == CC_ESTABLISHED);
 	if (t->stale) {
