@@ -179,7 +179,7 @@ bool traffic_open(struct load *g);
 void traffic_tick(struct load *g);
 void traffic_core_readable(struct load *g);
 void traffic_down_packet(struct load *g, struct sess *s, struct span ip);
-void traffic_verify_round(struct load *g);
+bool traffic_verify_slice(struct load *g);
 void traffic_mark(struct load *g);
 
 /* answer.c */

@@ -258,7 +258,7 @@ command(struct load *g, char *line)
 	} else if (!strcmp(line, "verify")) {
 		for (uint32_t i = 0; i < g->sess_total; i++)
 			g->sess[i].verified = false;
-		verify_until = g->now + 4 * MONO_S;
+		verify_until = g->now + 4 * MONO_S + g->opened * 200 * MONO_US;
 		verify_next = g->now;
 	} else if (!strcmp(line, "report")) {
 		report(g, "report");
@@ -287,8 +287,7 @@ verify(struct load *g)
 		verify_until = 0;
 		report(g, "verified");
 	} else if (g->now >= verify_next) {
-		traffic_verify_round(g);
-		verify_next = g->now + 500 * MONO_MS;
+		verify_next = g->now + (traffic_verify_slice(g) ? 4 : 500) * MONO_MS;
 	}
 }
 

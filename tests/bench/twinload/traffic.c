@@ -348,19 +348,32 @@ traffic_tick(struct load *g)
 		lac_flush(g, &g->lac[i]);
 }
 
-/* One packet through every open session that has not answered yet; it must come back. */
-void
-traffic_verify_round(struct load *g)
+#define VERIFY_SLICE 128 /* packets at a time: a burst through every session at once is lost in anybody's socket */
+
+/*
+ * A slice of the open sessions that have not answered yet, one packet each; it must come back.  False: that was the
+ * last slice of a round.
+ */
+bool
+traffic_verify_slice(struct load *g)
 {
-	for (uint32_t i = 0; i < g->sess_total; i++) {
-		struct sess *s = &g->sess[i];
+	static uint32_t at;
+	uint32_t sent = 0;
+
+	for (; at < g->sess_total && sent < VERIFY_SLICE; at++) {
+		struct sess *s = &g->sess[at];
 		if (s->state != S_OPEN || s->verified)
 			continue;
 		send_up(g, s, 1);
+		sent++;
 	}
 	pending_send(g);
 	for (unsigned i = 0; i < g->o.lacs; i++)
 		lac_flush(g, &g->lac[i]);
+	if (at < g->sess_total)
+		return true;
+	at = 0;
+	return false;
 }
 
 /* From here on gaps, losses and caught calls are counted anew. */
