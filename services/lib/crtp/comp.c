@@ -331,7 +331,8 @@ classic(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow
 	bool opening = x->epoch != c->epoch, again = x->period != 0;
 	uint8_t kind = sum_kind(m, f);
 	bool changed = again && (kind != x->sum || constants_differ(x, f));
-	bool full = opening || changed || refresh_due(m, x, t);
+	bool whole = s.header || s.type || !delta_fits((int32_t)s.t);
+	bool full = opening || changed || refresh_due(m, x, t) || (whole && seq_leaps((int16_t)(s.s - 1)));
 
 	if (again && judge(c, x, f, &s, t))
 		return CRTP_PLAIN;

@@ -343,7 +343,7 @@ keep_whole(struct dctx *x, const struct head *h)
 
 	if (!x->udp)
 		return false;
-	if (h->len >= RTP_FIXED)
+	if (h->len >= RTP_FIXED && x->flags & D_LINK)
 		keep = RTP_FIXED + 4u * (h->data[0] & 15);
 	if (keep > h->len || x->udp + 8u + keep > CRTP_MAX_HEADER)
 		keep = 0;
@@ -351,7 +351,7 @@ keep_whole(struct dctx *x, const struct head *h)
 		  (keep && (rtp[0] != h->data[0] || memcmp(rtp + 8, h->data + 8, keep - 8) != 0));
 	memcpy(rtp, h->data, keep);
 	x->hlen = (uint8_t)(x->udp + 8u + keep);
-	x->flags = (uint8_t)(keep && x->flags & D_LINK ? x->flags | D_RTP : x->flags & ~D_RTP);
+	x->flags = (uint8_t)(keep ? x->flags | D_RTP : x->flags & ~D_RTP);
 	return changed;
 }
 

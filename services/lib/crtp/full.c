@@ -308,7 +308,7 @@ open_context(struct crtp_dec *d, struct dctx *x, const struct crtp_pkt *k, const
 	     uint8_t kind, tick_t t)
 {
 	struct moving m = moving_of(k->p, k->len, c, f->link);
-	bool known = x->flags & D_KNOWN, rtp = f->has_link && d->fam[k->p[0] >> 4 == 6].rtp;
+	bool known = x->flags & D_KNOWN, rtp = f->has_link;
 	uint8_t gen = x->gen, link = x->at.link;
 
 	if (known && overtaken(x, f, &m, rtp && c->udp && k->len - c->end >= RTP_FIXED, t)) {
@@ -345,6 +345,8 @@ check_full(struct crtp_dec *d, struct crtp_pkt *k, struct chain *c, struct field
 		return v;
 	if (!c->tcp && f->cid >= d->fam[v6].contexts)
 		return CRTP_CID;
+	if (f->has_link && !d->fam[v6].rtp)
+		return CRTP_MALFORMED; /* RFC 2507, 12: to be negotiated */
 	/* RFC 3545, 2.2: never with IPv6, nor where it was not negotiated */
 	if (f->hdrcksum && (!d->fam[v6].enhanced || !c->udp || k->p[c->inner] >> 4 != 4) && !c->tcp)
 		return CRTP_MALFORMED;

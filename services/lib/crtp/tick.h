@@ -25,22 +25,23 @@ tick_of(mono_t now)
 enum sum_kind { SUM_NONE, SUM_UDP, SUM_HDR };
 
 /*
- * RTP sequence numbers and timestamps so far from what is expected are not told by COMPRESSED_UDP, where they are taken
- * for packets of another turn of the link sequence, but by full headers.
+ * RTP sequence numbers and timestamps that are off by about a turn of the link sequence, or some: COMPRESSED_UDP could
+ * tell them, and a packet from before or after sixteen others would look the same.  They are told by full headers, and
+ * not believed otherwise.  What is farther off is a source that started anew.
  */
-enum { SEQ_BACK = 8, SEQ_AHEAD = 12 };
+enum { OFF_BACK = 8, OFF_AHEAD = 12, OFF_FAR = 160 };
 
 static inline bool
 seq_leaps(int16_t off)
 {
-	return off <= -SEQ_BACK || off >= SEQ_AHEAD;
+	return (off <= -OFF_BACK && off >= -OFF_FAR) || (off >= OFF_AHEAD && off <= OFF_FAR);
 }
 
 /* Back by more than eight steps, where there is a step: video goes back by a few of them (RFC 2508, 3.3.4). */
 static inline bool
 ts_leaps_back(int32_t step, uint32_t dt)
 {
-	return dt > 0 && dt < 1u << 20 && step < -(int32_t)(8 * dt);
+	return dt > 0 && dt < 1u << 20 && step < -(int32_t)(OFF_BACK * dt) && step >= -(int32_t)(OFF_FAR * dt);
 }
 
 #endif
