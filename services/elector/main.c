@@ -242,6 +242,7 @@ main(int argc, char **argv)
 	loop_run(sh->loop);
 	beat_shell_stop(sh);
 	addr_shell_stop(sh);
+	lease_close(sh->lease);
 	bus_free(sh->bus);
 	loop_free(sh->loop);
 	return 0;

@@ -5,6 +5,7 @@
 
 #include "addr_work.h"
 #include "bus/bus.h"
+#include "bus/lease.h"
 #include "bus/records.h"
 #include "conf/conf.h"
 #include "elect_core.h"
@@ -35,6 +36,12 @@ struct shell {
 
 	/* shell_bus.c */
 	struct bus_sock *sync, *role, *cmd;
+	struct lease_page *lease;
+	struct {
+		uint64_t epoch;
+		bool active;
+		mono_t until, at;
+	} told; /* of the lease, and when over the bus */
 	uint8_t sync_id[BUS_IDENTITY];
 	size_t sync_id_len;
 	struct answer *ticket[TICKETS];

@@ -14,6 +14,7 @@
 #include "shell.h"
 
 #define ORDER_MAX 128
+#define TELL_AGAIN (100 * MONO_MS)
 
 /* --- state-sync ----------------------------------------------------------------------------------------- */
 
@@ -89,9 +90,19 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 
 /* --- everybody ---------------------------------------------------------------------------------------------- */
 
+/* News: another role or epoch, a lease again after a lapse; and now and then all the same. */
+static bool
+is_news(const struct shell *sh, uint64_t epoch, bool active, mono_t now)
+{
+	return epoch != sh->told.epoch || active != sh->told.active || (active && sh->told.until < now) ||
+	       now - sh->told.at >= TELL_AGAIN;
+}
+
 void
 bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
 {
+	const mono_t now = mono_now();
+	const bool news = is_news(sh, epoch, active, now);
 	Role__Lease l = ROLE__LEASE__INIT;
 	uint8_t buf[64];
 	struct span frame;
@@ -100,6 +111,13 @@ bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
 	l.active = active;
 	l.until = until;
 	frame = span_of(buf, role__lease__pack(&l, buf));
+	lease_write(sh->lease, epoch, active ? until : 0);
+	sh->told.until = until;
+	if (!news)
+		return;
+	sh->told.epoch = epoch;
+	sh->told.active = active;
+	sh->told.at = now;
 	if (sh->role)
 		bus_send(sh->role, span_of(NULL, 0), &frame, 1);
 }
@@ -284,8 +302,9 @@ bus_shell_start(struct shell *sh)
 	arena_init(&sh->arena, 0);
 	if (!sh->batch)
 		return false;
+	sh->lease = lease_create(sh->node.run_dir);
 	sh->role = bus_pub_bind(sh->bus, "role");
 	sh->sync = bus_router_bind(sh->bus, "elect", on_sync, sh);
 	sh->cmd = bus_rep(sh->bus, "elector", on_command, sh);
-	return sh->role && sh->sync && sh->cmd && bus_watch(sh->sync, on_sync_link, sh);
+	return sh->lease && sh->role && sh->sync && sh->cmd && bus_watch(sh->sync, on_sync_link, sh);
 }

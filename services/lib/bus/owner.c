@@ -17,6 +17,7 @@
  * per batch, the last number of either kind.
  */
 #include "bus/owner.h"
+#include "bus/lease.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -84,7 +85,9 @@ struct owner {
 	uint64_t epoch;
 	enum mirror mirror;
 	uint64_t lease_epoch;
-	mono_t lease_until; /* 0: none */
+	mono_t lease_until; /* as heard; 0: none.  Where there is a page, it counts */
+	struct lease_page *lease;
+	char run_dir[sizeof((struct conf_node *)0)->run_dir];
 
 	uint64_t position;	/* the last transaction of the feed, or of the view */
 	uint64_t view_position; /* feeds up to here are in the view */
@@ -148,7 +151,11 @@ owner_epoch(const struct owner *o)
 mono_t
 owner_may_send_until(const struct owner *o)
 {
-	return o->active && o->lease_epoch == o->epoch ? o->lease_until : 0;
+	mono_t heard = o->lease_epoch == o->epoch ? o->lease_until : 0;
+
+	if (!o->active)
+		return 0;
+	return o->lease ? lease_read(o->lease, o->epoch) : heard;
 }
 
 bool
@@ -171,6 +178,8 @@ on_lease(void *arg, struct bus_sock *from, struct span identity, const struct sp
 		return;
 	o->lease_epoch = l->epoch;
 	o->lease_until = l->active ? l->until : 0;
+	if (!o->lease)
+		o->lease = lease_open(o->run_dir);
 }
 
 /* --- saying things ------------------------------------------------------------------------- */
@@ -787,6 +796,8 @@ owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, cons
 	o->arg = arg;
 	snprintf(o->name, sizeof o->name, "%s", name);
 	snprintf(o->store_dir, sizeof o->store_dir, "%s", node->store_dir);
+	snprintf(o->run_dir, sizeof o->run_dir, "%s", node->run_dir);
+	o->lease = lease_open(o->run_dir);
 	arena_init(&o->arena, 0);
 	outbox_init(&o->outbox, 0);
 	loop_timer_init(&o->timer, on_timer, o);
@@ -817,6 +828,7 @@ owner_free(struct owner *o)
 	loop_each_remove(o->each);
 	bus_close(o->sync);
 	bus_close(o->role);
+	lease_close(o->lease);
 	store_close(o->store);
 	outbox_fini(&o->outbox);
 	batch_free(o->batch);
