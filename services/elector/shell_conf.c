@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "shell.h"
 
-#define COPY_MAGIC 0x5457434f4e460003ull
+#define COPY_MAGIC 0x5457434f4e460004ull
 
 struct copy {
 	uint64_t magic, octets;
