@@ -61,13 +61,30 @@ elect_lease_acked(struct elect *e, mono_t now, struct elect_out *out)
 	revive(e, now, out, "twin");
 }
 
+/*
+ * A whole twin that lost our beats and whose own were only lost on the way here promotes `dead` after the last one that it
+ * heard, which is no older than the last one it acknowledged: until then, and no longer, the lease may go on beside it.
+ * One of which nothing is heard for longer is dead, or every path is cut.
+ */
+static mono_t
+beside_until(const struct elect *e, mono_t now)
+{
+	mono_t sent = elect_sent_at(e, e->acked);
+	bool quiet = elect_silence(e, now) >= e->conf.dead - 2 * e->conf.heartbeat;
+
+	return quiet || !e->whole || !sent ? MONO_NEVER : sent + e->conf.dead - e->conf.heartbeat / 2;
+}
+
 static mono_t
 alone_until(const struct elect *e, mono_t now)
 {
 	mono_t until = now + e->conf.lease;
-	bool by_grant = now < e->grant_until && !e->forced && !e->goodbye;
 
-	return by_grant && e->grant_until < until ? e->grant_until : until;
+	if (!e->conf.pair || e->forced || e->goodbye)
+		return until;
+	if (now < e->grant_until)
+		return e->grant_until < until ? e->grant_until : until;
+	return mono_sooner(until, beside_until(e, now));
 }
 
 /* Its beats come, but none of them has heard ours for a while: it will promote, so we must not go on alone. */

@@ -174,6 +174,8 @@ configure(struct story *s, char *text)
 		p->waits_disk = strcmp(v, "yes") == 0;
 	else if (strcmp(text, "tunnel-secret") == 0)
 		p->require_auth = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "access-loss") == 0) /* percent */
+		p->net[NET_ACCESS].loss = 100 * number(s, v);
 	else if (strcmp(text, "failover") == 0)
 		p->failover = strcmp(v, "yes") == 0;
 	else if (strcmp(text, "lac-failover") == 0)
