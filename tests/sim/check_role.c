@@ -11,7 +11,7 @@
 #include "sim.h"
 
 #define DARK_BEATS 4 /* a promotion waits six, and the first of them may have been on its way */
-#define LATE_BEATS 3 /* what was decided in the dark may be carried out so much later */
+#define LATE_BEATS 5 /* what was decided in the dark may be carried out so much later, and a lease lasts for four */
 
 static mono_t
 beats(const struct world *w, unsigned n)
@@ -189,46 +189,7 @@ check_told(struct world *w, struct node *n, uint64_t epoch)
 	n->told_at = w->now;
 }
 
-/* --- leases ------------------------------------------------------------------------------------------------------ */
-
-/*
- * prefer-service: a node that can hear nothing begins to serve.  One that was active before goes on in its old epoch; one
- * that takes over does so only where its twin cannot hear it either, else the twin has stopped for want of its answers.
- */
-static bool
-begins_in_the_dark(struct world *w, const struct node *n, uint64_t epoch)
-{
-	if (w->plan.policy != POLICY_PREFER_SERVICE)
-		return false;
-	return n->unheard || (epoch < w->check.epoch_top && dark(w, n)) || (dark(w, n) && dark(w, &w->node[1 - n->id]));
-}
-
-void
-check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t until)
-{
-	const struct node *twin = &w->node[1 - n->id];
-	bool held = n->lease_until > w->now;
-
-	n->lease_epoch = epoch;
-	n->lease_until = active ? until : 0;
-	if (held || n->lease_until <= w->now || w->check.split)
-		return;
-	if (epoch < w->check.epoch_top && begins_in_the_dark(w, n, epoch)) {
-		split_begins(w, "one that was active before goes on and cannot hear of its successor");
-		return;
-	}
-	if (!twin->on || twin->lease_until <= w->now)
-		return;
-	if (begins_in_the_dark(w, n, epoch)) {
-		split_begins(w, "both nodes are active");
-		return;
-	}
-	violated(w, INV_ONE_LEASE, "%s begins a lease under epoch %llu while %s has one under %llu for %.1f ms more, %.1f ms after it could hear it",
-		 n->name, (unsigned long long)epoch, twin->name, (unsigned long long)twin->lease_epoch,
-		 (double)(twin->lease_until - w->now) / MONO_MS, (double)(w->now - n->reached_at) / MONO_MS);
-}
-
-/* --- promotions ----------------------------------------------------------------------------------------------------- */
+/* --- what a store holds ---------------------------------------------------------------------------------------- */
 
 /* The last transaction of a store: of which epoch, and its position. */
 static struct state_at
@@ -246,6 +207,62 @@ behind(struct state_at x, struct state_at z)
 {
 	return x.epoch != z.epoch ? x.epoch < z.epoch : x.position < z.position;
 }
+
+/* --- leases ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * prefer-service: a node that can hear nothing begins to serve.  One that was active before goes on in its old epoch; one
+ * that takes over does so only where its twin cannot hear it either, else the twin has stopped for want of its answers.
+ */
+static bool
+begins_in_the_dark(struct world *w, const struct node *n, uint64_t epoch)
+{
+	if (w->plan.policy != POLICY_PREFER_SERVICE)
+		return false;
+	return n->unheard || (epoch < w->check.epoch_top && dark(w, n)) || (dark(w, n) && dark(w, &w->node[1 - n->id]));
+}
+
+/* An epoch whose number was lost with its node's power is begun again below it; whoever held it comes back above. */
+static bool
+returns_behind(const struct world *w, const struct node *n, uint64_t epoch)
+{
+	const struct checker *c = &w->check;
+
+	return c->epochs && c->active_epochs[(c->epochs - 1) % 64] < epoch && c->epoch_node != n->id && dark(w, n);
+}
+
+void
+check_lease(struct world *w, struct node *n, uint64_t epoch, bool active, mono_t until)
+{
+	const struct node *twin = &w->node[1 - n->id];
+	bool held = n->lease_until > w->now;
+
+	n->lease_epoch = epoch;
+	n->lease_until = active ? until : 0;
+	if (held || n->lease_until <= w->now || w->check.split)
+		return;
+	if (returns_behind(w, n, epoch)) {
+		w->check.stales++;
+		w->check.revealed = store_at(&n->store.meta);
+		excuse_all(w);
+		tell(w, "%s  goes on in an epoch that another one was begun after", n->name);
+	}
+	if (epoch < w->check.epoch_top && begins_in_the_dark(w, n, epoch)) {
+		split_begins(w, "one that was active before goes on and cannot hear of its successor");
+		return;
+	}
+	if (!twin->on || twin->lease_until <= w->now)
+		return;
+	if (begins_in_the_dark(w, n, epoch)) {
+		split_begins(w, "both nodes are active");
+		return;
+	}
+	violated(w, INV_ONE_LEASE, "%s begins a lease under epoch %llu while %s has one under %llu for %.1f ms more, %.1f ms after it could hear it",
+		 n->name, (unsigned long long)epoch, twin->name, (unsigned long long)twin->lease_epoch,
+		 (double)(twin->lease_until - w->now) / MONO_MS, (double)(w->now - n->reached_at) / MONO_MS);
+}
+
+/* --- promotions ----------------------------------------------------------------------------------------------------- */
 
 /* What was released waited for this. */
 void
@@ -293,9 +310,9 @@ may_be_stale(struct world *w, const struct node *n, enum elect_role from)
 		return true;
 	if (from != ELECT_START)
 		return gone && !behind(store_at(&n->store.meta), theirs);
-	if (dark(w, n) || !awake(twin))
-		return w->plan.policy == POLICY_PREFER_SERVICE;
-	return gone && !behind(store_at(&n->store.meta), theirs);
+	if (gone && !behind(store_at(&n->store.meta), theirs))
+		return true;
+	return (dark(w, n) || !awake(twin)) && w->plan.policy == POLICY_PREFER_SERVICE;
 }
 
 void
@@ -315,7 +332,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	if (epoch > c->epoch_top)
 		c->epoch_top = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
-	n->unheard = dark(w, n) && dark(w, twin);
+	n->unheard = dark(w, n) && (dark(w, twin) || from == ELECT_START);
 	if (w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(twin) && twin->lease_until > w->now)
 		return; /* the twin serves on, and nothing of it can reach us: split, as soon as we do */
 	if (c->split)
@@ -335,9 +352,11 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	c->revealed = store_at(&n->store.meta);
 	tell(w, "%s  serves without everything that was revealed: nobody who can be reached has it", n->name);
 	excuse_stale(w, n);
-	if (epoch < c->epoch_top) { /* the epoch's number died as well: nobody is left who would send under it */
+	if (epoch < c->epoch_top && twin->lease_until <= w->now) { /* the epoch's number died as well: nobody is left who would send under it */
 		c->epoch_top = epoch;
 		c->epoch_sent = epoch - 1;
-		c->epochs = 0;
+		c->active_epochs[0] = epoch;
+		c->active_epoch_node[0] = (uint8_t)n->id;
+		c->epochs = 1;
 	}
 }

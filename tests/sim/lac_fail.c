@@ -261,6 +261,12 @@ rec_stop(struct lac *l, uint16_t result)
 	rec_queue(l, &m, &w);
 }
 
+static bool
+one_of(struct lac *l, unsigned n)
+{
+	return rnd_below(l->w, n) == 0;
+}
+
 /* A node asks for its old tunnel: 3.2.1.  Ours for the same tunnel yields, or not, by the tie breaker. */
 static void
 asked_for(struct lac *l, const struct l2tp_msg *in)
@@ -291,7 +297,8 @@ asked_for(struct lac *l, const struct l2tp_msg *in)
 		return;
 	}
 	tell(l->w, "lac%u is asked to recover tunnel %u", l->id, l->tid);
-	if (chance(l->w, 7500)) { /* the AVP is a SHOULD; without it both are 0 */
+	/* The AVP is a SHOULD; without it both are 0, and what is under way from before may be taken for new. */
+	if (l->w->net[NET_ACCESS].reorder || l->w->net[NET_ACCESS].jitter > 100 * MONO_US || one_of(l, 2)) {
 		l->rec.their_ns = (uint16_t)rnd(l->w);
 		l->rec.their_nr = (uint16_t)rnd(l->w);
 	}
