@@ -321,9 +321,10 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	struct checker *c = &w->check;
 	const struct node *twin = &w->node[1 - n->id];
 	bool stale = behind(store_at(&n->store.meta), c->revealed);
+	const struct sync *s = proc_sync(&n->p[P_SYNC]);
 
 	c->switchovers++;
-	if (from == ELECT_START && w->plan.stale_clear)
+	if (w->plan.stale_clear && (!s || !s->live_store))
 		excuse_cleared(w);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)

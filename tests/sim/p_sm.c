@@ -41,7 +41,7 @@ read_store(struct shell *s)
 
 	sm_reset(s->sm);
 	for (unsigned i = 0; i < r->n; i++) {
-		if (s->t.p->w->broken == BREAK_POOL_FORGETS && r->v[i]->table == TABLE_LEASE)
+		if ((s->t.p->w->broken == BREAK_POOL_FORGETS || s->t.p->w->broken == BREAK_ADDRESS_AGAIN) && r->v[i]->table == TABLE_LEASE)
 			continue;
 		if (wanted(r->v[i]->table))
 			sm_apply(s->sm, r->v[i]->table, row_key(r->v[i]), row_row(r->v[i]), false);

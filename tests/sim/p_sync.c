@@ -33,7 +33,7 @@ put(struct shell *s, const struct record *r, bool shadow)
 {
 	struct rows *to = &s->p->n->store.now;
 
-	if (shadow && s->p->w->broken == BREAK_SEQ_FORGOTTEN && r->table == TABLE_TUNNEL_SEQ && rows_find(to, r->table, r->key))
+	if (shadow && (s->p->w->broken == BREAK_SEQ_FORGOTTEN || s->p->w->broken == BREAK_SEQ_UNTOLD) && r->table == TABLE_TUNNEL_SEQ && rows_find(to, r->table, r->key))
 		return;
 	if (r->removed)
 		rows_del(to, r->table, r->key);

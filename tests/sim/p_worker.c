@@ -77,6 +77,8 @@ send_udp(struct shell *s, struct endpoint peer, const uint8_t *octets, size_t le
 	memcpy(b, octets, len);
 	if (w->broken == BREAK_BAD_HEADER && ++s->sent % 100 == 0 && len > 4 && b[0] & 0x40)
 		b[3] ^= 0x55;
+	if (w->broken == BREAK_NR_BACK && b[0] & 0x80 && len >= 12 && get_u16(b + 10) > 1 && ++s->sent % 20 == 0)
+		put_u16(b + 10, (uint16_t)(get_u16(b + 10) - 2));
 	check_egress(w, p->n, s->t.epoch, peer, b, len);
 	mark(w, hash_of(b, len));
 	say_ppp(s, b, len);
@@ -352,7 +354,7 @@ leases(struct shell *s)
 			continue;
 		}
 		sink_record(&s->t.sink, TABLE_DATA_NS, key_span(&key), d.below ? &row.base : NULL);
-		if (d.below)
+		for (unsigned i = 0; d.below && i < (s->t.p->w->broken == BREAK_PILES_UP ? 5000u : 1u); i++)
 			sink_effect(&s->t.sink, &e);
 	}
 }
