@@ -270,7 +270,11 @@ overtaken(const struct dctx *x, const struct fields *f, const struct moving *m, 
 		return false;
 	if (ahead >= 62)
 		return both ? newer < 0 && newer > -64 : t - x->used < TICKS(500);
-	return ahead == 0 && steps > 8 && (!both || (newer < 0 && newer > -64));
+	if (ahead != 0 || !(x->flags & D_VALID))
+		return false;
+	if (both) /* the next one may be a little older: exchanged before it reached the compressor */
+		return newer < 0 && newer > -64 && (steps != 1 || newer <= -OFF_BACK);
+	return steps > 8;
 }
 
 /* RFC 3545, 2.3: N is learned by counting, and by the sequence where one of the series was lost. */

@@ -48,24 +48,25 @@ check_state(struct crtp_dec *d, struct crtp_comp *c, mono_t now)
 		require(crtp_dec_due(d) == MONO_NEVER || crtp_dec_due(d) > now || crtp_dec_state(d, now, b, 4) == 0);
 }
 
-/* Rows go to a second one, and come out of it as they went in. */
+/* Rows go to a second one, and as many come out of it. */
 static void
 check_rows(struct crtp_dec *d, const struct crtp_dec_conf *conf)
 {
 	struct crtp_dec *e = crtp_dec_new(conf);
-	static struct crtp_row rows[64], again[64];
-	size_t n, m;
+	static struct crtp_row rows[64];
+	size_t n, into = 0, out = 0;
 
 	crtp_dec_export_all(d);
 	while ((n = crtp_dec_export(d, rows, 64)) > 0) {
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			require(crtp_dec_import(e, rows[i].cid, span_of(rows[i].b, rows[i].len)));
-		if (n == 64)
-			continue;
-		crtp_dec_export_all(e);
-		m = crtp_dec_export(e, again, 64);
-		require(m >= n || m == 64);
+			into += rows[i].len > 0;
+		}
 	}
+	crtp_dec_export_all(e);
+	while ((n = crtp_dec_export(e, rows, 64)) > 0)
+		out += n;
+	require(into == out);
 	crtp_dec_free(e);
 }
 
