@@ -324,7 +324,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	const struct sync *s = proc_sync(&n->p[P_SYNC]);
 
 	c->switchovers++;
-	if (w->plan.stale_clear && (!s || !s->live_store))
+	if (w->plan.stale_clear && (!s || !s->live_store || !s->meta.mirrored)) /* to its own knowledge not whole */
 		excuse_cleared(w);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
