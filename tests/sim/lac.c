@@ -9,6 +9,8 @@
 
 #include <openssl/md5.h>
 
+#define PATIENCE (30 * MONO_S) /* an ICRQ that is acknowledged and not answered */
+
 static mono_t slac_due(const struct lac *l);
 
 /* --- the wire ---------------------------------------------------------------------------------------------- */
@@ -269,6 +271,7 @@ slac_dial(struct line *s)
 	s->peer_sid = 0;
 	s->serial = (uint32_t)rnd(l->w);
 	s->state = LINE_WAIT_REPLY;
+	s->up_at = l->w->now;
 	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
 	s->asked = s->settled = s->ns_anew = false;
 	s->ns = 0;
@@ -566,6 +569,8 @@ slac_tick(struct lac *l)
 			peer_tick(s);
 		if (s->finished && s->state == LINE_UP)
 			slac_hangup(s, 1);
+		if (s->state == LINE_WAIT_REPLY && now - s->up_at > PATIENCE && !l->out)
+			slac_hangup(s, 10);
 		if (s->wanted && s->state == LINE_IDLE && s->dial_at && now >= s->dial_at && l->state == LAC_UP && !l->failed && !l->w->check.quiet_dial)
 			slac_dial(s);
 	}

@@ -293,6 +293,7 @@ asked_for(struct lac *l, const struct l2tp_msg *in)
 	l->rec = (struct lac_rec){ .state = REC_ANSWERED, .tid = slac_fresh_id(l), .peer_tid = theirs, .nr = 1, .we_too = we_too, .due = MONO_NEVER };
 	if (l->state != LAC_UP || !slac_capable(l) || r.remote != l->tid || r.tunnel != l->peer_tid) {
 		tell(l->w, "lac%u refuses to recover %u/%u", l->id, r.remote, r.tunnel);
+		l->excused = true; /* the node clears its tunnel, and says nothing on it any more */
 		rec_stop(l, 2);
 		return;
 	}
