@@ -166,6 +166,8 @@ void dp_trunk_timer(struct dp *, mono_t now);
 /* To be looked at, and for its checkpoints; NULL: this session is no trunk. */
 struct trunk;
 struct trunk *dp_trunk(const struct dp *, uint16_t tunnel, uint16_t session);
+/* This worker's trunks in turn, from *at = 0 on; NULL: that was all. */
+struct trunk *dp_trunk_next(const struct dp *, uint32_t *at, uint16_t *tunnel, uint16_t *session);
 
 /* Where a tunnel's frames go; NULL: no such tunnel. */
 const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);

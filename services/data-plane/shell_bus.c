@@ -633,7 +633,12 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 			answer_say(a, true, "%s", text);
 		else
 			answer_say(a, false, "no session %u/%u here", tunnel, session);
-	} else if (n == 1 && strcmp(words[0], "status") == 0)
+	} else if (n == 2 && strcmp(words[0], "trunk") == 0 && sscanf(words[1], "%u/%u", &tunnel, &session) == 2 &&
+		   tunnel < 65536 && session < 65536)
+		trunk_show(w, (uint16_t)tunnel, (uint16_t)session, a);
+	else if (n >= 1 && n <= 2 && strcmp(words[0], "trunks") == 0)
+		trunk_show_all(w, n == 2 ? (uint32_t)strtoul(words[1], NULL, 10) : 0, a);
+	else if (n == 1 && strcmp(words[0], "status") == 0)
 		answer_say(a, true, "worker %u of %u: %s, sessions=%u tunnels=%u, sockets %s",
 			   w->id, w->fds.workers,
 			   owner_may_send(w->owner) ? "sending" : "not sending (no lease)",
@@ -641,7 +646,7 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 			   w->fds.made ? "made here" : "from a sibling");
 	else
 		answer_say(a, false,
-			   "a worker knows: counters | drops | session TUNNEL/SESSION | status");
+			   "a worker knows: counters | drops | session TUNNEL/SESSION | trunk TUNNEL/SESSION | trunks [FROM] | status");
 }
 
 /* ---- timers, start, stop ----------------------------------------------------------------- */

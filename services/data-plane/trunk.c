@@ -10,7 +10,6 @@
 
 #define DSCP_EF 46 /* RFC 3246 */
 #define WAITING_MOST 256
-#define DELAY_LEAST_US 125
 
 /* One class of traffic: its mux, and when each packet in it came. */
 struct lane {
@@ -73,7 +72,7 @@ trunk_free(struct trunk *t)
 static unsigned
 delay_bucket(mono_t waited)
 {
-	uint64_t steps = (uint64_t)(waited > 0 ? waited / MONO_US : 0) / DELAY_LEAST_US;
+	uint64_t steps = (uint64_t)(waited > 0 ? waited / MONO_US : 0) / TRUNK_DELAY_LEAST_US;
 	unsigned b = 0;
 
 	for (; steps && b < TRUNK_DELAYS - 1; b++)
@@ -306,6 +305,18 @@ trunk_comp(struct trunk *t)
 
 struct crtp_dec *
 trunk_dec(struct trunk *t)
+{
+	return t->dec;
+}
+
+const struct crtp_comp *
+trunk_comp_of(const struct trunk *t)
+{
+	return t->comp;
+}
+
+const struct crtp_dec *
+trunk_dec_of(const struct trunk *t)
 {
 	return t->dec;
 }

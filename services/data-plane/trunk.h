@@ -14,6 +14,8 @@
 #ifndef TWIN_DP_TRUNK_H
 #define TWIN_DP_TRUNK_H
 
+#include <stdio.h>
+
 #include "crtp/crtp.h"
 #include "pppmux/pppmux.h"
 
@@ -30,6 +32,7 @@ struct trunk_conf {
 };
 
 #define TRUNK_DELAYS 12 /* added delay: below 125 us, 250 us, 500 us, 1 ms, ... 128 ms, and above */
+#define TRUNK_DELAY_LEAST_US 125
 
 /* Everything rises only. */
 struct trunk_stats {
@@ -77,5 +80,10 @@ const struct pppmux_config *trunk_mux_config(const struct trunk *);
 /* For checkpoints and counters (crtp.h); lent. */
 struct crtp_comp *trunk_comp(struct trunk *);
 struct crtp_dec *trunk_dec(struct trunk *);
+const struct crtp_comp *trunk_comp_of(const struct trunk *);
+const struct crtp_dec *trunk_dec_of(const struct trunk *);
+
+/* "send":{...},"receive":{...}: trunk_json.c. */
+void trunk_json(const struct trunk *, FILE *);
 
 #endif

@@ -227,6 +227,18 @@ frame_limit(const struct dp *dp, const struct dp_session *s, const Row__Trunk *r
 	return (uint16_t)limit;
 }
 
+/* What a frame costs beside its information: outer headers, L2TP, PPP. */
+static uint16_t
+frame_overhead(const struct dp *dp, const struct dp_session *s)
+{
+	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
+	const bool v6 = t && dp_addr_ip(&t->ends.peer).family == 6;
+	uint8_t head[4];
+
+	return (uint16_t)((v6 ? OUTER6 : OUTER4) + (s->flags & S_SEQ_TX ? 10 : 6) +
+			  ppp_head(cold_of(dp, s), PPPMUX_PROTO, head));
+}
+
 static void
 trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk *row, struct trunk_conf *c)
 {
@@ -245,7 +257,7 @@ trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk 
 	c->mux.max_count = (uint16_t)(row->mux_packets <= 65535 ? row->mux_packets : 0);
 	c->mux.t = (mono_t)row->mux_time_us * MONO_US;
 	c->mux.worth = (uint8_t)(row->mux_worth <= 100 ? row->mux_worth : 0);
-	c->mux.overhead = OUTER4 + 6 + 2;
+	c->mux.overhead = frame_overhead(dp, s);
 }
 
 static bool
@@ -326,4 +338,18 @@ dp_trunk(const struct dp *dp, uint16_t tunnel, uint16_t session)
 	const struct dp_session *s = session_find(dp, session_key(tunnel, session));
 
 	return s ? cold_of(dp, s)->trunk : NULL;
+}
+
+struct trunk *
+dp_trunk_next(const struct dp *dp, uint32_t *at, uint16_t *tunnel, uint16_t *session)
+{
+	while (*at < dp->trunks) {
+		const struct dp_session *s = session_at(dp, dp->trunk[(*at)++]);
+		if (!(s->flags & S_MINE))
+			continue;
+		*tunnel = (uint16_t)(s->key >> 16);
+		*session = (uint16_t)s->key;
+		return cold_of(dp, s)->trunk;
+	}
+	return NULL;
 }

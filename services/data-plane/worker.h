@@ -118,6 +118,8 @@ void tun_write_made(struct worker *);
 bool trunk_start(struct worker *);
 void trunk_stop(struct worker *);
 void trunk_arm(struct worker *); /* after every dp_up and dp_down */
+void trunk_show(struct worker *, uint16_t tunnel, uint16_t session, struct answer *);
+void trunk_show_all(struct worker *, uint32_t from, struct answer *);
 
 bool hand_watch(struct worker *, bool on);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };

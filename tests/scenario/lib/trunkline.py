@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trunk between two sites: a client node that dials, an LNS node or pair, phones behind the one, gates behind the other.
+
+    phones ─ client (lac) ════ L2TP, a trunk ════ a (and b) ── host: gates
+"""
+
+import json
+import os
+import signal
+import subprocess
+
+import voice
+from stage import L, Node, Trouble, expect, frames, sh, until
+
+VOICE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "voice.py")
+COMPRESS = {"enabled": True}
+MUX = {"enabled": True, "time": 5000}
+
+
+class Client(Node):
+    def __init__(self, lab, trunk=True, mux=True):
+        self.lab, self.name, self.ns = lab, "client", lab.ns("lac")
+        self.run, self.store = f"{lab.dir}/run-client", f"{lab.disk}/store-client"
+        self.services = ("elector", "state-sync", "tunnel-ctl", "session-mgr", "worker-0")
+        self.conf = f"{lab.dir}/client.json"
+        line = {"name": "line", "auth": ["none"], "echo-interval": 1000}
+        if trunk:
+            line["header-compression"] = COMPRESS
+        if mux:
+            line["multiplexing"] = MUX
+        conf = {
+            "node": {"name": "client", "run-dir": self.run, "store-dir": self.store},
+            "data-plane": {"workers": 1, "listen": [{"address": "10.10.0.10"}], "receive-buffer": 8388608},
+            "profile": [{"name": "provider", "roles": "client", "local-host-name": "branch", "ppp": "line"}],
+            "lns-group": [{"name": "provider", "member": [{"address": L.SERVICE}], "profile": "provider"}],
+            "dial": [{"name": "uplink", "lns-group": "provider", "user": "branch", "password": "between us",
+                      "redial-time": 500, "route": [f"{voice.GATES4}0/24", f"{voice.GATES6}/64"]}],
+            "ppp": [line],
+        }
+        for d in (self.run, self.store):
+            os.makedirs(d, exist_ok=True)
+        with open(self.conf, "w") as f:
+            json.dump({"twinlns:twinlns": conf}, f, indent=1)
+
+
+def lns(trunk=True, mux=True, users="/nonexistent"):
+    """What a node's configuration has besides the lab's."""
+    more = {"aaa": {"mode": "local", "users-file": users}}
+    if trunk:
+        more["ppp/header-compression"] = COMPRESS
+    if mux:
+        more["ppp/multiplexing"] = MUX
+    return more
+
+
+def network(lab):
+    """Phones and gates are nobody: what comes for them was seen on the way, and ends there."""
+    with open(f"{lab.dir}/users", "w") as f:
+        f.write('branch "between us"\n'
+                f'\tFramed-Route = "{voice.PHONES4}0/24 0.0.0.0 1"\n\tFramed-IPv6-Route = "{voice.PHONES6}/64 :: 1"\n')
+    for n in "lac", "a", "b":  # a capture shows datagrams, not what is still to be cut into some
+        sh(f"ip netns exec {lab.ns(n)} ethtool -K access0 tx-udp-segmentation off generic-receive-offload off", check=False)
+    for n, four, six in (("lac", voice.PHONES4, voice.PHONES6), ("host", voice.GATES4, voice.GATES6)):
+        sh(f"ip netns exec {lab.ns(n)} sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0")
+        sh(f"ip netns exec {lab.ns(n)} nft 'table inet nobody {{ chain i {{ type filter hook prerouting priority 0\n"
+           f"ip daddr {four}0/24 drop\nip6 daddr {six}/64 drop\n}}\n}}'")
+    sh(f"ip -n {lab.ns('host')} route add {voice.PHONES4}0/24 via 10.20.0.1")
+    sh(f"ip -n {lab.ns('host')} -6 route add {voice.PHONES6}/64 via fd00:20::1")
+    for n in "ab":
+        sh(f"ip -n {lab.ns(n)} route add {voice.GATES4}0/24 via {L.HOST}")
+        sh(f"ip -n {lab.ns(n)} -6 route add {voice.GATES6}/64 via {L.HOST6}")
+    return f"{lab.dir}/users"
+
+
+def trunks(node):
+    """What `twinctl trunk` says of each."""
+    try:
+        return json.loads(node.ctl("--json", "trunk"))["trunks"]
+    except (Trouble, ValueError, KeyError):
+        return []
+
+
+def dialled(client, seconds=20):
+    """The client's route through the call is there, for both families."""
+    def up():
+        return (voice.GATES4 in sh(f"ip -n {client.ns} route") and
+                voice.GATES6 in sh(f"ip -n {client.ns} -6 route"))
+    until("the client's call is up", seconds, up)
+
+
+def speak(lab, way, flows, packets, pps=50):
+    """A process that sends; wait for it with spoken()."""
+    return lab.run("lac" if way == "up" else "host", ["python3", VOICE, "send", way, str(flows), str(packets), str(pps)],
+                   f"voice-{way}", stdout=subprocess.PIPE)
+
+
+def spoken(p):
+    out = p.communicate()[0].decode()
+    expect("every packet was given to the kernel", " failed 0 " in out, out)
+
+
+def listen(st):
+    """Captures of what arrives at the gates, and at the phones."""
+    def of(four, six):
+        return f"--immediate-mode ip src net {four}0/24 or ip6 src net {six}/64"
+    return (st.tap("host", "core0", of(voice.PHONES4, voice.PHONES6)), st.tap("lac", "twin0", of(voice.GATES4, voice.GATES6)))
+
+
+def packets_of(path, tun):
+    """IP packets of a capture on a TUN or on an Ethernet."""
+    for _, f in frames(path):
+        yield f if tun else f[14:]
+
+
+def heard(st, way, flows, packets, path):
+    return voice.judge(way, flows, packets, packets_of(path, tun=way == "down"))
+
+
+def stop_taps(st):
+    for p, _ in st.taps:
+        p.send_signal(signal.SIGINT)
+    for p, _ in st.taps:
+        p.wait()
+    st.taps.clear()
