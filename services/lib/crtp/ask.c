@@ -2,10 +2,11 @@
 /*
  * CONTEXT_STATE as the decompressor says it (RFC 2508, 3.3.5; picture in state.c).
  *
- * A context that cannot go on waits in line to be asked for.  Its block is sent N+1 times with the same sequence and
- * generation (RFC 3545, 2.3), the copies apart in time so that one burst does not take them all; then not before
- * `state_ms` have passed and another packet of the context came.  Blocks share packets, and packets leave
- * at least SPACING apart, so that ten thousand lost contexts are forty packets and no flood.
+ * A context that cannot go on waits in line to be asked for.  Its block is sent N+1 times with the
+ * same sequence and generation (RFC 3545, 2.3), the copies apart in time so that one burst does not
+ * take them all; then not before `state_ms` have passed and another packet of the context came.
+ * Blocks share packets, and packets leave at least SPACING apart, so that ten thousand lost
+ * contexts are forty packets and no flood.
  */
 #include "crtp/dec_int.h"
 
@@ -54,7 +55,7 @@ invalidate(struct crtp_dec *d, struct dctx *x, tick_t t)
 {
 	if (x->flags & D_VALID)
 		d->stat[CRTP_D_INVALIDATED]++;
-	x->flags &= (uint8_t)~(D_VALID | D_OLD | D_BRIDGE | D_SERIES);
+	x->flags &= (uint8_t) ~(D_VALID | D_OLD | D_BRIDGE | D_SERIES);
 	x->strikes = 0;
 	if (d->checkpoint)
 		dec_due(d, x, DUE_MOVING);
@@ -69,7 +70,8 @@ crtp_dec_link_error(struct crtp_dec *d, mono_t now)
 
 	for (uint32_t i = 0; i < d->contexts && n < BLOCKS_MAX; i++) {
 		struct dctx *x = &d->ctx[i];
-		if (!(x->flags & D_VALID) || !(x->flags & D_LINK) || t - x->used > TICKS(ACTIVE_MS) || x->asks)
+		if (!(x->flags & D_VALID) || !(x->flags & D_LINK) ||
+		    t - x->used > TICKS(ACTIVE_MS) || x->asks)
 			continue;
 		x->asks = 1;
 		x->ask_flags |= ASK_ADVISORY;

@@ -2,14 +2,16 @@
 /*
  * The compressor: which form a packet takes.
  *
- * A context is a model of what the decompressor knows if nothing was lost: the last headers, the steps it adds
- * by itself (di, dt), its sequence number.  Where all is as the model expects, the packet goes the short way: one
- * COMPRESSED_RTP of two to four octets (short.c).  All else comes here, the long way, and goes one of three ways:
+ * A context is a model of what the decompressor knows if nothing was lost: the last headers, the
+ * steps it adds by itself (di, dt), its sequence number.  Where all is as the model expects, the
+ * packet goes the short way: one COMPRESSED_RTP of two to four octets (short.c).  All else comes
+ * here, the long way, and goes one of three ways:
  *
  *   non_tcp    UDP that is not RTP: COMPRESSED_NON_TCP with the slow start of RFC 2507, 3.3.1
  *   classic    RTP by RFC 2508: what is not as expected goes as a difference, once
- *   enhanced   RTP by RFC 3545, 2.3: what is not as expected goes as an absolute value, N+1 times, so that N losses
- *              in a row leave the decompressor with a right context; a new step follows once it was seen twice
+ *   enhanced   RTP by RFC 3545, 2.3: what is not as expected goes as an absolute value, N+1 times,
+ * so that N losses in a row leave the decompressor with a right context; a new step follows once it
+ * was seen twice
  */
 #include "crtp/comp_int.h"
 
@@ -18,17 +20,19 @@
 
 enum {
 	UDP_PROTOCOL = 17,
-	GENS_MAX = 15,  /* generations a second: 64 take more than MIN_WRAP = 3 s (RFC 2507, 3.3) */
+	GENS_MAX = 15, /* generations a second: 64 take more than MIN_WRAP = 3 s (RFC 2507, 3.3) */
 	GOOD_AFTER = 16, /* packets of a context: it is RTP */
-	BAD_MAX = 40,   /* ten packets in a row whose header changed all over: it is not */
+	BAD_MAX = 40,	 /* ten packets in a row whose header changed all over: it is not */
 	BAD_STEP = 4,
 };
 
 #define EVERY_REP 0x1111111111ull /* one in each of enum rep's places */
 
-/* --- taking a packet apart ---------------------------------------------------------------------------- */
+/* --- taking a packet apart
+ * ---------------------------------------------------------------------------- */
 
-/* RFC 2508, 3.1: a guess that does no harm where it is wrong.  RTCP's types (RFC 5761, 4) are not RTP. */
+/* RFC 2508, 3.1: a guess that does no harm where it is wrong.  RTCP's types (RFC 5761, 4) are not
+ * RTP. */
 static bool
 looks_like_rtp(const uint8_t *rtp, uint32_t data, uint32_t room)
 {
@@ -43,23 +47,26 @@ looks_like_rtp(const uint8_t *rtp, uint32_t data, uint32_t room)
 static bool
 ip_fits(const uint8_t *p, uint32_t len, bool v6)
 {
-	static const uint8_t mask[8] = { 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff }; /* version and length; MF and offset */
+	static const uint8_t mask[8] = {
+		0xff, 0, 0, 0, 0, 0, 0x3f, 0xff
+	}; /* version and length; MF and offset */
 	static const uint8_t want[8] = { 0x45, 0, 0, 0, 0, 0, 0, 0 };
 
 	if (len < (v6 ? IPV6_HEADER : IPV4_HEADER) + (uint32_t)UDP_HEADER)
 		return false;
 	if (v6)
-		return p[0] >> 4 == 6 && p[6] == UDP_PROTOCOL && get_u16(p + 4) == len - IPV6_HEADER;
-	return (mem64(p) & mem64(mask)) == mem64(want) && p[9] == UDP_PROTOCOL && get_u16(p + 2) == len &&
-	       sum_right(sum_octets(0, p, IPV4_HEADER));
+		return p[0] >> 4 == 6 && p[6] == UDP_PROTOCOL &&
+		       get_u16(p + 4) == len - IPV6_HEADER;
+	return (mem64(p) & mem64(mask)) == mem64(want) && p[9] == UDP_PROTOCOL &&
+	       get_u16(p + 2) == len && sum_right(sum_octets(0, p, IPV4_HEADER));
 }
 
 enum fit { FITS, FITS_NOT, FITS_BAD_SUM };
 
 /*
- * Headers that a decompressor restores exactly: lengths that say what the frame says, a right IPv4 checksum, no
- * options, no fragment, no extension; and a UDP checksum that will prove what comes out (one that is wrong
- * already would have the packet dropped there instead of at its end).
+ * Headers that a decompressor restores exactly: lengths that say what the frame says, a right IPv4
+ * checksum, no options, no fragment, no extension; and a UDP checksum that will prove what comes
+ * out (one that is wrong already would have the packet dropped there instead of at its end).
  */
 static enum fit
 take_apart(const struct family *m, const struct crtp_pkt *k, struct flow *f, bool v6)
@@ -86,7 +93,8 @@ take_apart(const struct family *m, const struct crtp_pkt *k, struct flow *f, boo
 	f->v6 = v6;
 	f->id = v6 ? 0 : get_u16(p + 4);
 	f->cc = 0;
-	f->rtp = m->rtp && looks_like_rtp(p + udp + UDP_HEADER, len - udp - UDP_HEADER, m->max_header - udp - UDP_HEADER);
+	f->rtp = m->rtp && looks_like_rtp(p + udp + UDP_HEADER, len - udp - UDP_HEADER,
+					  m->max_header - udp - UDP_HEADER);
 	if (f->rtp) {
 		f->cc = p[udp + UDP_HEADER] & 0x0f;
 		f->seq = get_u16(p + udp + UDP_HEADER + 2);
@@ -95,9 +103,11 @@ take_apart(const struct family *m, const struct crtp_pkt *k, struct flow *f, boo
 	return FITS;
 }
 
-/* --- what changed --------------------------------------------------------------------------------------- */
+/* --- what changed
+ * --------------------------------------------------------------------------------------- */
 
-/* Fields that RFC 2507, 7 calls NOCHANGE, up to the ports; DEF fields are equal, or it were another flow. */
+/* Fields that RFC 2507, 7 calls NOCHANGE, up to the ports; DEF fields are equal, or it were another
+ * flow. */
 static uint64_t
 constants_differ(const struct cctx *x, const struct flow *f)
 {
@@ -110,7 +120,8 @@ constants_differ(const struct cctx *x, const struct flow *f)
 	return (diff & mem64(mask4)) | (uint64_t)(mem16(f->p + 8) ^ mem16(x->img + 8));
 }
 
-/* What is to stand where the UDP checksum stood: RFC 3545, 2.2, and never with IPv6 or without RTP. */
+/* What is to stand where the UDP checksum stood: RFC 3545, 2.2, and never with IPv6 or without RTP.
+ */
 static uint8_t
 sum_kind(const struct family *m, const struct flow *f)
 {
@@ -119,13 +130,15 @@ sum_kind(const struct family *m, const struct flow *f)
 	return m->enhanced && f->rtp ? SUM_HDR : SUM_NONE;
 }
 
-/* Version, padding, extension and payload type; as a mask for a word of two octets in memory's order. */
+/* Version, padding, extension and payload type; as a mask for a word of two octets in memory's
+ * order. */
 static uint16_t
 rtp_constants_differ(const struct cctx *x, const struct flow *f, uint8_t first, uint8_t second)
 {
 	const uint8_t mask[2] = { first, second };
 
-	return (mem16(f->p + f->udp + UDP_HEADER) ^ mem16(x->img + f->udp + UDP_HEADER)) & mem16(mask);
+	return (mem16(f->p + f->udp + UDP_HEADER) ^ mem16(x->img + f->udp + UDP_HEADER)) &
+	       mem16(mask);
 }
 
 static bool
@@ -158,8 +171,8 @@ remember_all(struct crtp_comp *c, struct cctx *x, const struct flow *f, tick_t t
 }
 
 /*
- * RFC 2507, 3.3: a generation is not used again within MIN_WRAP.  False: this flow has had its share of them for
- * this second, the packet goes plain.
+ * RFC 2507, 3.3: a generation is not used again within MIN_WRAP.  False: this flow has had its
+ * share of them for this second, the packet goes plain.
  */
 static bool
 next_generation(struct crtp_comp *c, struct cctx *x, tick_t t)
@@ -187,11 +200,13 @@ count_headers(struct crtp_comp *c, const struct flow *f, const struct crtp_pkt *
 	c->stat[CRTP_C_HEADER_OUT] += head + k->len - f->len;
 }
 
-/* --- RFC 2507: UDP that is not RTP --------------------------------------------------------------------- */
+/* --- RFC 2507: UDP that is not RTP
+ * --------------------------------------------------------------------- */
 
 /* RFC 2507, 3.3.3, line by line; C_NUM is `num`, F_LAST `fresh`, F_PERIOD `period`. */
 static enum crtp_form
-non_tcp(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t, struct crtp_pkt *k)
+non_tcp(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t,
+	struct crtp_pkt *k)
 {
 	bool full = true;
 	uint8_t kind = sum_kind(m, f);
@@ -219,14 +234,16 @@ non_tcp(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow
 		c->stat[CRTP_C_FULL_HEADER]++;
 		form_full(c, x, f, k);
 	} else {
-		x->num += x->num < 0xfffe; /* without F_MAX_PERIOD the period is 0xffff: never reached */
+		x->num +=
+		    x->num < 0xfffe; /* without F_MAX_PERIOD the period is 0xffff: never reached */
 		c->stat[CRTP_C_NON_TCP]++;
 		form_non_tcp(c, x, f, k);
 	}
 	return full ? CRTP_FULL : CRTP_NON_TCP;
 }
 
-/* --- RTP, both ways -------------------------------------------------------------------------------------- */
+/* --- RTP, both ways
+ * -------------------------------------------------------------------------------------- */
 
 struct steps {
 	uint16_t s, i;
@@ -247,8 +264,8 @@ steps_of(const struct cctx *x, const struct flow *f)
 }
 
 /*
- * RFC 2508, 3.1: a stream is given up as RTP when the header changes all over, again and again.  Each packet the short
- * way makes up for one.  True: given up.
+ * RFC 2508, 3.1: a stream is given up as RTP when the header changes all over, again and again.
+ * Each packet the short way makes up for one.  True: given up.
  */
 static bool
 judge(struct crtp_comp *c, struct cctx *x, const struct flow *f, const struct steps *s, tick_t t)
@@ -293,11 +310,13 @@ full_sent(struct crtp_comp *c, struct cctx *x, tick_t t)
 	start_over(x, t);
 }
 
-/* --- RFC 2508 --------------------------------------------------------------------------------------------- */
+/* --- RFC 2508
+ * --------------------------------------------------------------------------------------------- */
 
 /* The header as differences, or not at all. */
 static enum crtp_form
-classic_packet(struct crtp_comp *c, struct cctx *x, struct flow *f, const struct steps *s, struct crtp_pkt *k)
+classic_packet(struct crtp_comp *c, struct cctx *x, struct flow *f, const struct steps *s,
+	       struct crtp_pkt *k)
 {
 	bool i = !f->v6 && s->i != x->di;
 	struct rtp_deltas d = { .i = i,
@@ -325,14 +344,16 @@ classic_packet(struct crtp_comp *c, struct cctx *x, struct flow *f, const struct
 }
 
 static enum crtp_form
-classic(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t, struct crtp_pkt *k)
+classic(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t,
+	struct crtp_pkt *k)
 {
 	struct steps s = steps_of(x, f);
 	bool opening = x->epoch != c->epoch, again = x->period != 0;
 	uint8_t kind = sum_kind(m, f);
 	bool changed = again && (kind != x->sum || constants_differ(x, f));
 	bool whole = s.header || s.type || !delta_fits((int32_t)s.t);
-	bool full = opening || changed || refresh_due(m, x, t) || (whole && seq_leaps((int16_t)(s.s - 1)));
+	bool full =
+	    opening || changed || refresh_due(m, x, t) || (whole && seq_leaps((int16_t)(s.s - 1)));
 
 	if (again && judge(c, x, f, &s, t))
 		return CRTP_PLAIN;
@@ -353,7 +374,8 @@ classic(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow
 	return CRTP_FULL;
 }
 
-/* --- RFC 3545 --------------------------------------------------------------------------------------------- */
+/* --- RFC 3545
+ * --------------------------------------------------------------------------------------------- */
 
 static inline void
 repeat(struct cctx *x, enum rep what, unsigned times)
@@ -377,20 +399,23 @@ carried(struct cctx *x)
 }
 
 /*
- * What is not as the decompressor expects will be told N+1 times as an absolute value.  A step seen twice, or the
- * first one of a context, is told as the new step too; while packets are missing in front of us, none is learned.
+ * What is not as the decompressor expects will be told N+1 times as an absolute value.  A step seen
+ * twice, or the first one of a context, is told as the new step too; while packets are missing in
+ * front of us, none is learned.
  */
 static void
 study(const struct crtp_comp *c, struct cctx *x, const struct flow *f, const struct steps *s)
 {
 	if (s->s != 1) {
 		repeat(x, REP_S, c->n1);
-		if (!f->v6) /* else nothing would tell sixteen losses from none, and the ID would be wrong */
+		if (!f->v6) /* else nothing would tell sixteen losses from none, and the ID would be
+			       wrong */
 			repeat(x, REP_I, c->n1);
 	}
 	if (s->t != x->dt) {
 		repeat(x, REP_T, c->n1);
-		if (s->s == 1 && delta_fits((int32_t)s->t) && (!(x->known & STEP_T) || s->t == x->last_t)) {
+		if (s->s == 1 && delta_fits((int32_t)s->t) &&
+		    (!(x->known & STEP_T) || s->t == x->last_t)) {
 			x->dt = s->t;
 			repeat(x, REP_DT, c->n1);
 		}
@@ -475,7 +500,8 @@ enhanced_packet(struct crtp_comp *c, struct cctx *x, struct flow *f, struct crtp
 }
 
 static enum crtp_form
-enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t, struct crtp_pkt *k)
+enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow *f, tick_t t,
+	 struct crtp_pkt *k)
 {
 	struct steps s = steps_of(x, f);
 	uint8_t kind = sum_kind(m, f);
@@ -500,14 +526,17 @@ enhanced(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flo
 	remember_all(c, x, f, t);
 	if (left(x, REP_FULL))
 		return enhanced_full(c, x, f, t, k);
-	if (was_leaving && !f->v6 && s.i == x->di) { /* RFC 3545, 2.3.1: the steps are told, even dI = 1 */
+	if (was_leaving && !f->v6 &&
+	    s.i == x->di) { /* RFC 3545, 2.3.1: the steps are told, even dI = 1 */
 		repeat(x, REP_I, c->n1);
 		repeat(x, REP_DI, c->n1);
 	}
 	return enhanced_packet(c, x, f, k);
 }
 
-/* --- the door ----------------------------------------------------------------------------------------------- */
+/* --- the door
+ * -----------------------------------------------------------------------------------------------
+ */
 
 /* The context of a packet that has none yet. */
 static struct cctx *

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The decompressor: COMPRESSED_RTP (RFC 2508, 3.3.2) and COMPRESSED_UDP (3.3.3; RFC 3545, 2.1) become packets again.
+ * The decompressor: COMPRESSED_RTP (RFC 2508, 3.3.2) and COMPRESSED_UDP (3.3.3; RFC 3545, 2.1)
+ * become packets again.
  *
- * Read the header (struct head), take the context one step further (reading), prove it by the checksum, and only then
- * move the context and put the headers in front of the payload.  A packet that is not the next one, or that does not
- * prove, goes to gap.c; full headers and COMPRESSED_NON_TCP are in full.c.
+ * Read the header (struct head), take the context one step further (reading), prove it by the
+ * checksum, and only then move the context and put the headers in front of the payload.  A packet
+ * that is not the next one, or that does not prove, goes to gap.c; full headers and
+ * COMPRESSED_NON_TCP are in full.c.
  *
- * The checksum is looked at in every packet, not one in sixteen (RFC 2508, 3.3.5): it costs less than the copy.
+ * The checksum is looked at in every packet, not one in sixteen (RFC 2508, 3.3.5): it costs less
+ * than the copy.
  */
 #include "crtp/dec_int.h"
 
@@ -16,7 +19,8 @@
 
 enum { PACKET_MAX = 65535, STEADY_MAX = 255, RTP_FIXED = 12 };
 
-/* --- reading ------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ------------------------------------------------------------------------------------------- */
 
 static inline enum crtp_verdict
 read_cid(const struct crtp_dec *d, struct rd *in, bool wide, struct dctx **x)
@@ -180,7 +184,8 @@ read_udp_3545(struct rd *in, const struct dctx *x, struct head *h)
 	return read_rest(in, x, h);
 }
 
-/* --- one step further --------------------------------------------------------------------------------------- */
+/* --- one step further
+ * --------------------------------------------------------------------------------------- */
 
 struct moving
 reading(const struct moving *from, const struct head *h, unsigned steps, bool new_dt)
@@ -214,13 +219,14 @@ reading(const struct moving *from, const struct head *h, unsigned steps, bool ne
 }
 
 /*
- * An absolute sequence agrees with the checksum wherever the packet belongs, and four bits do not tell a packet from one
- * that is sixteen earlier or later, before or after full headers that never came.  RTP's own sequence does, and its
- * timestamp: near what is expected they are as the source counted, beyond that packets of the link are missing.
+ * An absolute sequence agrees with the checksum wherever the packet belongs, and four bits do not
+ * tell a packet from one that is sixteen earlier or later, before or after full headers that never
+ * came.  RTP's own sequence does, and its timestamp: near what is expected they are as the source
+ * counted, beyond that packets of the link are missing.
  */
 bool
-reading_plausible(const struct dctx *x, const struct moving *from, const struct moving *m, const struct head *h,
-		  unsigned steps)
+reading_plausible(const struct dctx *x, const struct moving *from, const struct moving *m,
+		  const struct head *h, unsigned steps)
 {
 	int16_t off = (int16_t)(m->seq - from->seq - steps);
 
@@ -228,7 +234,8 @@ reading_plausible(const struct dctx *x, const struct moving *from, const struct 
 		return false;
 	if (!(h->has & (F_S | F_WHOLE)) || !(x->flags & D_RTP))
 		return true;
-	if (h->has & F_WHOLE && (h->len < RTP_FIXED || mem32(h->data + 8) != mem32(x->img + img_rtp(x) + 8)))
+	if (h->has & F_WHOLE &&
+	    (h->len < RTP_FIXED || mem32(h->data + 8) != mem32(x->img + img_rtp(x) + 8)))
 		return true;
 	return !seq_leaps(off);
 }
@@ -258,7 +265,8 @@ reading_proved(const struct dctx *x, const struct moving *m, struct head *h)
 		return false;
 	if (h->has & F_WHOLE) {
 		sum += 2u * lay16((uint16_t)(8 + h->len)) + h->sum;
-		sum += x->sum == SUM_UDP ? sum_fold(h->data_sum) : sum_fold(sum_of_headers(h->data, h->len));
+		sum += x->sum == SUM_UDP ? sum_fold(h->data_sum)
+					 : sum_fold(sum_of_headers(h->data, h->len));
 		return sum_right(sum);
 	}
 	first[0] = h->has & F_LIST ? (uint8_t)((rtp[0] & 0xf0) | h->cc) : rtp[0];
@@ -274,7 +282,8 @@ reading_proved(const struct dctx *x, const struct moving *m, struct head *h)
 	return sum_right(sum);
 }
 
-/* --- putting the headers back --------------------------------------------------------------------------------- */
+/* --- putting the headers back
+ * --------------------------------------------------------------------------------- */
 
 static inline void
 put_ip(uint8_t *out, uint32_t len, uint16_t constant, uint16_t id)
@@ -292,7 +301,8 @@ put_ip(uint8_t *out, uint32_t len, uint16_t constant, uint16_t id)
 }
 
 enum crtp_verdict
-deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h, struct crtp_pkt *k)
+deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h,
+	struct crtp_pkt *k)
 {
 	uint32_t kept = x->hlen, len;
 	uint8_t *out;
@@ -331,9 +341,11 @@ deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct
 	return CRTP_OK;
 }
 
-/* --- moving the context ----------------------------------------------------------------------------------------- */
+/* --- moving the context
+ * ----------------------------------------------------------------------------------------- */
 
-/* The RTP header that came whole is the context's now, whatever it was before (RFC 2508, 3.3: COMPRESSED_UDP). */
+/* The RTP header that came whole is the context's now, whatever it was before (RFC 2508, 3.3:
+ * COMPRESSED_UDP). */
 static bool
 keep_whole(struct dctx *x, const struct head *h)
 {
@@ -384,7 +396,8 @@ void
 settle(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h, tick_t t)
 {
 	bool id_told = h->has & (F_I | F_DI);
-	bool changed = false, steady = (uint16_t)(m->id - x->at.id) == x->at.di && m->di == x->at.di;
+	bool changed = false,
+	     steady = (uint16_t)(m->id - x->at.id) == x->at.di && m->di == x->at.di;
 	uint8_t due = 0;
 
 	if (h->has & F_WHOLE)
@@ -405,12 +418,14 @@ settle(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct 
 	x->used = t;
 	x->strikes = 0;
 	x->old_left -= x->old_left > 0;
-	x->flags &= (uint8_t)~(D_SERIES | D_BRIDGE);
+	x->flags &= (uint8_t) ~(D_SERIES | D_BRIDGE);
 	if (due)
 		dec_due(d, x, due);
 }
 
-/* --- the doors ---------------------------------------------------------------------------------------------------- */
+/* --- the doors
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static inline enum crtp_verdict
 ready(struct crtp_dec *d, struct dctx *x, bool rtp, tick_t t)
@@ -436,7 +451,8 @@ next_or_gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct
 	if (((h->link - x->at.link) & 15) != 1 || x->flags & D_BRIDGE)
 		return gap(d, x, h, t, k);
 	m = reading(&x->at, h, 1, false);
-	if (x->sum != SUM_NONE && (!reading_proved(x, &m, h) || !reading_plausible(x, &x->at, &m, h, 1)))
+	if (x->sum != SUM_NONE &&
+	    (!reading_proved(x, &m, h) || !reading_plausible(x, &x->at, &m, h, 1)))
 		return gap(d, x, h, t, k);
 	deliver(d, x, &m, h, k);
 	settle(d, x, &m, h, t);
@@ -444,9 +460,9 @@ next_or_gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct
 }
 
 /*
- * The short way of COMPRESSED_RTP: one IP header, no CSRC, nothing in the flags but M, the next sequence number, a UDP
- * checksum that proves it.  Same steps as the long way, with everything known in advance.  False: go the long way,
- * nothing happened.
+ * The short way of COMPRESSED_RTP: one IP header, no CSRC, nothing in the flags but M, the next
+ * sequence number, a UDP checksum that proves it.  Same steps as the long way, with everything
+ * known in advance.  False: go the long way, nothing happened.
  */
 static inline __attribute__((always_inline)) bool
 short_way(struct crtp_dec *d, bool wide, tick_t t, struct crtp_pkt *k, bool v6)
@@ -456,16 +472,18 @@ short_way(struct crtp_dec *d, bool wide, tick_t t, struct crtp_pkt *k, bool v6)
 	uint8_t *p = k->p, flags = p[from - 3], first[2];
 	struct dctx *x = &d->ctx[wide ? get_u16(p) : p[0]];
 	uint32_t data = k->len - from, total = data + head, ts = x->at.ts + x->at.dt;
-	uint16_t id = (uint16_t)(x->at.id + x->at.di), seq = (uint16_t)(x->at.seq + 1), sum = mem16(p + from - 2);
+	uint16_t id = (uint16_t)(x->at.id + x->at.di), seq = (uint16_t)(x->at.seq + 1),
+		 sum = mem16(p + from - 2);
 	uint64_t all = x->pseudo;
 
-	if ((x->flags & (need | D_V6 | D_BRIDGE | D_SERIES)) != need || ((x->at.link + 1) & 15) != (flags & 0x7f) ||
-	    x->sum != SUM_UDP || x->hlen != head || x->inner != 0 || total > PACKET_MAX)
+	if ((x->flags & (need | D_V6 | D_BRIDGE | D_SERIES)) != need ||
+	    ((x->at.link + 1) & 15) != (flags & 0x7f) || x->sum != SUM_UDP || x->hlen != head ||
+	    x->inner != 0 || total > PACKET_MAX)
 		return false;
 	first[0] = x->img[udp + 8];
 	first[1] = (uint8_t)((x->at.type & 0x7f) | (flags & 0x80));
-	all += 2u * lay16((uint16_t)(total - udp)) + (uint64_t)mem16(first) + lay16(seq) + lay32(ts) +
-	       mem32(x->img + udp + 16) + sum;
+	all += 2u * lay16((uint16_t)(total - udp)) + (uint64_t)mem16(first) + lay16(seq) +
+	       lay32(ts) + mem32(x->img + udp + 16) + sum;
 	if (!sum_right(sum_octets(all, p + from, data)))
 		return false;
 	x->at.link = flags & 15;

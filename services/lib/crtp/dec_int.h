@@ -16,38 +16,40 @@ struct moving {
 };
 
 enum dctx_flag {
-	D_KNOWN = 1,    /* a full header opened it: img and the rest mean something */
+	D_KNOWN = 1, /* a full header opened it: img and the rest mean something */
 	D_VALID = 2,
-	D_V6 = 4,       /* the outer header */
-	D_RTP = 8,      /* COMPRESSED_RTP and F=1 may follow: there is an RTP header in img */
-	D_LINK = 16,    /* it carries link sequence numbers (RFC 2507's D bit) */
-	D_BRIDGE = 32,  /* came from a checkpoint: the next packet may be any number of steps ahead */
-	D_SERIES = 64,  /* full headers of one generation are being counted */
-	D_OLD = 128,    /* `old` means something */
+	D_V6 = 4,    /* the outer header */
+	D_RTP = 8,   /* COMPRESSED_RTP and F=1 may follow: there is an RTP header in img */
+	D_LINK = 16, /* it carries link sequence numbers (RFC 2507's D bit) */
+	D_BRIDGE =
+	    32, /* came from a checkpoint: the next packet may be any number of steps ahead */
+	D_SERIES = 64, /* full headers of one generation are being counted */
+	D_OLD = 128,   /* `old` means something */
 };
 
 struct dctx {
 	/* what each packet looks at and moves */
-	uint8_t flags;    /* enum dctx_flag */
-	uint8_t sum;      /* enum sum_kind */
-	uint8_t hlen;     /* octets of img */
-	uint8_t udp;      /* offset of the UDP header, 0: none */
-	uint8_t inner;    /* offset of the last IP header, 0: the only one */
-	uint8_t gen, n;   /* n: RFC 3545's N as counted */
-	uint8_t steady;   /* packets in a row whose IPv4 ID went by its step */
+	uint8_t flags;	  /* enum dctx_flag */
+	uint8_t sum;	  /* enum sum_kind */
+	uint8_t hlen;	  /* octets of img */
+	uint8_t udp;	  /* offset of the UDP header, 0: none */
+	uint8_t inner;	  /* offset of the last IP header, 0: the only one */
+	uint8_t gen, n;	  /* n: RFC 3545's N as counted */
+	uint8_t steady;	  /* packets in a row whose IPv4 ID went by its step */
 	struct moving at; /* after the last packet */
-	uint16_t pseudo;  /* sums that do not change, in memory's order: addresses, protocol, ports, SSRC */
-	uint16_t ip[2];   /* the IPv4 headers without length, ID and checksum: outermost, inner */
+	uint16_t pseudo;  /* sums that do not change, in memory's order: addresses, protocol, ports,
+			     SSRC */
+	uint16_t ip[2];	  /* the IPv4 headers without length, ID and checksum: outermost, inner */
 	uint8_t old_left; /* packets for which `old` may still be asked */
 	uint8_t strikes;  /* packets in a row that found no place */
 	tick_t used;
-	uint8_t since;    /* packets since the last checkpoint */
-	uint8_t due;      /* 1 << enum crtp_part: rows to be exported; DUE_QUEUED */
+	uint8_t since; /* packets since the last checkpoint */
+	uint8_t due;   /* 1 << enum crtp_part: rows to be exported; DUE_QUEUED */
 	uint16_t next_due;
 	/* what gaps and requests look at */
-	tick_t asked;     /* last request queued */
+	tick_t asked; /* last request queued */
 	uint16_t next_ask;
-	uint8_t asks;     /* blocks still to be sent */
+	uint8_t asks; /* blocks still to be sent */
 	uint8_t ask_flags;
 	struct moving old; /* before the last gap */
 	uint8_t img[CRTP_MAX_HEADER];
@@ -76,7 +78,18 @@ struct crtp_dec {
 };
 
 /* A compressed header as read: what is there, and what follows it. */
-enum field { F_M = 1, F_DI = 2, F_DS = 4, F_DT = 8, F_I = 16, F_S = 32, F_T = 64, F_P = 128, F_LIST = 256, F_WHOLE = 512 };
+enum field {
+	F_M = 1,
+	F_DI = 2,
+	F_DS = 4,
+	F_DT = 8,
+	F_I = 16,
+	F_S = 32,
+	F_T = 64,
+	F_P = 128,
+	F_LIST = 256,
+	F_WHOLE = 512
+};
 
 struct head {
 	uint32_t has; /* enum field */
@@ -86,7 +99,7 @@ struct head {
 	int32_t dt;
 	uint32_t ts;
 	const uint8_t *csrc;
-	uint8_t *data;  /* what comes after the headers of img; with F_WHOLE, after the UDP header */
+	uint8_t *data; /* what comes after the headers of img; with F_WHOLE, after the UDP header */
 	uint32_t len;
 	uint64_t data_sum; /* of data, once there was a reason to know it */
 };
@@ -104,14 +117,16 @@ img_rtp(const struct dctx *x)
 	return (uint8_t)(x->udp + 8);
 }
 
-/* dec.c: does this reading agree with the checksum?  A context without one proves nothing: false. */
+/* dec.c: does this reading agree with the checksum?  A context without one proves nothing: false.
+ */
 bool reading_proved(const struct dctx *, const struct moving *, struct head *);
-bool reading_plausible(const struct dctx *, const struct moving *from, const struct moving *m, const struct head *,
-		       unsigned steps);
-/* dec.c: the moving part after `steps` steps from `from`, with what the header says.  new_dt: the packets between had
- * the new step already. */
+bool reading_plausible(const struct dctx *, const struct moving *from, const struct moving *m,
+		       const struct head *, unsigned steps);
+/* dec.c: the moving part after `steps` steps from `from`, with what the header says.  new_dt: the
+ * packets between had the new step already. */
 struct moving reading(const struct moving *from, const struct head *, unsigned steps, bool new_dt);
-enum crtp_verdict deliver(struct crtp_dec *, struct dctx *, const struct moving *, const struct head *, struct crtp_pkt *);
+enum crtp_verdict deliver(struct crtp_dec *, struct dctx *, const struct moving *,
+			  const struct head *, struct crtp_pkt *);
 void settle(struct crtp_dec *, struct dctx *, const struct moving *, const struct head *, tick_t);
 
 /* gap.c: the packet is not the next one, or the next one is not proved. */
@@ -121,7 +136,8 @@ enum crtp_verdict gap(struct crtp_dec *, struct dctx *, struct head *, tick_t, s
 enum crtp_verdict full_header(struct crtp_dec *, tick_t, struct crtp_pkt *);
 enum crtp_verdict compressed_non_tcp(struct crtp_dec *, tick_t, struct crtp_pkt *);
 void dctx_sums(struct dctx *);
-bool img_fits(struct dctx *, uint32_t len); /* walks img: hlen, udp, inner and flags from the octets; false: no header of ours */
+bool img_fits(struct dctx *, uint32_t len); /* walks img: hlen, udp, inner and flags from the
+					       octets; false: no header of ours */
 
 /* ask.c */
 void invalidate(struct crtp_dec *, struct dctx *, tick_t);

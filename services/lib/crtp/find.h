@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A packet's way to its context: hash, slot, context.  Inline, and by family, because each packet goes it; the table
- * itself is flows.c's.
+ * A packet's way to its context: hash, slot, context.  Inline, and by family, because each packet
+ * goes it; the table itself is flows.c's.
  */
 #ifndef TWIN_CRTP_FIND_H
 #define TWIN_CRTP_FIND_H
@@ -34,7 +34,8 @@ find_hash(const struct crtp_comp *c, const uint8_t *p, bool v6, bool rtp)
 		seed = find_mix(mem64(p + 24) ^ seed, mem64(p + 32) ^ 0xa0761d6478bd642f);
 		h = find_mix((last << 32 | mem32(p + 40)) ^ seed, 0xe7037ed1a0b428db);
 	} else {
-		h = find_mix(mem64(p + 16) ^ seed, (last << 32 | mem32(p + 12)) ^ 0xd6e8feb86659fd93);
+		h = find_mix(mem64(p + 16) ^ seed,
+			     (last << 32 | mem32(p + 12)) ^ 0xd6e8feb86659fd93);
 	}
 	return (uint32_t)(h >> 32) | 0x80000000;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which context a packet belongs to: the compressor's table of flows, who gets a CID when all are taken,
- * and the streams that only look like RTP.
+ * Which context a packet belongs to: the compressor's table of flows, who gets a CID when all are
+ * taken, and the streams that only look like RTP.
  *
- * A flow of RTP is addresses, ports and SSRC (RFC 2508, 3.1), of other UDP addresses and ports.  The table is
- * open addressing with the CID in the slot: one line of it and the context itself are all a packet touches.  A chain
- * of slots is never longer than FIND_PROBES, whoever chooses the addresses; a flow that finds no place stays plain.
+ * A flow of RTP is addresses, ports and SSRC (RFC 2508, 3.1), of other UDP addresses and ports. The
+ * table is open addressing with the CID in the slot: one line of it and the context itself are all
+ * a packet touches.  A chain of slots is never longer than FIND_PROBES, whoever chooses the
+ * addresses; a flow that finds no place stays plain.
  *
- * The negative cache (3.1) counts, by addresses and ports, the contexts opened that never compressed well.
+ * The negative cache (3.1) counts, by addresses and ports, the contexts opened that never
+ * compressed well.
  */
 #include "crtp/comp_int.h"
 
@@ -16,8 +18,8 @@
 #include "crtp/find.h"
 
 enum {
-	LOOKS = 16,          /* contexts looked at for one that may be taken */
-	OPENED_MAX = 8,      /* contexts of one stream that never compressed well */
+	LOOKS = 16,	/* contexts looked at for one that may be taken */
+	OPENED_MAX = 8, /* contexts of one stream that never compressed well */
 	NEGATIVE_SECONDS = 60,
 	AGE_LOOKS = 256,
 };
@@ -123,8 +125,8 @@ take_free(struct crtp_comp *c, uint32_t limit)
 }
 
 /*
- * The hand goes round: whoever fell silent is replaced, whoever talks keeps its context, so that more flows than
- * CIDs do not thrash (RFC 2507, 1).
+ * The hand goes round: whoever fell silent is replaced, whoever talks keeps its context, so that
+ * more flows than CIDs do not thrash (RFC 2507, 1).
  */
 static uint32_t
 take_used(struct crtp_comp *c, uint32_t limit, tick_t now)
@@ -213,7 +215,8 @@ flow_claim(struct crtp_comp *c, const struct flow *f, uint32_t cid)
 	return ctx_begin(c, f, cid);
 }
 
-/* --- streams that only look like RTP --------------------------------------------------------------- */
+/* --- streams that only look like RTP
+ * --------------------------------------------------------------- */
 
 static uint16_t
 second_of(tick_t now)
@@ -281,7 +284,8 @@ flow_bad(struct crtp_comp *c, const struct flow *f, tick_t now)
 	condemn(c, n, now);
 }
 
-/* --- the table itself -------------------------------------------------------------------------------- */
+/* --- the table itself
+ * -------------------------------------------------------------------------------- */
 
 void
 crtp_comp_age(struct crtp_comp *c, mono_t now)
@@ -334,7 +338,8 @@ crtp_comp_new(const struct crtp_comp_conf *f)
 		return NULL;
 	family_init(&c->fam[0], f->has_v4, &f->v4, f->contexts);
 	family_init(&c->fam[1], f->has_v6, &f->v6, f->contexts);
-	c->contexts = c->fam[0].contexts > c->fam[1].contexts ? c->fam[0].contexts : c->fam[1].contexts;
+	c->contexts =
+	    c->fam[0].contexts > c->fam[1].contexts ? c->fam[0].contexts : c->fam[1].contexts;
 	c->slots = power_above(2 * c->contexts);
 	c->negs = power_above(c->contexts > 4096 ? 4096 : c->contexts);
 	c->n1 = (uint8_t)((f->n < 14 ? f->n : 14) + 1);
@@ -370,5 +375,6 @@ crtp_comp_free(struct crtp_comp *c)
 size_t
 crtp_comp_octets(const struct crtp_comp *c)
 {
-	return sizeof *c + (c->contexts + 1) * sizeof *c->ctx + c->slots * sizeof *c->slot + c->negs * sizeof *c->neg;
+	return sizeof *c + (c->contexts + 1) * sizeof *c->ctx + c->slots * sizeof *c->slot +
+	       c->negs * sizeof *c->neg;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The octets of what a compressor sends.  The context is already what it is to be after the packet; the payload
- * stays where it is, and the compressed header is put in front of it.
+ * The octets of what a compressor sends.  The context is already what it is to be after the packet;
+ * the payload stays where it is, and the compressed header is put in front of it.
  */
 #include "crtp/comp_int.h"
 
@@ -81,7 +81,8 @@ put_octets(uint8_t *w, const void *p, size_t n)
 
 /* `from` octets of the packet go; what was written takes their place. */
 static void
-place(struct crtp_pkt *k, const struct flow *f, uint32_t from, const uint8_t *head, const uint8_t *end, uint16_t proto)
+place(struct crtp_pkt *k, const struct flow *f, uint32_t from, const uint8_t *head,
+      const uint8_t *end, uint16_t proto)
 {
 	size_t n = (size_t)(end - head);
 
@@ -93,7 +94,8 @@ place(struct crtp_pkt *k, const struct flow *f, uint32_t from, const uint8_t *he
 
 /* RFC 2507, 6 c) and d); the data octet is RFC 2508's sequence (3.3.1). */
 void
-form_non_tcp(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, struct crtp_pkt *k)
+form_non_tcp(const struct crtp_comp *c, const struct cctx *x, const struct flow *f,
+	     struct crtp_pkt *k)
 {
 	const struct family *m = family_of(c, f);
 	uint8_t head[FORM_MAX], *w = head, flags = (uint8_t)((m->rtp ? 0x40 : 0) | x->gen);
@@ -153,12 +155,13 @@ form_rtp(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, 
 
 /* RFC 2508, 3.3.2 with differences: MSTI, or 1111 and the octet that has the real bits and CC. */
 void
-form_rtp_deltas(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, const struct rtp_deltas *d,
-		struct crtp_pkt *k)
+form_rtp_deltas(const struct crtp_comp *c, const struct cctx *x, const struct flow *f,
+		const struct rtp_deltas *d, struct crtp_pkt *k)
 {
 	const struct family *m = family_of(c, f);
 	uint8_t head[FORM_MAX], *w = put_cid(head, m, cid_of(c, x));
-	uint8_t msti = (uint8_t)((marker(f) ? 8 : 0) | (d->s ? 4 : 0) | (d->t ? 2 : 0) | (d->i ? 1 : 0));
+	uint8_t msti =
+	    (uint8_t)((marker(f) ? 8 : 0) | (d->s ? 4 : 0) | (d->t ? 2 : 0) | (d->i ? 1 : 0));
 	bool escape = d->list || msti == 15;
 
 	*w++ = (uint8_t)((escape ? 0xf0 : msti << 4) | x->link);
@@ -178,7 +181,8 @@ form_rtp_deltas(const struct crtp_comp *c, const struct cctx *x, const struct fl
 
 /* RFC 2508, 3.3.3: the RTP header stays whole. */
 void
-form_udp_2508(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, bool di, struct crtp_pkt *k)
+form_udp_2508(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, bool di,
+	      struct crtp_pkt *k)
 {
 	const struct family *m = family_of(c, f);
 	uint8_t head[FORM_MAX], *w = put_cid(head, m, cid_of(c, x));
@@ -192,7 +196,8 @@ form_udp_2508(const struct crtp_comp *c, const struct cctx *x, const struct flow
 
 /* RFC 3545, 2.1, F=0 with every flag: "refreshes all the context parameters". */
 void
-form_udp_whole(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, struct crtp_pkt *k)
+form_udp_whole(const struct crtp_comp *c, const struct cctx *x, const struct flow *f,
+	       struct crtp_pkt *k)
 {
 	const struct family *m = family_of(c, f);
 	uint8_t head[FORM_MAX], *w = put_cid(head, m, cid_of(c, x));
@@ -207,9 +212,11 @@ form_udp_whole(const struct crtp_comp *c, const struct cctx *x, const struct flo
 	place(k, f, f->udp + UDP_HEADER, head, w, proto_udp(m));
 }
 
-/* RFC 3545, 2.1, F=1: the fields that still have to be repeated; the CSRCs whenever there are any. */
+/* RFC 3545, 2.1, F=1: the fields that still have to be repeated; the CSRCs whenever there are any.
+ */
 void
-form_udp_selected(const struct crtp_comp *c, const struct cctx *x, const struct flow *f, struct crtp_pkt *k)
+form_udp_selected(const struct crtp_comp *c, const struct cctx *x, const struct flow *f,
+		  struct crtp_pkt *k)
 {
 #define HAS(WHICH) (x->rep >> REP_BITS(WHICH) & 0xf)
 	const struct family *m = family_of(c, f);
@@ -217,8 +224,8 @@ form_udp_selected(const struct crtp_comp *c, const struct cctx *x, const struct 
 	bool list = HAS(REP_C) || f->cc > 0;
 	uint8_t head[FORM_MAX], *w = put_cid(head, m, cid_of(c, x));
 
-	*w++ = (uint8_t)(0x80 | (HAS(REP_I) ? 0x40 : 0) | (HAS(REP_DT) ? 0x20 : 0) | (HAS(REP_DI) ? 0x10 : 0) |
-			 x->link);
+	*w++ = (uint8_t)(0x80 | (HAS(REP_I) ? 0x40 : 0) | (HAS(REP_DT) ? 0x20 : 0) |
+			 (HAS(REP_DI) ? 0x10 : 0) | x->link);
 	*w++ = (uint8_t)((rtp[1] & 0x80) | (HAS(REP_S) ? 0x40 : 0) | (HAS(REP_T) ? 0x20 : 0) |
 			 (HAS(REP_P) ? 0x10 : 0) | (list ? 0x08 : 0));
 	if (list)

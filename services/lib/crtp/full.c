@@ -2,10 +2,10 @@
 /*
  * FULL_HEADER (RFC 2508, 3.3.1; RFC 3545, 2.2; RFC 2507, 5.3) and COMPRESSED_NON_TCP (RFC 2507, 6).
  *
- * A full header is a packet whose first two length fields say something else.  The lengths come back from the frame's
- * own, and the IPv4 checksum, which was not touched, says whether the result is right.  What a context can hold is
- * kept: one or two IP headers without options, extensions or fragments, UDP, RTP with its CSRCs.  What it cannot hold
- * is delivered all the same, and counted.
+ * A full header is a packet whose first two length fields say something else.  The lengths come
+ * back from the frame's own, and the IPv4 checksum, which was not touched, says whether the result
+ * is right.  What a context can hold is kept: one or two IP headers without options, extensions or
+ * fragments, UDP, RTP with its CSRCs.  What it cannot hold is delivered all the same, and counted.
  */
 #include "crtp/dec_int.h"
 
@@ -31,7 +31,8 @@ add_length(struct chain *c, uint32_t at, uint32_t from)
 	}
 }
 
-/* IPv6 extension headers: passed over, never kept.  The protocol behind them, or -1 where the chain ends. */
+/* IPv6 extension headers: passed over, never kept.  The protocol behind them, or -1 where the chain
+ * ends. */
 static int
 pass_extensions(const uint8_t *p, uint32_t len, struct chain *c, int next)
 {
@@ -137,7 +138,8 @@ img_fits(struct dctx *x, uint32_t len)
 	if (len > sizeof img || !walk(x->img, len, &c) || !c.kept)
 		return false;
 	memcpy(img, x->img, len);
-	return img_load(x, img, len, &c, rtp) && x->hlen == len && (x->flags & D_RTP) == (rtp ? D_RTP : 0);
+	return img_load(x, img, len, &c, rtp) && x->hlen == len &&
+	       (x->flags & D_RTP) == (rtp ? D_RTP : 0);
 }
 
 static uint16_t
@@ -169,7 +171,8 @@ dctx_sums(struct dctx *x)
 	x->pseudo = sum_fold(sum);
 }
 
-/* --- FULL_HEADER -------------------------------------------------------------------------------------------- */
+/* --- FULL_HEADER
+ * -------------------------------------------------------------------------------------------- */
 
 struct fields {
 	uint32_t cid;
@@ -256,8 +259,9 @@ udp_right(uint8_t *p, uint32_t len, const struct chain *c, bool hdrcksum, uint8_
 }
 
 /*
- * A full header that was overtaken: of one of the last two generations and older than what the context has, by RTP's
- * own sequence; or of this generation and from before.  It is delivered, and the context stays.
+ * A full header that was overtaken: of one of the last two generations and older than what the
+ * context has, by RTP's own sequence; or of this generation and from before.  It is delivered, and
+ * the context stays.
  */
 static bool
 overtaken(const struct dctx *x, const struct fields *f, const struct moving *m, bool rtp, tick_t t)
@@ -272,14 +276,16 @@ overtaken(const struct dctx *x, const struct fields *f, const struct moving *m, 
 		return both ? newer < 0 && newer > -64 : t - x->used < TICKS(500);
 	if (ahead != 0 || !(x->flags & D_VALID))
 		return false;
-	if (both) /* the next one may be a little older: exchanged before it reached the compressor */
+	if (both) /* the next one may be a little older: exchanged before it reached the compressor
+		   */
 		return newer < 0 && newer > -64 && (steps != 1 || newer <= -OFF_BACK);
 	return steps > 8;
 }
 
 /* RFC 3545, 2.3: N is learned by counting, and by the sequence where one of the series was lost. */
 static void
-count_series(struct dctx *x, const struct fields *f, uint8_t gen_before, uint8_t link_before, bool known)
+count_series(struct dctx *x, const struct fields *f, uint8_t gen_before, uint8_t link_before,
+	     bool known)
 {
 	uint8_t steps = (f->link - link_before) & 15;
 
@@ -308,8 +314,8 @@ moving_of(const uint8_t *p, uint32_t len, const struct chain *c, uint8_t link)
 
 /* True: the context is as this full header says. */
 static bool
-open_context(struct crtp_dec *d, struct dctx *x, const struct crtp_pkt *k, const struct chain *c, const struct fields *f,
-	     uint8_t kind, tick_t t)
+open_context(struct crtp_dec *d, struct dctx *x, const struct crtp_pkt *k, const struct chain *c,
+	     const struct fields *f, uint8_t kind, tick_t t)
 {
 	struct moving m = moving_of(k->p, k->len, c, f->link);
 	bool known = x->flags & D_KNOWN, rtp = f->has_link;
@@ -322,7 +328,8 @@ open_context(struct crtp_dec *d, struct dctx *x, const struct crtp_pkt *k, const
 	if (!img_load(x, k->p, k->len, c, rtp))
 		return false;
 	count_series(x, f, gen, link, known);
-	x->flags = (uint8_t)((x->flags & ~(D_LINK | D_BRIDGE | D_OLD)) | D_KNOWN | D_VALID | (f->has_link ? D_LINK : 0));
+	x->flags = (uint8_t)((x->flags & ~(D_LINK | D_BRIDGE | D_OLD)) | D_KNOWN | D_VALID |
+			     (f->has_link ? D_LINK : 0));
 	x->sum = kind;
 	x->gen = f->gen;
 	x->at = m;
@@ -388,7 +395,8 @@ full_header(struct crtp_dec *d, tick_t t, struct crtp_pkt *k)
 	return CRTP_OK;
 }
 
-/* --- COMPRESSED_NON_TCP ------------------------------------------------------------------------------------- */
+/* --- COMPRESSED_NON_TCP
+ * ------------------------------------------------------------------------------------- */
 
 struct non_tcp {
 	uint32_t cid;
@@ -417,7 +425,8 @@ read_non_tcp(struct crtp_dec *d, struct rd *in, struct non_tcp *n, struct head *
 	return n->cid < d->contexts ? CRTP_OK : CRTP_CID;
 }
 
-/* RFC 2508, 3.3.1: of another generation, the context waits for a full header; RFC 2507, 11.1: unless it is late. */
+/* RFC 2508, 3.3.1: of another generation, the context waits for a full header; RFC 2507, 11.1:
+ * unless it is late. */
 static enum crtp_verdict
 check_generation(struct crtp_dec *d, struct dctx *x, const struct non_tcp *n, tick_t t)
 {

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A compressed packet that is not the next one of its context, or is and does not prove: lost, late, twice, or wrong.
+ * A compressed packet that is not the next one of its context, or is and does not prove: lost,
+ *late, twice, or wrong.
  *
  * The link sequence has four bits.  From the last packet L, a packet is read as (RFC 3545, 2.3)
  *
- *	L+2 .. L+N+1    up to N packets lost: "twice", the steps applied as often as it takes, proved by the checksum
- *	L               the same once more; if it is not that, sixteen were lost
- *	L-1 .. L-4      late; restored from the context as it was before the gap that it left, which it does not move back
- *	else            more than N lost: the context is invalid, the compressor is asked
+ *	L+2 .. L+N+1    up to N packets lost: "twice", the steps applied as often as it takes,
+ *proved by the checksum L               the same once more; if it is not that, sixteen were lost
+ *	L-1 .. L-4      late; restored from the context as it was before the gap that it left, which
+ *it does not move back else            more than N lost: the context is invalid, the compressor is
+ *asked
  *
- * What the checksum does not cover is the IPv4 ID.  It is right as long as at least one of the N+1 packets that tell
- * of a change came through: hence the limit of N, hence no reading of a step of the ID behind a gap without the
- * absolute ID, hence "late" only from a state that was reached in order.  RFC 2508 repeats nothing, so there a
- * gap ends the context, unless the operator said that a wrong ID is the lesser evil (`twice`).
+ * What the checksum does not cover is the IPv4 ID.  It is right as long as at least one of the N+1
+ *packets that tell of a change came through: hence the limit of N, hence no reading of a step of
+ *the ID behind a gap without the absolute ID, hence "late" only from a state that was reached in
+ *order.  RFC 2508 repeats nothing, so there a gap ends the context, unless the operator said that a
+ *wrong ID is the lesser evil (`twice`).
  */
 #include "crtp/dec_int.h"
 
 enum {
-	LATE_MAX = 4,     /* how far back is late rather than a loss of 12 and more */
+	LATE_MAX = 4,	  /* how far back is late rather than a loss of 12 and more */
 	STRIKES_MAX = 2,  /* packets in a row that seem late, before that is no longer believed */
 	OLD_PACKETS = 12, /* for so many packets the state before a gap is kept */
 	BRIDGE_MAX = 255, /* steps that a checkpoint may be behind */
-	STEADY = 16,      /* packets that the ID has gone steadily, to be believed over a bridge */
+	STEADY = 16,	  /* packets that the ID has gone steadily, to be believed over a bridge */
 };
 
 static bool
@@ -36,9 +39,11 @@ enhanced(const struct crtp_dec *d, const struct dctx *x)
 	return d->fam[(x->flags & D_V6) != 0].enhanced;
 }
 
-/* Packets lost with a new step: did those between have the old one or the new one?  The checksum says. */
+/* Packets lost with a new step: did those between have the old one or the new one?  The checksum
+ * says. */
 static bool
-find_reading(const struct dctx *x, const struct moving *from, struct head *h, unsigned steps, struct moving *m)
+find_reading(const struct dctx *x, const struct moving *from, struct head *h, unsigned steps,
+	     struct moving *m)
 {
 	*m = reading(from, h, steps, false);
 	if (reading_proved(x, m, h))
@@ -49,7 +54,8 @@ find_reading(const struct dctx *x, const struct moving *from, struct head *h, un
 	return reading_proved(x, m, h);
 }
 
-/* A step of the ID, told as a difference from a packet that did not come: no checksum tells the ID. */
+/* A step of the ID, told as a difference from a packet that did not come: no checksum tells the ID.
+ */
 static bool
 id_unproved(const struct dctx *x, const struct head *h)
 {
@@ -69,7 +75,8 @@ reach(const struct crtp_dec *d, const struct dctx *x)
 }
 
 static enum crtp_verdict
-forward(struct crtp_dec *d, struct dctx *x, struct head *h, unsigned steps, tick_t t, struct crtp_pkt *k)
+forward(struct crtp_dec *d, struct dctx *x, struct head *h, unsigned steps, tick_t t,
+	struct crtp_pkt *k)
 {
 	struct moving m, before = x->at;
 
@@ -85,7 +92,8 @@ forward(struct crtp_dec *d, struct dctx *x, struct head *h, unsigned steps, tick
 	return CRTP_OK;
 }
 
-/* From before the gap, as far as the gap reached.  The context stays where it is; the old state comes along. */
+/* From before the gap, as far as the gap reached.  The context stays where it is; the old state
+ * comes along. */
 static enum crtp_verdict
 late(struct crtp_dec *d, struct dctx *x, struct head *h, struct crtp_pkt *k)
 {
@@ -114,7 +122,8 @@ is_copy(const struct dctx *x, struct head *h)
 
 	h->has &= ~(uint32_t)(F_DI | F_DS | F_DT);
 	m = reading(&x->at, h, 0, false);
-	same = reading_proved(x, &m, h) && m.id == x->at.id && m.seq == x->at.seq && m.ts == x->at.ts;
+	same =
+	    reading_proved(x, &m, h) && m.id == x->at.id && m.seq == x->at.seq && m.ts == x->at.ts;
 	h->has = has;
 	return same;
 }
@@ -141,7 +150,8 @@ bridge(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp
 	return CRTP_GAP;
 }
 
-/* The next one by its four bits, right by its checksum, and yet from before: late by a whole turn of them. */
+/* The next one by its four bits, right by its checksum, and yet from before: late by a whole turn
+ * of them. */
 static bool
 from_before(const struct dctx *x, struct head *h)
 {

@@ -4,7 +4,8 @@
  * protocol numbers (4), and our own settings with their defaults.
  *
  *	+-------------+-----------+---------------+--------------+------------+------------+------------+
- *	| 0061 (16)   | TCP_SPACE | NON_TCP_SPACE | F_MAX_PERIOD | F_MAX_TIME | MAX_HEADER | suboptions |
+ *	| 0061 (16)   | TCP_SPACE | NON_TCP_SPACE | F_MAX_PERIOD | F_MAX_TIME | MAX_HEADER |
+ *suboptions |
  *	+-------------+-----------+---------------+--------------+------------+------------+------------+
  */
 #include "crtp/crtp.h"
@@ -141,11 +142,9 @@ crtp_params_write(struct wr *w, const struct crtp_params *p)
 struct crtp_comp_conf
 crtp_comp_conf_default(void)
 {
-	return (struct crtp_comp_conf){ .n = 2,
-					.full_every = 16,
-					.idle_s = 2,
-					.age_s = 120,
-					.hold_ms = 250 };
+	return (struct crtp_comp_conf){
+		.n = 2, .full_every = 16, .idle_s = 2, .age_s = 120, .hold_ms = 250
+	};
 }
 
 struct crtp_dec_conf

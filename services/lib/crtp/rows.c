@@ -4,7 +4,8 @@
  *
  *	constant, of a compressor      1 | flags | sum | generation | octets | header
  *	constant, of a decompressor    2 | flags | sum | generation | N | octets | header
- *	moving, of a decompressor      3 | generation | link | type | valid | steady | id dI seq (16) | ts dT (32)
+ *	moving, of a decompressor      3 | generation | link | type | valid | steady | id dI seq
+ *(16) | ts dT (32)
  *
  * A row is read as a stranger's octets: what makes no sense is refused, and changes nothing.
  */
@@ -23,7 +24,8 @@ row_end(struct crtp_row *r, uint32_t cid, enum crtp_part part, const struct wr *
 	r->len = (uint8_t)wr_len(w);
 }
 
-/* --- compressor ------------------------------------------------------------------------------------------ */
+/* --- compressor
+ * ------------------------------------------------------------------------------------------ */
 
 static void
 comp_row(const struct cctx *x, struct wr *w)
@@ -66,7 +68,8 @@ crtp_comp_export_all(struct crtp_comp *c)
 
 /* The header of a flow that could have been compressed: what flow_hash and same_flow look at. */
 static bool
-flow_of_row(struct crtp_comp *c, struct rd *in, uint8_t img[static 60], struct flow *f, uint8_t *sum, uint8_t *gen)
+flow_of_row(struct crtp_comp *c, struct rd *in, uint8_t img[static 60], struct flow *f,
+	    uint8_t *sum, uint8_t *gen)
 {
 	uint8_t kind = rd_u8(in), flags = rd_u8(in), octets;
 	const uint8_t *b;
@@ -77,7 +80,8 @@ flow_of_row(struct crtp_comp *c, struct rd *in, uint8_t img[static 60], struct f
 	b = rd_take(in, octets);
 	*f = (struct flow){ .p = img, .v6 = flags & COMP_V6, .rtp = flags & COMP_RTP };
 	f->udp = f->v6 ? IPV6_HEADER : IPV4_HEADER;
-	if (!b || rd_left(in) > 0 || kind != ROW_COMP || flags & ~(COMP_V6 | COMP_RTP) || *sum > SUM_HDR || *gen > GEN_MAX)
+	if (!b || rd_left(in) > 0 || kind != ROW_COMP || flags & ~(COMP_V6 | COMP_RTP) ||
+	    *sum > SUM_HDR || *gen > GEN_MAX)
 		return false;
 	if (octets != f->udp + UDP_HEADER + (f->rtp ? RTP_HEADER : 0))
 		return false;
@@ -123,7 +127,8 @@ crtp_comp_import(struct crtp_comp *c, uint16_t cid, struct span row)
 	return true;
 }
 
-/* --- decompressor ------------------------------------------------------------------------------------------ */
+/* --- decompressor
+ * ------------------------------------------------------------------------------------------ */
 
 void
 dec_due(struct crtp_dec *d, struct dctx *x, uint8_t what)
@@ -184,7 +189,7 @@ dec_row(struct crtp_dec *d, struct crtp_row *r)
 		dec_constant(x, &w);
 	else if (known)
 		dec_moving(x, &w);
-	x->due &= (uint8_t)~(constant ? DUE_CONSTANT : DUE_MOVING);
+	x->due &= (uint8_t) ~(constant ? DUE_CONSTANT : DUE_MOVING);
 	row_end(r, cid, constant ? CRTP_PART_CONSTANT : CRTP_PART_MOVING, &w);
 	if (x->due & (DUE_CONSTANT | DUE_MOVING))
 		return;
@@ -223,8 +228,8 @@ import_constant(struct crtp_dec *d, struct dctx *x, struct rd *in)
 	fresh.n = rd_u8(in);
 	octets = rd_u8(in);
 	b = rd_take(in, octets);
-	if (!b || rd_left(in) > 0 || octets > CRTP_MAX_HEADER || fresh.flags & ~(D_RTP | D_LINK) || fresh.sum > SUM_HDR ||
-	    fresh.gen > GEN_MAX || fresh.n > N_MAX)
+	if (!b || rd_left(in) > 0 || octets > CRTP_MAX_HEADER || fresh.flags & ~(D_RTP | D_LINK) ||
+	    fresh.sum > SUM_HDR || fresh.gen > GEN_MAX || fresh.n > N_MAX)
 		return false;
 	memcpy(fresh.img, b, octets);
 	if (!img_fits(&fresh, octets) || (fresh.sum != SUM_NONE && !fresh.udp))
@@ -263,12 +268,14 @@ import_moving(struct dctx *x, struct rd *in)
 	m.seq = rd_u16(in);
 	m.ts = rd_u32(in);
 	m.dt = rd_u32(in);
-	if (!in->ok || rd_left(in) > 0 || m.link > 15 || valid > 1 || !(x->flags & D_KNOWN) || gen != x->gen)
+	if (!in->ok || rd_left(in) > 0 || m.link > 15 || valid > 1 || !(x->flags & D_KNOWN) ||
+	    gen != x->gen)
 		return false;
 	x->at = m;
 	x->steady = steady;
-	x->flags = (uint8_t)(valid ? x->flags | D_VALID | D_BRIDGE : x->flags & ~(D_VALID | D_BRIDGE));
-	x->flags &= (uint8_t)~(D_OLD | D_SERIES);
+	x->flags =
+	    (uint8_t)(valid ? x->flags | D_VALID | D_BRIDGE : x->flags & ~(D_VALID | D_BRIDGE));
+	x->flags &= (uint8_t) ~(D_OLD | D_SERIES);
 	return true;
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The compressor's door, and the short way through it: a packet of RTP where everything is as the decompressor expects.
+ * The compressor's door, and the short way through it: a packet of RTP where everything is as the
+ * decompressor expects.
  *
- * The table is asked as if the packet were RTP; where a context answers whose constants are the packet's, it is, and
- * the rest is one comparison: all differences that would have to be told are OR-ed together.  The checksums come last.
- * Anything else, anything at all, goes the long way, where nothing is assumed.
+ * The table is asked as if the packet were RTP; where a context answers whose constants are the
+ * packet's, it is, and the rest is one comparison: all differences that would have to be told are
+ * OR-ed together.  The checksums come last. Anything else, anything at all, goes the long way,
+ * where nothing is assumed.
  */
 #include "crtp/find.h"
 
-#define ALWAYS static inline __attribute__((always_inline)) /* v6 is a constant where they are used */
+#define ALWAYS                                                                                     \
+	static inline __attribute__((always_inline)) /* v6 is a constant where they are used */
 
 /* NOCHANGE fields of IP (RFC 2507, 7.1 and 7.13), and lengths that are the frame's. */
 ALWAYS uint64_t
@@ -35,7 +38,8 @@ rtp_differs(const struct crtp_comp *c, const struct cctx *x, const uint8_t *p, b
 	uint64_t diff = x->rep | (uint64_t)(x->epoch ^ c->epoch) | x->cc | (uint64_t)x->leaving;
 
 	diff |= (uint64_t)((mem16(p + rtp) ^ mem16(x->img + rtp)) & mem16(mask));
-	diff |= (uint16_t)(get_u16(p + rtp + 2) - x->seq - 1) | (get_u32(p + rtp + 4) - x->ts - x->dt);
+	diff |=
+	    (uint16_t)(get_u16(p + rtp + 2) - x->seq - 1) | (get_u32(p + rtp + 4) - x->ts - x->dt);
 	if (!v6)
 		diff |= (uint16_t)(get_u16(p + 4) - x->id - x->di);
 	return diff;
@@ -48,7 +52,8 @@ sums_right(const uint8_t *p, uint32_t len, bool udp_sum, bool v6)
 	uint64_t sum;
 
 	if (!v6) { /* words of 32 bits: five of them need no carry */
-		sum = (uint64_t)mem32(p) + mem32(p + 4) + mem32(p + 8) + mem32(p + 12) + mem32(p + 16);
+		sum = (uint64_t)mem32(p) + mem32(p + 4) + mem32(p + 8) + mem32(p + 12) +
+		      mem32(p + 16);
 		if (!sum_right(sum))
 			return false;
 	}
@@ -58,7 +63,8 @@ sums_right(const uint8_t *p, uint32_t len, bool udp_sum, bool v6)
 
 /* RFC 2508, 3.3.2: CID, M and sequence, checksum. */
 ALWAYS void
-short_form(struct crtp_comp *c, const struct family *m, const struct cctx *x, uint32_t cid, struct crtp_pkt *k, bool v6)
+short_form(struct crtp_comp *c, const struct family *m, const struct cctx *x, uint32_t cid,
+	   struct crtp_pkt *k, bool v6)
 {
 	const uint32_t udp = v6 ? IPV6_HEADER : IPV4_HEADER, from = udp + UDP_HEADER + RTP_HEADER;
 	uint8_t *w = k->p + from, flags = (uint8_t)((w[-11] & 0x80) | x->link);
@@ -104,7 +110,8 @@ short_way(struct crtp_comp *c, tick_t t, struct crtp_pkt *k, bool v6)
 	x = &c->ctx[cid];
 	if ((ip_differs(p, x->img, k->len, v6) | rtp_differs(c, x, p, v6)) != 0)
 		return false;
-	if (x->num >= x->period || t - x->fresh > m->time || (mem16(p + udp + 6) != 0) != (x->sum == SUM_UDP))
+	if (x->num >= x->period || t - x->fresh > m->time ||
+	    (mem16(p + udp + 6) != 0) != (x->sum == SUM_UDP))
 		return false;
 	if (!sums_right(p, k->len, x->sum == SUM_UDP, v6))
 		return false;

@@ -7,8 +7,8 @@
  *	+------+-------+--------------------------------------------------------------------+
  *	type 1: 8-bit CIDs; 2: 16-bit CIDs; 3: TCP, count x { CID (8) }
  *
- * A context that is asked for opens anew at its next packet.  A request comes N+1 times, and again while the answer
- * is on its way: what was answered a moment ago is not answered again.
+ * A context that is asked for opens anew at its next packet.  A request comes N+1 times, and again
+ *while the answer is on its way: what was answered a moment ago is not answered again.
  */
 #include "crtp/comp_int.h"
 
@@ -21,7 +21,8 @@ under_way(const struct crtp_comp *c, const struct cctx *x, uint8_t gen, tick_t t
 		return true;
 	if (t - x->fresh >= c->hold)
 		return false;
-	return gen != x->gen || !c->fam[x->v6].enhanced; /* it cannot have seen our last full header yet */
+	return gen != x->gen ||
+	       !c->fam[x->v6].enhanced; /* it cannot have seen our last full header yet */
 }
 
 static void

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One's complement sums (RFC 1071) in the byte order of memory: the sum does not care, so octets are taken as
- * they lie, eight at a time, and a field that is known as a number is brought into that order with `lay16`.
+ * One's complement sums (RFC 1071) in the byte order of memory: the sum does not care, so octets
+ * are taken as they lie, eight at a time, and a field that is known as a number is brought into
+ * that order with `lay16`.
  */
 #ifndef TWIN_CRTP_SUM_H
 #define TWIN_CRTP_SUM_H
@@ -128,8 +129,9 @@ sum_fold(uint64_t sum)
 }
 
 /*
- * Is it 0xffff when folded, as a right checksum and all it covers are?  Folding keeps the remainder by 65535, and a sum
- * that is not zero never folds to zero; a remainder of zero is one multiplication to see.
+ * Is it 0xffff when folded, as a right checksum and all it covers are?  Folding keeps the remainder
+ * by 65535, and a sum that is not zero never folds to zero; a remainder of zero is one
+ * multiplication to see.
  */
 static inline bool
 sum_right(uint64_t sum)

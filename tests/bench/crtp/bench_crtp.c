@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What header compression costs and saves, in process: G.729 voice, 20 octets each 20 ms, UDP checksum present.
+ * What header compression costs and saves, in process: G.729 voice, 20 octets each 20 ms, UDP
+ * checksum present.
  *
  *     bench_crtp [--contexts N]... [--packets N] [--ns | --instructions | --header | --memory]
- *     bench_crtp --loss         what is lost and what is wrong behind a lossy link (no figure of the tables)
  *
- *     figure crtp.compress.ns.1000 41 ns                    figure crtp.compress.instructions.1000 210 instructions
- *     figure crtp.context 256 octets                        figure crtp.header.constant 4.1 octets
+ *     figure crtp.compress.ns.1000 41 ns                    figure crtp.compress.instructions.1000
+ * 210 instructions figure crtp.context 256 octets                        figure
+ * crtp.header.constant 4.1 octets
  *
- * Packets are written afresh outside of the measured time, one of each flow in each round, in turn; `shuffled` in an order
- * that is drawn anew for each round, so that no two neighbours in time are neighbours in memory: what caches cost at
- * worst.  Time goes on as if each flow spoke every 20 ms, so refreshes come as they would.  Nanoseconds are CPU time, the
- * median of nine rounds, with the caches asked eight packets ahead; instructions are counted by callgrind, which this program starts over itself.
+ * Packets are written afresh outside of the measured time, one of each flow in each round, in turn;
+ * `shuffled` in an order that is drawn anew for each round, so that no two neighbours in time are
+ * neighbours in memory: what caches cost at worst.  Time goes on as if each flow spoke every 20 ms,
+ * so refreshes come as they would.  Nanoseconds are CPU time, the median of nine rounds, with the
+ * caches asked eight packets ahead; instructions are counted by callgrind, which this program
+ * starts over itself.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,7 +27,15 @@
 #include "crtp/crtp.h"
 #include "crtp/sum.h"
 
-enum { BATCH = 64, AHEAD = 8, STRIDE = 384, ROOM = CRTP_HEADROOM, HEADERS = 40, VOICE = 20, ROUNDS = 9 };
+enum {
+	BATCH = 64,
+	AHEAD = 8,
+	STRIDE = 384,
+	ROOM = CRTP_HEADROOM,
+	HEADERS = 40,
+	VOICE = 20,
+	ROUNDS = 9
+};
 
 struct voice {
 	uint32_t source, ssrc, ts;
@@ -82,7 +93,8 @@ write_packet(struct bench *b, struct voice *v, uint8_t *p)
 	put_u32(p + 36, v->ssrc);
 	for (unsigned i = 0; i < VOICE; i++)
 		p[HEADERS + i] = (uint8_t)(v->seq * 7 + i);
-	sum = (uint16_t)~sum_fold(sum_octets((uint64_t)lay16(17) + lay16(HEADERS + VOICE - 20), p + 12, HEADERS + VOICE - 12));
+	sum = (uint16_t)~sum_fold(sum_octets((uint64_t)lay16(17) + lay16(HEADERS + VOICE - 20),
+					     p + 12, HEADERS + VOICE - 12));
 	sum = sum ? sum : 0xffff;
 	memcpy(p + 26, &sum, 2);
 }
@@ -124,7 +136,11 @@ open_bench(struct bench *b, unsigned contexts, bool random_id)
 	c.v4 = crtp_params_default();
 	c.v4.non_tcp_space = (uint16_t)(contexts <= 256 ? 255 : contexts - 1);
 	d.v4 = c.v4;
-	*b = (struct bench){ .contexts = contexts, .at = contexts, .random_id = random_id, .random = 88172645463325252ull, .now = MONO_S };
+	*b = (struct bench){ .contexts = contexts,
+			     .at = contexts,
+			     .random_id = random_id,
+			     .random = 88172645463325252ull,
+			     .now = MONO_S };
 	b->comp = crtp_comp_new(&c);
 	b->dec = crtp_dec_new(&d);
 	b->flows = calloc(contexts, sizeof *b->flows);
@@ -216,7 +232,8 @@ run_batch(struct bench *b, double ns[2])
 	for (unsigned i = 0; i < BATCH; i++) {
 		if (i + AHEAD < BATCH)
 			crtp_dec_prefetch(b->dec, &b->pkt[i + AHEAD]);
-		if (crtp_decompress(b->dec, b->now, &b->pkt[i]) != CRTP_OK || b->pkt[i].len != HEADERS + VOICE)
+		if (crtp_decompress(b->dec, b->now, &b->pkt[i]) != CRTP_OK ||
+		    b->pkt[i].len != HEADERS + VOICE)
 			abort();
 	}
 	t1 = clock_ns();
@@ -260,7 +277,8 @@ measure_ns(unsigned contexts, unsigned packets, bool in_turn)
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		qsort(all[i], ROUNDS, sizeof(double), by_value);
-		printf("figure crtp.%s.%s.%u %.1f ns\n", names[i], in_turn ? "ns" : "shuffled", contexts, all[i][ROUNDS / 2]);
+		printf("figure crtp.%s.%s.%u %.1f ns\n", names[i], in_turn ? "ns" : "shuffled",
+		       contexts, all[i][ROUNDS / 2]);
 	}
 	close_bench(&b);
 }
@@ -292,7 +310,8 @@ callgrind(const char *self, const char *function, unsigned contexts, unsigned pa
 	FILE *f;
 
 	snprintf(command, sizeof command,
-		 "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=%s '%s' --counted --contexts %u "
+		 "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=%s "
+		 "'%s' --counted --contexts %u "
 		 "--packets %u 2>&1",
 		 function, self, contexts, packets);
 	f = popen(command, "r");
@@ -311,8 +330,11 @@ measure_instructions(const char *self, unsigned contexts)
 {
 	static const char *const functions[2] = { "counted_compress", "counted_decompress" };
 	static const char *const names[2] = { "compress", "decompress" };
-	/* At least one refresh a flow (RFC 3544: 5 s, 250 packets), where that is not too long under valgrind. */
-	unsigned packets = contexts * 300 < 60000 ? 60000 : contexts * 300 < 300000 ? contexts * 300 : 300000;
+	/* At least one refresh a flow (RFC 3544: 5 s, 250 packets), where that is not too long
+	 * under valgrind. */
+	unsigned packets = contexts * 300 < 60000    ? 60000
+			   : contexts * 300 < 300000 ? contexts * 300
+						     : 300000;
 
 	for (unsigned i = 0; i < 2; i++) {
 		double n = callgrind(self, functions[i], contexts, packets);
@@ -320,7 +342,8 @@ measure_instructions(const char *self, unsigned contexts)
 			fprintf(stderr, "valgrind did not count\n");
 			return 1;
 		}
-		printf("figure crtp.%s.instructions.%u %.1f instructions\n", names[i], contexts, n / packets);
+		printf("figure crtp.%s.instructions.%u %.1f instructions\n", names[i], contexts,
+		       n / packets);
 	}
 	return 0;
 }
@@ -370,7 +393,8 @@ main(int argc, char **argv)
 		return 1;
 	self[len] = 0;
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--contexts") && i + 1 < argc && given < 16 && atoi(argv[i + 1]) > 0 && atoi(argv[i + 1]) <= 65536)
+		if (!strcmp(argv[i], "--contexts") && i + 1 < argc && given < 16 &&
+		    atoi(argv[i + 1]) > 0 && atoi(argv[i + 1]) <= 65536)
 			contexts[given++] = (unsigned)atoi(argv[++i]), n = given;
 		else if (!strcmp(argv[i], "--packets") && i + 1 < argc && atoi(argv[i + 1]) > 0)
 			packets = (unsigned)atoi(argv[++i]);
@@ -385,7 +409,11 @@ main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--counted"))
 			count = true;
 		else
-			return fprintf(stderr, "bench_crtp: '%s' is not understood; see the head of its source\n", argv[i]), 2;
+			return fprintf(stderr,
+				       "bench_crtp: '%s' is not understood; see the head of its "
+				       "source\n",
+				       argv[i]),
+			       2;
 	}
 	if (count)
 		return counted(contexts[0], packets);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * crtp_channel [PACKETS [SEEDS [STREAM]]]: the streams and links of the unit test, for as long as wanted, as a table.
- * The exit status is 1 if something came out that was not sent where a checksum should have seen it.
+ * crtp_channel [PACKETS [SEEDS [STREAM]]]: the streams and links of the unit test, for as long as
+ * wanted, as a table. The exit status is 1 if something came out that was not sent where a checksum
+ * should have seen it.
  */
 #include "../../unit/lib/crtp/channel_cases.h"
 
@@ -12,8 +13,8 @@ main(int argc, char **argv)
 	unsigned seeds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1;
 	unsigned long all = 0, wrong = 0;
 
-	printf("%-16s %-9s %10s %9s %10s %6s %10s %8s\n", "stream", "link", "sent", "lost", "delivered", "wrong", "multiplied",
-	       "requests");
+	printf("%-16s %-9s %10s %9s %10s %6s %10s %8s\n", "stream", "link", "sent", "lost",
+	       "delivered", "wrong", "multiplied", "requests");
 	for (unsigned s = 0; s < STREAMS; s++) {
 		if (argc > 3 && strcmp(argv[3], streams[s].name))
 			continue;
@@ -28,9 +29,10 @@ main(int argc, char **argv)
 				sum.gone += r.gone;
 				sum.states += r.states;
 			}
-			printf("%-16s %-9s %10lu %9lu %10lu %6lu %10.3f %8lu\n", streams[s].name, links[l].name, sum.sent,
-			       sum.lost, sum.delivered, sum.wrong,
-			       sum.lost ? (double)(sum.lost + sum.gone) / (double)sum.lost : 1.0, sum.states);
+			printf("%-16s %-9s %10lu %9lu %10lu %6lu %10.3f %8lu\n", streams[s].name,
+			       links[l].name, sum.sent, sum.lost, sum.delivered, sum.wrong,
+			       sum.lost ? (double)(sum.lost + sum.gone) / (double)sum.lost : 1.0,
+			       sum.states);
 			fflush(stdout);
 			all += sum.sent;
 			wrong += streams[s].proved ? sum.wrong : 0;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A compressor that is given anything as IP, and a decompressor that must make the same of it again.
+ * A compressor that is given anything as IP, and a decompressor that must make the same of it
+ * again.
  *
- * A sample is an octet of configuration, then packets.  The first octet of each says what it is: octets as they come; or
- * the packet before with some octets changed and its lengths and checksums put right, so that flows go on; the next
- * octets are that.  Some are lost on the way, by the same octet: then, and only then, may the decompressor refuse.
+ * A sample is an octet of configuration, then packets.  The first octet of each says what it is:
+ * octets as they come; or the packet before with some octets changed and its lengths and checksums
+ * put right, so that flows go on; the next octets are that.  Some are lost on the way, by the same
+ * octet: then, and only then, may the decompressor refuse.
  */
 #include <stdlib.h>
 
@@ -23,7 +25,7 @@ struct both {
 	struct crtp_dec *d;
 	mono_t now;
 	bool lossy;
-	unsigned moves; /* to another compressor: a few */
+	unsigned moves;		 /* to another compressor: a few */
 	uint8_t last[2][PACKET]; /* IPv4, IPv6 */
 	uint32_t len[2];
 };
@@ -51,8 +53,8 @@ mend(uint8_t *p, uint32_t len, bool v6)
 	if (get_u16(p + udp + 6) == 0 && !v6)
 		return;
 	memset(p + udp + 6, 0, 2);
-	sum = (uint16_t)~sum_fold(sum_octets((uint64_t)lay16(17) + lay16((uint16_t)(len - udp)), p + (v6 ? 8 : 12),
-					     len - (v6 ? 8 : 12)));
+	sum = (uint16_t)~sum_fold(sum_octets((uint64_t)lay16(17) + lay16((uint16_t)(len - udp)),
+					     p + (v6 ? 8 : 12), len - (v6 ? 8 : 12)));
 	sum = sum ? sum : 0xffff;
 	memcpy(p + udp + 6, &sum, 2);
 }
@@ -88,8 +90,10 @@ send_one(struct both *b, const uint8_t *packet, uint32_t len, uint16_t proto, bo
 
 	memcpy(k.p, packet, len);
 	form = crtp_compress(b->c, b->now, &k);
-	require(k.p >= room + CRTP_HEADROOM && k.p + k.len == room + CRTP_HEADROOM + len && k.len <= len);
-	require(form != CRTP_PLAIN || (k.proto == proto && k.len == len && memcmp(k.p, packet, len) == 0));
+	require(k.p >= room + CRTP_HEADROOM && k.p + k.len == room + CRTP_HEADROOM + len &&
+		k.len <= len);
+	require(form != CRTP_PLAIN ||
+		(k.proto == proto && k.len == len && memcmp(k.p, packet, len) == 0));
 	if (lose) {
 		b->lossy = true;
 		return;
@@ -99,7 +103,8 @@ send_one(struct both *b, const uint8_t *packet, uint32_t len, uint16_t proto, bo
 		require(b->lossy);
 		return;
 	}
-	if (!b->lossy) /* what is lost may leave a context behind: channel_test says how far that goes */
+	if (!b->lossy) /* what is lost may leave a context behind: channel_test says how far that
+			  goes */
 		require(k.len == len && k.proto == proto && memcmp(k.p, packet, len) == 0);
 }
 
@@ -113,7 +118,8 @@ rows_over(struct both *b, const struct crtp_comp_conf *conf)
 	crtp_comp_export_all(b->c);
 	while ((n = crtp_comp_export(b->c, rows, 32)) > 0)
 		for (size_t i = 0; i < n; i++)
-			require(crtp_comp_import(fresh, rows[i].cid, span_of(rows[i].b, rows[i].len)));
+			require(
+			    crtp_comp_import(fresh, rows[i].cid, span_of(rows[i].b, rows[i].len)));
 	crtp_comp_free(b->c);
 	b->c = fresh;
 }

@@ -2,9 +2,10 @@
 /*
  * A decompressor that hears anything: frames of the link, rows of a checkpoint, errors, time.
  *
- * A sample is an octet of configuration, then operations: what (1), length (1 or 2), octets.  After each: what comes out
- * is a whole IP packet that ends where its frame ended; a CONTEXT_STATE is one that a compressor understands; rows that
- * were exported can be imported again and then export the same.
+ * A sample is an octet of configuration, then operations: what (1), length (1 or 2), octets.  After
+ * each: what comes out is a whole IP packet that ends where its frame ended; a CONTEXT_STATE is one
+ * that a compressor understands; rows that were exported can be imported again and then export the
+ * same.
  */
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 enum { FRAME = 600 };
 
 static const uint16_t protos[16] = {
-	0x0061, 0x0065, 0x0067, 0x0069, 0x2067, 0x2069, 0x0061, 0x0067, 0x0069, 0x0063, 0x2063, 0x2065, 0x0021, 0x0057, 0x0061, 0x2067,
+	0x0061, 0x0065, 0x0067, 0x0069, 0x2067, 0x2069, 0x0061, 0x0067,
+	0x0069, 0x0063, 0x2063, 0x2065, 0x0021, 0x0057, 0x0061, 0x2067,
 };
 
 static uint8_t room[CRTP_HEADROOM + FRAME];
@@ -45,7 +47,8 @@ check_state(struct crtp_dec *d, struct crtp_comp *c, mono_t now)
 	if (n)
 		require(crtp_comp_state(c, now, span_of(b, n)));
 	else
-		require(crtp_dec_due(d) == MONO_NEVER || crtp_dec_due(d) > now || crtp_dec_state(d, now, b, 4) == 0);
+		require(crtp_dec_due(d) == MONO_NEVER || crtp_dec_due(d) > now ||
+			crtp_dec_state(d, now, b, 4) == 0);
 }
 
 /* Rows go to a second one, and as many come out of it. */

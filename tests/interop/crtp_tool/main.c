@@ -5,9 +5,9 @@
  *     crtp_tool compress|decompress [--classic] [--space N] [--n N] [--period N]  < lines > lines
  *
  *     in, compress:     MILLISECONDS PROTO HEX      an IP packet         out: PROTO HEX
- *     in, decompress:   MILLISECONDS PROTO HEX      a frame              out: PROTO HEX, or: drop REASON
- *     2065 HEX on the compressor's input is a CONTEXT_STATE: no line comes out.  Where the decompressor wants one sent, a
- *     line "state HEX" follows.
+ *     in, decompress:   MILLISECONDS PROTO HEX      a frame              out: PROTO HEX, or: drop
+ * REASON 2065 HEX on the compressor's input is a CONTEXT_STATE: no line comes out.  Where the
+ * decompressor wants one sent, a line "state HEX" follows.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,7 +95,9 @@ main(int argc, char **argv)
 		if (sscanf(line, "%lld %x %18001s", &ms, &proto, hex) < 2)
 			continue;
 		now = (mono_t)ms * MONO_MS;
-		k = (struct crtp_pkt){ room + CRTP_HEADROOM, (uint32_t)read_hex(hex, room + CRTP_HEADROOM), (uint16_t)proto };
+		k = (struct crtp_pkt){ room + CRTP_HEADROOM,
+				       (uint32_t)read_hex(hex, room + CRTP_HEADROOM),
+				       (uint16_t)proto };
 		if (compress && proto == CRTP_PPP_CONTEXT_STATE) {
 			crtp_comp_state(c, now, span_of(k.p, k.len));
 		} else if (compress) {

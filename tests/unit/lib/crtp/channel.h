@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A compressor, a link that loses, doubles, delays and exchanges packets, and a decompressor; above them flows that do
- * all that RTP flows do.  Everything follows from one seed.  What comes out is looked up among what went in: a packet
- * that was never sent is the one thing that must not happen.
+ * A compressor, a link that loses, doubles, delays and exchanges packets, and a decompressor; above
+ * them flows that do all that RTP flows do.  Everything follows from one seed.  What comes out is
+ * looked up among what went in: a packet that was never sent is the one thing that must not happen.
  */
 #ifndef TWIN_CRTP_CHANNEL_H
 #define TWIN_CRTP_CHANNEL_H
@@ -18,7 +18,8 @@ enum { CH_FLOWS_MAX = 64, CH_PACKET = 512, CH_RING = 128, CH_LINK = 256 };
 
 /* What a flow may do, in packets per ten thousand. */
 struct habit {
-	unsigned talkspurt, upstream_loss, id_jump, type_change, list_change, header_change, ttl_change, step_change, sum_change;
+	unsigned talkspurt, upstream_loss, id_jump, type_change, list_change, header_change,
+	    ttl_change, step_change, sum_change;
 };
 
 struct channel_conf {
@@ -28,15 +29,17 @@ struct channel_conf {
 	uint8_t n;
 	bool twice, beyond;
 	struct habit habit;
-	unsigned loss;      /* per ten thousand */
-	unsigned burst;     /* mean length of a loss, packets; 0 or 1: single ones */
-	unsigned reorder, reach; /* per ten thousand are delayed, by up to so many packets of the link */
-	unsigned twin;      /* per ten thousand are doubled */
-	unsigned delay;     /* packets of the link until a CONTEXT_STATE arrives */
+	unsigned loss;	/* per ten thousand */
+	unsigned burst; /* mean length of a loss, packets; 0 or 1: single ones */
+	unsigned reorder,
+	    reach;	/* per ten thousand are delayed, by up to so many packets of the link */
+	unsigned twin;	/* per ten thousand are doubled */
+	unsigned delay; /* packets of the link until a CONTEXT_STATE arrives */
 };
 
 struct channel_result {
-	unsigned long sent, lost, delivered, right, wrong, copies, gone; /* gone: neither lost on the link nor delivered */
+	unsigned long sent, lost, delivered, right, wrong, copies,
+	    gone; /* gone: neither lost on the link nor delivered */
 	unsigned long states;
 	uint64_t drop[CRTP_VERDICTS];
 };
@@ -70,7 +73,11 @@ struct channel {
 	unsigned burst_left;
 	uint64_t random;
 	mono_t now;
-	struct { unsigned long due; size_t len; uint8_t b[64]; } back[16];
+	struct {
+		unsigned long due;
+		size_t len;
+		uint8_t b[64];
+	} back[16];
 	struct channel_result r;
 };
 
@@ -136,7 +143,8 @@ ch_step(struct channel *c, struct ch_flow *f)
 static inline uint32_t
 ch_write(struct channel *c, struct ch_flow *f, uint8_t *p)
 {
-	unsigned udp = f->v6 ? 40 : 20, rtp = f->rtp ? 12 + 4u * f->cc : 0, len = udp + 8 + rtp + f->data;
+	unsigned udp = f->v6 ? 40 : 20, rtp = f->rtp ? 12 + 4u * f->cc : 0,
+		 len = udp + 8 + rtp + f->data;
 	uint16_t sum;
 
 	memset(p, 0, udp + 8);
@@ -174,8 +182,9 @@ ch_write(struct channel *c, struct ch_flow *f, uint8_t *p)
 	for (unsigned i = 0; i < f->data; i++)
 		p[udp + 8 + rtp + i] = (uint8_t)ch_random(c, 256);
 	if (f->sum) {
-		sum = (uint16_t)~sum_fold(sum_octets((uint64_t)lay16(17) + lay16((uint16_t)(len - udp)), p + (f->v6 ? 8 : 12),
-						     len - (f->v6 ? 8 : 12)));
+		sum = (uint16_t)~sum_fold(
+		    sum_octets((uint64_t)lay16(17) + lay16((uint16_t)(len - udp)),
+			       p + (f->v6 ? 8 : 12), len - (f->v6 ? 8 : 12)));
 		sum = sum ? sum : 0xffff;
 		memcpy(p + udp + 6, &sum, 2);
 	}
@@ -219,7 +228,8 @@ ch_deliver_due(struct channel *c)
 		ch_receive(c, &c->link[i]);
 		c->link[i] = c->link[--c->frames];
 		if (i < c->frames)
-			c->link[i].k.p = c->link[i].room + (c->link[i].k.p - c->link[c->frames].room);
+			c->link[i].k.p =
+			    c->link[i].room + (c->link[i].k.p - c->link[c->frames].room);
 	}
 }
 

@@ -5,7 +5,8 @@
 static struct say
 voice(uint16_t n)
 {
-	return (struct say){ .rtp = true, .pt = 18, .seq = n, .ts = n * 160u, .id = n, .octets = 20 };
+	return (
+	    struct say){ .rtp = true, .pt = 18, .seq = n, .ts = n * 160u, .id = n, .octets = 20 };
 }
 
 static uint64_t
@@ -105,12 +106,14 @@ START_TEST(a_header_larger_than_negotiated)
 }
 END_TEST
 
-/* RFC 3545, 2.3.1, the third table: 3 full headers, 3 COMPRESSED_UDP, COMPRESSED_RTP; a talkspurt. */
+/* RFC 3545, 2.3.1, the third table: 3 full headers, 3 COMPRESSED_UDP, COMPRESSED_RTP; a talkspurt.
+ */
 START_TEST(the_example_of_rfc_3545)
 {
 	struct ends *e = ends_of(true, 15, 2);
 	struct say s = { .rtp = true, .octets = 10, .seq = 1, .ts = 10, .id = 1 };
-	static const enum crtp_form forms[] = { CRTP_FULL, CRTP_FULL, CRTP_FULL, CRTP_UDP, CRTP_UDP, CRTP_UDP, CRTP_RTP, CRTP_RTP };
+	static const enum crtp_form forms[] = { CRTP_FULL, CRTP_FULL, CRTP_FULL, CRTP_UDP,
+						CRTP_UDP,  CRTP_UDP,  CRTP_RTP,	 CRTP_RTP };
 
 	for (unsigned i = 0; i < 8; i++, s.seq++, s.id++, s.ts += 10)
 		ck_assert_int_eq(carry(e, s), forms[i]);
@@ -327,7 +330,8 @@ START_TEST(a_context_that_is_asked_for_opens_anew_once)
 	ck_assert_uint_eq(stat_of(e, CRTP_C_REPAIRS), 1);
 	for (uint16_t n = 10; n < 14; n++)
 		ck_assert_int_eq(carry(e, voice(n)), n < 13 ? CRTP_FULL : CRTP_UDP);
-	ck_assert(crtp_comp_state(e->comp, e->now + 200 * MONO_MS, span_of(ask, 5))); /* crossed the answer */
+	ck_assert(crtp_comp_state(e->comp, e->now + 200 * MONO_MS,
+				  span_of(ask, 5))); /* crossed the answer */
 	ck_assert_int_eq(carry(e, voice(14)), CRTP_UDP);
 	e->now += 300 * MONO_MS; /* still: the answer was lost */
 	ck_assert(crtp_comp_state(e->comp, e->now, span_of(ask, 5)));

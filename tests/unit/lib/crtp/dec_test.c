@@ -5,7 +5,8 @@
 static struct say
 voice(uint16_t n)
 {
-	return (struct say){ .rtp = true, .pt = 18, .seq = n, .ts = n * 160u, .id = n, .octets = 20 };
+	return (
+	    struct say){ .rtp = true, .pt = 18, .seq = n, .ts = n * 160u, .id = n, .octets = 20 };
 }
 
 /* Compressed, and lost. */
@@ -106,7 +107,8 @@ START_TEST(a_copy_is_dropped)
 }
 END_TEST
 
-/* RFC 2508, 3.3.5 by the letter: one lost, all dropped until a full header; asked for at a limited rate. */
+/* RFC 2508, 3.3.5 by the letter: one lost, all dropped until a full header; asked for at a limited
+ * rate. */
 START_TEST(rfc_2508_invalidates_at_once_and_asks)
 {
 	struct ends *e = ends_of(false, 15, 0);
@@ -264,7 +266,8 @@ START_TEST(tcp_is_left_alone)
 }
 END_TEST
 
-/* --- checkpoints ----------------------------------------------------------------------------------------- */
+/* --- checkpoints
+ * ----------------------------------------------------------------------------------------- */
 
 static struct ends *
 mirrored(uint16_t packets, struct say (*say)(uint16_t))
@@ -291,7 +294,8 @@ promote_dec(struct ends *e)
 
 	while ((n = crtp_dec_export(e->dec, rows, 8)) > 0)
 		for (size_t i = 0; i < n; i++, all++)
-			ck_assert(crtp_dec_import(fresh, rows[i].cid, span_of(rows[i].b, rows[i].len)));
+			ck_assert(
+			    crtp_dec_import(fresh, rows[i].cid, span_of(rows[i].b, rows[i].len)));
 	crtp_dec_free(e->dec);
 	e->dec = fresh;
 	return all;
@@ -386,12 +390,15 @@ START_TEST(a_promoted_compressor_opens_with_full_headers)
 
 	ck_assert_uint_eq(n, 1);
 	ck_assert(crtp_comp_import(fresh, rows[0].cid, span_of(rows[0].b, rows[0].len)));
-	ck_assert(crtp_comp_import(fresh, rows[0].cid, span_of(rows[0].b, rows[0].len))); /* twice is once */
+	ck_assert(crtp_comp_import(fresh, rows[0].cid,
+				   span_of(rows[0].b, rows[0].len))); /* twice is once */
 	ck_assert_uint_eq(crtp_comp_stats(fresh)[CRTP_C_CONTEXTS], 1);
 	crtp_comp_free(e->comp);
 	e->comp = fresh;
 	for (uint16_t i = 40; i < 60; i++)
-		ck_assert_int_eq(carry(e, voice(i)), i < 43 ? CRTP_FULL : i < 46 ? CRTP_UDP : CRTP_RTP);
+		ck_assert_int_eq(carry(e, voice(i)), i < 43   ? CRTP_FULL
+						     : i < 46 ? CRTP_UDP
+							      : CRTP_RTP);
 	ck_assert_uint_eq(crtp_dec_stats(e->dec)[CRTP_D_CONTEXTS], 1); /* under the same CID */
 	ck_assert_int_eq(crtp_dec_due(e->dec), MONO_NEVER);
 	ends_free(e);
@@ -407,7 +414,8 @@ START_TEST(rows_that_make_no_sense)
 	struct crtp_dec *fresh = crtp_dec_new(&d);
 
 	ck_assert_uint_eq(n, 2);
-	ck_assert(!crtp_dec_import(fresh, rows[1].cid, span_of(rows[1].b, rows[1].len))); /* moving, of nothing */
+	ck_assert(!crtp_dec_import(fresh, rows[1].cid,
+				   span_of(rows[1].b, rows[1].len))); /* moving, of nothing */
 	for (size_t cut = 1; cut < rows[0].len; cut++)
 		ck_assert(!crtp_dec_import(fresh, 0, span_of(rows[0].b, cut)));
 	ck_assert(!crtp_dec_import(fresh, 16, span_of(rows[0].b, rows[0].len)));

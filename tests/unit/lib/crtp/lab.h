@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the tests of header compression share: packets made from their fields, a compressor and a decompressor with a
- * link between them, hex.  The sums here are their own, plain and slow.
+ * What the tests of header compression share: packets made from their fields, a compressor and a
+ * decompressor with a link between them, hex.  The sums here are their own, plain and slow.
  */
 #ifndef TWIN_CRTP_LAB_H
 #define TWIN_CRTP_LAB_H
@@ -18,12 +18,12 @@
 /* A packet by its fields; make() fills in lengths and checksums. */
 struct say {
 	bool v6, rtp;
-	bool no_sum;      /* UDP checksum 0 */
+	bool no_sum;	  /* UDP checksum 0 */
 	uint8_t tos, ttl; /* ttl 0: 64 */
 	uint16_t id, frag;
-	uint8_t host;     /* last octet of the source */
+	uint8_t host; /* last octet of the source */
 	uint16_t sport, dport;
-	uint8_t first;    /* RTP's first octet without CC; 0: 80 */
+	uint8_t first; /* RTP's first octet without CC; 0: 80 */
 	bool marker;
 	uint8_t pt, cc;
 	uint16_t seq;
@@ -119,7 +119,8 @@ make(struct say s)
 	return k;
 }
 
-/* --- the two ends ----------------------------------------------------------------------------------------- */
+/* --- the two ends
+ * ----------------------------------------------------------------------------------------- */
 
 struct ends {
 	struct crtp_comp *comp;
@@ -213,7 +214,8 @@ decompress(struct ends *e)
 	e->out = (struct crtp_pkt){ room + CRTP_HEADROOM, e->wire.len, e->wire.proto };
 	e->verdict = crtp_decompress(e->dec, e->now, &e->out);
 	if (e->verdict == CRTP_OK)
-		ck_assert(e->out.p >= room && e->out.p + e->out.len == room + CRTP_HEADROOM + e->wire.len);
+		ck_assert(e->out.p >= room &&
+			  e->out.p + e->out.len == room + CRTP_HEADROOM + e->wire.len);
 	return e->verdict;
 }
 
