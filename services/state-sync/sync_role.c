@@ -60,10 +60,15 @@ serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 	sync_twin_hello(s, now, out);
 }
 
-/* Does the store hold all that a peer may have seen?  One that was only found on disk may not: others may have gone on. */
+/*
+ * Does the store hold all that a peer may have seen?  One that was only found on disk may not: others may have gone on.  A
+ * session that has just begun, and has brought nothing, takes nothing away from what the active vouched for.
+ */
 static bool
 whole(const struct sync *s)
 {
+	if (s->whole_at && s->whole_at == s->meta.position)
+		return true;
 	return s->live_store && (s->meta.mirrored || strcmp(s->meta.node, s->conf.node) == 0);
 }
 
@@ -132,6 +137,8 @@ obey_standby(struct sync *s, mono_t now, const struct sync_order *o, struct sync
 
 	if (s->role != SYNC_R_STANDBY)
 		demote(s, now, out);
+	if (o->stale)
+		s->whole_at = 0;
 	/* In a session the mirror itself tells us, and sooner. */
 	if (o->stale && meta.mirrored && !s->session_live) {
 		meta.mirrored = false;
