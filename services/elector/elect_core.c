@@ -133,6 +133,7 @@ order_wanted(const struct elect *e)
 
 	o.active = e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING;
 	o.fresh = e->role == ELECT_PROMOTING;
+	o.vouched = o.fresh && e->vouched;
 	o.quiesce = o.active && (e->quiescing || e->offering);
 	o.force = o.active && e->force_store;
 	o.stale = e->role == ELECT_STANDBY && elect_twin_active(e) && e->twin.role == ELECT_ACTIVE &&
@@ -145,7 +146,7 @@ elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 {
 	struct elect_order o = order_wanted(e), *was = &e->order;
 	bool same = o.active == was->active && o.quiesce == was->quiesce && o.fresh == was->fresh && o.force == was->force &&
-		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone;
+		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.vouched == was->vouched;
 
 	if (same && now - e->order_at < ORDER_EVERY)
 		return;

@@ -67,6 +67,7 @@ struct elect_order {
 	bool fresh;	 /* a promotion; else this node was active in `epoch` already, and its store must say so too */
 	uint64_t epoch;
 	uint64_t alone;	 /* number of the last wish to go on alone that is granted */
+	bool vouched;	 /* a promotion: the active said that this node holds all that anybody was shown */
 };
 
 enum elect_event_kind {
@@ -198,6 +199,7 @@ struct elect {
 	char cause[ELECT_CAUSE];
 	bool holding;	    /* addresses */
 	bool force_store;
+	bool vouched;	    /* as promoting: see struct elect_order */
 
 	bool alarm[ELECT_ALARMS];
 	struct elect_change history[ELECT_HISTORY];

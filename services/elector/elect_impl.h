@@ -30,7 +30,8 @@ bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbite
 
 /* elect_role.c: who we are */
 void elect_become(struct elect *, mono_t now, enum elect_role, const char *cause, struct elect_out *);
-void elect_promote(struct elect *, mono_t now, const char *cause, struct elect_out *);
+/* `vouched`: the active said that this store holds all that anybody was shown. */
+void elect_promote(struct elect *, mono_t now, bool vouched, const char *cause, struct elect_out *);
 void elect_yield(struct elect *, mono_t now, uint64_t epoch, const char *cause, struct elect_out *);
 void elect_role_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_role_command(struct elect *, mono_t now, const struct elect_event *, struct elect_out *);

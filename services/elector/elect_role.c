@@ -59,9 +59,10 @@ next_epoch(const struct elect *e)
  * arrives early waits in the sockets or is dropped like any datagram, and the neighbours learn sooner.
  */
 void
-elect_promote(struct elect *e, mono_t now, const char *cause, struct elect_out *out)
+elect_promote(struct elect *e, mono_t now, bool vouched, const char *cause, struct elect_out *out)
 {
 	e->top_epoch = e->epoch = next_epoch(e);
+	e->vouched = vouched;
 	e->whole = false;
 	e->whole_seq = e->seq + 1;
 	e->floor_seq = e->seq + 1;
@@ -163,7 +164,7 @@ nobody_tick(struct elect *e, mono_t now, struct elect_out *out)
 	if (!elect_sync_up(e, now) || !e->status.ready || since < 3 * e->conf.heartbeat)
 		return;
 	if (e->twin.flags & BEAT_READY ? we_win(e) : since >= e->conf.start_wait)
-		elect_promote(e, now, "nobody was active", out);
+		elect_promote(e, now, false, "nobody was active", out);
 	else if (e->role == ELECT_START && e->twin.flags & BEAT_READY)
 		elect_become(e, now, ELECT_STANDBY, "the twin's store is ahead", out);
 }
@@ -179,7 +180,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 
 	if (!e->conf.pair) {
 		if (up && e->status.ready)
-			elect_promote(e, now, "no twin configured", out);
+			elect_promote(e, now, false, "no twin configured", out);
 		return;
 	}
 	if (elect_silence(e, now) < wait || elect_stranger(e, now) || !up || !e->status.ready)
@@ -188,7 +189,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 		elect_alarm_set(e, out, ELECT_ALARM_WAITING, true, NULL);
 		return;
 	}
-	elect_promote(e, now, "no twin answered at start", out);
+	elect_promote(e, now, false, "no twin answered at start", out);
 	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, !e->status.empty, stale ? NULL : "what its store on disk held");
 }
 
@@ -222,7 +223,7 @@ active_twin_silent(struct elect *e, mono_t now, struct elect_out *out)
 	bool able = promotable(e, now), may = elect_may_without_twin(e, now);
 
 	if (able && may) {
-		elect_promote(e, now, "the active twin is silent", out);
+		elect_promote(e, now, e->twin.flags & BEAT_WHOLE, "the active twin is silent", out);
 		return;
 	}
 	elect_alarm_set(e, out, ELECT_ALARM_WAITING, !may, NULL);
@@ -240,7 +241,7 @@ standby_tick(struct elect *e, mono_t now, struct elect_out *out)
 	if (e->leaving) {
 		return;
 	} else if (heard && offered_to_us(e, now)) {
-		elect_promote(e, now, "the twin handed over", out);
+		elect_promote(e, now, true, "the twin handed over", out);
 	} else if (elect_twin_active(e)) {
 		e->nobody_from = 0;
 		if (elect_silence(e, now) >= elect_patience(e))
@@ -331,7 +332,7 @@ promote_command(struct elect *e, mono_t now, bool force, uint64_t ticket, struct
 	e->forced = !elect_twin_heard(e, now);
 	e->force_store = force && !e->status.ready;
 	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, !promotable(e, now), "by the operator");
-	elect_promote(e, now, "by the operator", out);
+	elect_promote(e, now, (e->twin.flags & BEAT_WHOLE) && promotable(e, now), "by the operator", out);
 	out->answer(out, ticket, true, "promotes");
 }
 

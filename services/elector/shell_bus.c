@@ -80,6 +80,7 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 	order.quiesce = o->quiesce;
 	order.force = o->force;
 	order.stale = o->stale;
+	order.vouched = o->vouched;
 	order.fresh = o->fresh;
 	order.epoch = o->epoch;
 	order.alone = o->alone;

@@ -89,7 +89,7 @@ struct sync_status { /* field by field struct elect_status of the elector; see t
 };
 
 struct sync_order { /* field by field struct elect_order */
-	bool active, quiesce, force, stale, fresh;
+	bool active, quiesce, force, stale, fresh, vouched;
 	uint64_t epoch, alone;
 };
 
@@ -212,7 +212,6 @@ struct sync {
 	enum sync_role role;
 	uint64_t order_epoch;  /* highest epoch the elector has told us */
 	uint64_t seen_epoch;   /* highest epoch the mirror has shown */
-	uint64_t whole_at;     /* position at which it was so and mirrored when a session began that has brought nothing yet; 0: none */
 	bool live_store;       /* served from, or told to be mirrored, in this life of the process: not only found on disk */
 	bool store_bad;	       /* the store refused a transaction of the twin; tried again at store_retry */
 	mono_t store_retry;

@@ -61,13 +61,14 @@ serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 }
 
 /*
- * Does the store hold all that a peer may have seen?  One that was only found on disk may not: others may have gone on.  A
- * session that has just begun, and has brought nothing, takes nothing away from what the active vouched for.
+ * Does the store hold all that a peer may have seen?  The active says so while it is, and its word counts: a session that it
+ * began anew a moment before only brings what nobody was shown.  A store that was only found on disk may not: others may have
+ * gone on.
  */
 static bool
-whole(const struct sync *s)
+whole(const struct sync *s, const struct sync_order *o)
 {
-	if (s->whole_at && s->whole_at == s->meta.position)
+	if (o->vouched)
 		return true;
 	return s->live_store && (s->meta.mirrored || strcmp(s->meta.node, s->conf.node) == 0);
 }
@@ -85,7 +86,7 @@ promote(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out
 		err = begin_lineage(s, ev, out);
 	meta = s->meta;
 	sync_terms_open(&meta, ev->order->epoch, ev->random);
-	if (!whole(s))
+	if (!whole(s, ev->order))
 		meta.stale_since = ev->order->epoch;
 	meta.mirrored = false;
 	snprintf(meta.node, sizeof meta.node, "%s", s->conf.node);
@@ -137,8 +138,6 @@ obey_standby(struct sync *s, mono_t now, const struct sync_order *o, struct sync
 
 	if (s->role != SYNC_R_STANDBY)
 		demote(s, now, out);
-	if (o->stale)
-		s->whole_at = 0;
 	/* In a session the mirror itself tells us, and sooner. */
 	if (o->stale && meta.mirrored && !s->session_live) {
 		meta.mirrored = false;

@@ -76,7 +76,6 @@ begin_snapshot(struct sync *s, mono_t now, const struct mirror_head *h, struct s
 	}
 	s->meta = meta;
 	s->live_store = false;
-	s->whole_at = 0;
 	s->snapping = true;
 	s->snap_position = h->position;
 	s->page = 0;
@@ -95,8 +94,6 @@ begin_following(struct sync *s, mono_t now, const struct mirror_head *h, struct 
 		return false;
 	}
 	take_terms(&meta, h);
-	if (s->live_store && meta.mirrored)
-		s->whole_at = meta.position;
 	meta.mirrored = false;
 	err = out->meta(out, &meta, true);
 	if (err) {
@@ -264,8 +261,6 @@ sync_shadow_mode(struct sync *s, mono_t now, const struct mirror_head *h, struct
 {
 	struct sync_meta meta = s->meta;
 
-	if (!h->mirrored)
-		s->whole_at = 0;
 	if (s->snapping || !meta.complete || meta.mirrored == h->mirrored)
 		return;
 	meta.mirrored = h->mirrored;

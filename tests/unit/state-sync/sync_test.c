@@ -854,6 +854,23 @@ START_TEST(only_what_was_held_up_to_date_is_whole)
 }
 END_TEST
 
+/* A session begun anew in the moment of a handover says nothing against a store that the active vouched for. */
+START_TEST(what_the_active_vouched_for_is_whole)
+{
+	struct pair *p = mirrored();
+	struct node *b = &p->n[1];
+	struct sync_order promote = { .active = true, .fresh = true, .epoch = 5, .vouched = _i };
+
+	link_set(p, false);
+	b->s.live_store = false; /* as after a session that has brought a transaction, and not yet said MIRRORED */
+	b->s.meta.mirrored = false;
+	step(b, (struct sync_event){ .kind = SYNC_ORDER, .order = &promote, .random = 7 });
+	ck_assert(b->status.active);
+	ck_assert_uint_eq(b->disk.meta.stale_since, _i ? 0 : 5);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(after_a_switchover_the_old_active_follows_without_a_snapshot)
 {
 	struct pair *p = mirrored();
@@ -1268,6 +1285,7 @@ main(void)
 	tcase_add_test(t, a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on);
 	tcase_add_test(t, promotion_keeps_everything_and_the_old_active_gives_its_tail_up);
 	tcase_add_test(t, only_what_was_held_up_to_date_is_whole);
+	tcase_add_loop_test(t, what_the_active_vouched_for_is_whole, 0, 2);
 	tcase_add_test(t, after_a_switchover_the_old_active_follows_without_a_snapshot);
 	tcase_add_test(t, a_quiesce_that_is_called_off_loses_nothing);
 	tcase_add_test(t, a_restarted_active_resumes_but_a_strange_store_does_not);

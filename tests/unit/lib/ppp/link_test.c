@@ -185,6 +185,8 @@ START_TEST(snapshots_are_small)
 	p.server.link.check.challenge_len = p.server.link.prove.challenge_len = 16;
 	p.server.link.ours.auth = p.server.link.peer.auth = 3;
 	p.server.link.net.ipv4 = p.server.link.net.ipv6 = true;
+	for (unsigned i = 0; i < 2; i++)
+		p.server.link.hc_recv[i] = p.server.link.hc_send[i] = crtp_params_default();
 	ck_assert_uint_gt(ppp_link_save(&p.server.link, b, sizeof b), 200);
 	for (size_t cap = 0; cap < 100; cap++)
 		ck_assert_uint_eq(ppp_link_save(&p.client.link, b, cap), 0);
