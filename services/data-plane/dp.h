@@ -129,7 +129,7 @@ void dp_free(struct dp *); /* NULL is allowed */
 void dp_configure(struct dp *, const struct conf *);
 
 /*
- * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS; others are ignored.  row
+ * A row of the feed or of the store: TUNNEL, CALL, SUBSCRIBER, DATA_NS, TRUNK_CTX; others are ignored.  row
  * NULL: removed.  A row that makes no sense (wrong key, lengths) is counted and ignored.
  */
 void dp_apply(struct dp *, enum table table, struct span key, const ProtobufCMessage *row);
@@ -168,6 +168,19 @@ struct trunk;
 struct trunk *dp_trunk(const struct dp *, uint16_t tunnel, uint16_t session);
 /* This worker's trunks in turn, from *at = 0 on; NULL: that was all. */
 struct trunk *dp_trunk_next(const struct dp *, uint32_t *at, uint16_t *tunnel, uint16_t *session);
+
+/*
+ * Checkpoints of trunks' contexts: rows of TRUNK_CTX.  While this node is active the shell takes what is due and
+ * records it; nothing waits for it.  len 0: the row is to be removed.
+ */
+struct dp_ctx {
+	uint32_t key; /* tunnel << 16 | session */
+	uint32_t agreement;
+	uint16_t cid;
+	uint8_t part, len;
+	uint8_t b[255];
+};
+bool dp_ctx_next(struct dp *, struct dp_ctx *);
 
 /* Where a tunnel's frames go; NULL: no such tunnel. */
 const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);

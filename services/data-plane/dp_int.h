@@ -57,6 +57,18 @@ struct dp_claim {
 	uint8_t family, len;
 };
 
+/* Which rows of a trunk's contexts the store holds: trunk_rows.c. */
+struct ctx_rows {
+	uint8_t *bits; /* 3 parts of `cids` */
+	uint32_t cids, count, agreement;
+};
+
+struct ctx_dead { /* of a trunk that is gone, to be removed */
+	uint32_t key;
+	struct ctx_rows rows;
+	uint32_t at;
+};
+
 /* What a call touches, not a packet. */
 struct dp_cold {
 	bool used, has_call, has_sub;
@@ -74,6 +86,8 @@ struct dp_cold {
 	bool beyond;	       /* claims something outside of the pools */
 	struct trunk *trunk;   /* NULL: plain packets */
 	struct trunk_conf trunk_conf;
+	bool trunk_live; /* it forwards: its contexts are ahead of the store's */
+	struct ctx_rows ctx;
 };
 
 struct dp_tunnel {
@@ -145,6 +159,11 @@ struct dp {
 	mono_t trunk_due;
 	uint8_t *trunk_room;
 	size_t trunk_room_used;
+	struct ctx_dead *ctx_dead;
+	uint32_t ctx_deads, ctx_dead_cap;
+	uint64_t *ctx_orphan; /* key << 32 | part << 16 | cid */
+	uint32_t ctx_orphans, ctx_orphan_cap;
+	uint32_t ctx_at; /* whose turn it is */
 
 	uint32_t usage_at;
 	struct dp_usage *gone;
@@ -246,6 +265,13 @@ bool trunk_up(struct dp *, mono_t now, const struct dp_datagram *, struct dp_ses
 	      uint32_t len, struct dp_verdict *);
 void trunk_apply(struct dp *, struct dp_session *, const Row__Trunk *);
 void trunk_end(struct dp *, struct dp_session *);
+
+/* trunk_rows.c: a trunk begins, or ends; a row; after dp_ns_role; the end. */
+bool trunk_rows_begin(struct dp_cold *);
+void trunk_rows_end(struct dp *, struct dp_session *);
+bool trunk_rows_apply(struct dp *, struct span key, const Row__TrunkCtx *);
+void trunk_rows_role(struct dp *);
+void trunk_rows_fini(struct dp *);
 
 /* ICMP to the subscriber (up) or to the core (down).  `p` is the packet as it came. */
 void icmp_time_exceeded(struct dp *, mono_t now, struct dp_session *, const uint8_t *p,

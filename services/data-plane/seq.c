@@ -191,4 +191,5 @@ dp_ns_role(struct dp *dp, bool active, uint64_t epoch)
 			s->ns_next = s->ns_lease;
 		ns_wish(dp, s);
 	}
+	trunk_rows_role(dp);
 }

@@ -20,6 +20,8 @@
 #define PUNT_OCTETS (8u << 20) /* waiting for one owner */
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
+#define CONTEXTS 256 /* checkpoints in a tick */
+#define SWEEP_AFTER (5 * MONO_S)
 #define LEASE_WAIT (1 * MONO_S)
 #define LEASE_PATIENCE LATE_FOR
 #define HELD_FOR (2 * MONO_S)
@@ -450,7 +452,7 @@ static void
 on_load(void *arg, struct store_view *view)
 {
 	static const enum table order[] = { TABLE_TUNNEL, TABLE_CALL, TABLE_SUBSCRIBER,
-					    TABLE_DATA_NS };
+					    TABLE_DATA_NS, TABLE_TRUNK_CTX };
 	struct worker *w = arg;
 
 	dp_load_begin(w->dp);
@@ -467,12 +469,48 @@ on_row(void *arg, enum table table, struct span key, struct span row, bool remov
 	struct worker *w = arg;
 
 	if (table != TABLE_TUNNEL && table != TABLE_CALL && table != TABLE_SUBSCRIBER &&
-	    table != TABLE_DATA_NS)
+	    table != TABLE_DATA_NS && table != TABLE_TRUNK_CTX)
 		return;
 	if (removed)
 		dp_apply(w->dp, table, key, NULL);
 	else
 		load_row(&(struct loading){ w, table }, key, row);
+}
+
+/* Checkpoints of contexts: they reveal nothing, and nothing waits for them. */
+static void
+contexts_record(struct worker *w)
+{
+	struct dp_ctx c;
+	unsigned n = 0;
+
+	while (n < CONTEXTS && owner_active(w->owner) && dp_ctx_next(w->dp, &c)) {
+		Row__TrunkCtx row = ROW__TRUNK_CTX__INIT;
+		struct key key = key_trunk((uint16_t)(c.key >> 16), (uint16_t)c.key, c.part, c.cid);
+		row.agreement = c.agreement;
+		row.octets = (ProtobufCBinaryData){ c.len, c.b };
+		sink_record(owner_sink(w->owner), TABLE_TRUNK_CTX, key_span(&key), c.len ? &row.base : NULL);
+		n++;
+	}
+	dp_counts(w->dp)[DP_COUNT_TRUNK_CONTEXTS_OUT] += n;
+	if (n)
+		owner_flush(w->owner);
+}
+
+/*
+ * Some time after a promotion: what is in the store and belongs to nobody, because the one that was to remove
+ * it died, is found.
+ */
+static void
+contexts_sweep(struct worker *w)
+{
+	struct store_view *v = owner_active(w->owner) ? owner_view(w->owner) : NULL;
+
+	w->sweep = 0;
+	if (!v)
+		return;
+	store_each(v, TABLE_TRUNK_CTX, load_row, &(struct loading){ w, TABLE_TRUNK_CTX });
+	store_view_end(v);
 }
 
 struct ns_detail {
@@ -522,6 +560,7 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	struct worker *w = arg;
 
 	dp_ns_role(w->dp, active, epoch);
+	w->sweep = active ? loop_now(w->loop) + SWEEP_AFTER : 0;
 	if (w->ready == 0)
 		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu",
 			 dp_sessions(w->dp), dp_tunnels(w->dp), active ? "active" : "standby",
@@ -661,6 +700,9 @@ tick(struct worker *w)
 	w->ticked = loop_now(w->loop);
 	loop_timer_set(w->loop, &w->tick, w->ticked + 2 * TICK);
 	usage_report(w);
+	contexts_record(w);
+	if (w->sweep && w->ticked >= w->sweep)
+		contexts_sweep(w);
 	if (w->kernel)
 		kernel_tick(w->kernel, w->dp, w->ticked);
 }

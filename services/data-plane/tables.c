@@ -780,6 +780,9 @@ dp_apply(struct dp *dp, enum table table, struct span key, const ProtobufCMessag
 	case TABLE_DATA_NS:
 		sense = apply_data_ns(dp, key, (const Row__DataNs *)row);
 		break;
+	case TABLE_TRUNK_CTX:
+		sense = trunk_rows_apply(dp, key, (const Row__TrunkCtx *)row);
+		break;
 	default:
 		return;
 	}
@@ -871,7 +874,9 @@ dp_free(struct dp *dp)
 	for (uint32_t i = 0; i < dp->top; i++) {
 		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].claim);
 		trunk_free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].trunk);
+		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].ctx.bits);
 	}
+	trunk_rows_fini(dp);
 	free(dp->trunk);
 	free(dp->trunk_room);
 	for (unsigned i = 0; i < PAGES; i++) {

@@ -19,6 +19,7 @@
 #define OUTER4 (20 + 8)
 #define OUTER6 (40 + 8)
 #define LINK_MTU 1500
+#define CHECKPOINT 8 /* packets of a context between two rows of its moving part (design, 3: below 16) */
 
 /* One step of a trunk: where its results belong. */
 struct step {
@@ -139,6 +140,7 @@ trunk_down(struct dp *dp, mono_t now, struct dp_session *s, uint16_t proto, uint
 	struct trunk *t = cold_of(dp, s)->trunk;
 	struct step st = step_of(dp, s, now);
 
+	cold_of(dp, s)->trunk_live = true;
 	s->out_packets++;
 	s->out_octets += len;
 	dp->count[DP_COUNT_DOWN_OCTETS] += len;
@@ -155,6 +157,7 @@ trunk_up(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_sessi
 
 	if (!trunk_takes(t, proto))
 		return false;
+	cold_of(dp, s)->trunk_live = true;
 	st.d = d;
 	st.v = v;
 	v->act = DP_TAKEN;
@@ -249,6 +252,7 @@ trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk 
 	c->comp.seed = dp->seed;
 	c->dec.has_v4 = params_of(row->recv4, &c->dec.v4);
 	c->dec.has_v6 = params_of(row->recv6, &c->dec.v6);
+	c->dec.checkpoint = CHECKPOINT;
 	c->mux_send = row->mux_send;
 	c->mux_recv = row->mux_recv;
 	c->recv_pid = (uint16_t)row->mux_recv_pid;
@@ -285,7 +289,9 @@ trunk_end(struct dp *dp, struct dp_session *s)
 	if (!c->trunk)
 		return;
 	trunk_free(c->trunk);
+	trunk_rows_end(dp, s);
 	c->trunk = NULL;
+	c->trunk_live = false;
 	s->flags &= (uint16_t)~S_TRUNK;
 	for (uint32_t i = 0; i < dp->trunks; i++) {
 		if (dp->trunk[i] == s->index) {
@@ -302,13 +308,15 @@ trunk_make(struct dp *dp, struct dp_session *s, const struct trunk_conf *conf)
 
 	if (!dp->trunk_room && !(dp->trunk_room = malloc(DP_TRUNK_ROOM)))
 		return false;
+	c->trunk_conf = *conf;
 	c->trunk = trunk_new(conf);
-	if (!c->trunk || !list_add(dp, s->index)) {
+	if (!c->trunk || !trunk_rows_begin(c) || !list_add(dp, s->index)) {
 		trunk_free(c->trunk);
+		free(c->ctx.bits);
 		c->trunk = NULL;
+		c->ctx = (struct ctx_rows){ 0 };
 		return false;
 	}
-	c->trunk_conf = *conf;
 	s->flags |= S_TRUNK;
 	return true;
 }

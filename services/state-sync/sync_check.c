@@ -42,6 +42,8 @@ key_fits(enum table_key shape, struct span key)
 	case KEY_TUNNEL_NS:
 	case KEY_SESSION:
 		return key.len == 4;
+	case KEY_TRUNK:
+		return key.len == 7;
 	case KEY_TEXT:
 		return key.len >= 1 && key.len <= KEY_MAX;
 	case KEY_TEXT_ADDR:

@@ -65,6 +65,7 @@ help(void)
 		printf("  %-42s %s\n", line, c->help);
 	}
 	puts("  cluster [history]                          the same as show cluster and show history");
+	puts("  trunk [TUNNEL/SESSION | watch [SECONDS]]   trunks: what each carries, saves, delays and loses; one of them; live");
 	puts("\nAct:");
 	act_help();
 	puts("\nFor scripts:\n"
@@ -115,6 +116,7 @@ run(struct node *n, const char *const *words, unsigned count)
 		{ "show", NULL, show, NULL },	  { "wait", NULL, wait_command, NULL },
 		{ "raw", NULL, raw, NULL },	  { "config", NULL, config_command, NULL },
 		{ "meanings", NULL, help_meanings, NULL }, { "cluster", NULL, cluster_command, NULL },
+		{ "trunk", NULL, trunk_command, NULL },
 	};
 	int code;
 

@@ -15,6 +15,7 @@ int show_history(struct node *, const char *const *words, unsigned n);
 int cluster_command(struct node *, const char *const *words, unsigned n);
 int show_alarms(struct node *, const char *const *words, unsigned n);
 int show_counters(struct node *, const char *const *words, unsigned n);
+int trunk_command(struct node *, const char *const *words, unsigned n);
 int show_tables(struct node *, const char *const *words, unsigned n);
 
 int config_command(struct node *, const char *const *words, unsigned n);

@@ -43,6 +43,17 @@ key_session(uint16_t tunnel, uint16_t session)
 }
 
 struct key
+key_trunk(uint16_t tunnel, uint16_t session, uint8_t part, uint16_t cid)
+{
+	struct key k = key_session(tunnel, session);
+
+	k.b[4] = part;
+	put_u16(k.b + 5, cid);
+	k.len = 7;
+	return k;
+}
+
+struct key
 key_text(const char *text)
 {
 	struct key k = { .len = strnlen(text, KEY_MAX) };
@@ -88,6 +99,18 @@ bool
 key_session_read(struct span k, uint16_t *tunnel, uint16_t *session)
 {
 	return key_tunnel_ns_read(k, tunnel, session);
+}
+
+bool
+key_trunk_read(struct span k, uint16_t *tunnel, uint16_t *session, uint8_t *part, uint16_t *cid)
+{
+	if (k.len != 7)
+		return false;
+	*tunnel = get_u16(k.p);
+	*session = get_u16(k.p + 2);
+	*part = k.p[4];
+	*cid = get_u16(k.p + 5);
+	return true;
 }
 
 bool

@@ -17,7 +17,7 @@ enum table {
 	TABLE_MAX = 32
 };
 
-enum table_key { KEY_NONE, KEY_TUNNEL, KEY_TUNNEL_NS, KEY_SESSION, KEY_TEXT, KEY_TEXT_ADDR };
+enum table_key { KEY_NONE, KEY_TUNNEL, KEY_TUNNEL_NS, KEY_SESSION, KEY_TEXT, KEY_TEXT_ADDR, KEY_TRUNK };
 enum table_owner { OWNER_TUNNEL_CTL, OWNER_SESSION_MGR, OWNER_WORKER, OWNER_STATE_SYNC };
 
 struct table_info {
@@ -50,6 +50,7 @@ key_span(const struct key *k)
 struct key key_tunnel(uint16_t tunnel);
 struct key key_tunnel_ns(uint16_t tunnel, uint16_t ns);
 struct key key_session(uint16_t tunnel, uint16_t session);
+struct key key_trunk(uint16_t tunnel, uint16_t session, uint8_t part, uint16_t cid);
 struct key key_text(const char *text);				       /* cut at KEY_MAX */
 struct key key_text_addr(const char *text, const uint8_t *addr, size_t len); /* text, NUL, octets */
 
@@ -57,5 +58,6 @@ struct key key_text_addr(const char *text, const uint8_t *addr, size_t len); /* 
 bool key_tunnel_read(struct span k, uint16_t *tunnel);
 bool key_tunnel_ns_read(struct span k, uint16_t *tunnel, uint16_t *ns);
 bool key_session_read(struct span k, uint16_t *tunnel, uint16_t *session);
+bool key_trunk_read(struct span k, uint16_t *tunnel, uint16_t *session, uint8_t *part, uint16_t *cid);
 
 #endif

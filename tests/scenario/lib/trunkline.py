@@ -122,3 +122,37 @@ def stop_taps(st):
     for p, _ in st.taps:
         p.wait()
     st.taps.clear()
+
+
+def numbered(way, flows, packets, path):
+    """(time, place in the order of sending) of each call's packet of a capture."""
+    first = [voice.Flow(way, i).first for i in range(flows)]
+    for t, f in frames(path):
+        who = voice.find(f if way == "down" else f[14:])
+        if who and who[0] < flows:
+            k = (who[1] - first[who[0]]) & 0xffff
+            if k < packets:
+                yield t, k * flows + who[0]
+
+
+def heard_last(way, path, flows=200, packets=300):
+    """Has the last turn's packet of most calls come?"""
+    return sum(1 for _, g in numbered(way, flows, packets, path) if g >= (packets - 1) * flows) > flows * 0.9
+
+
+def around_gap(way, flows, packets, path):
+    """The longest run of packets that nobody got: the silence in seconds, the packets lost in it, and for each call those
+    lost before and after it.  Silence alone may be the sender's."""
+    seen = sorted(numbered(way, flows, packets, path))
+    at = max(range(len(seen) - 1), key=lambda i: seen[i + 1][1] - seen[i][1])
+    got = {g for _, g in seen}
+    before, after = seen[at][1], seen[at + 1][1]
+    inside, beyond = 0, [0] * flows
+    for g in range(flows * packets):
+        if g in got:
+            continue
+        if before < g < after:
+            inside += 1
+        else:
+            beyond[g % flows] += 1
+    return seen[at + 1][0] - seen[at][0], inside, beyond
