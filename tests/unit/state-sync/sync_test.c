@@ -831,6 +831,7 @@ START_TEST(only_what_was_held_up_to_date_is_whole)
 	order(b, true, 5, true, 0); /* it held everything until the end */
 	ck_assert(b->status.active);
 	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	sync_fini(&b->s);
 	node_start(b, "b", 1); /* state-sync alone was killed: the same epoch goes on */
 	order(b, true, 5, true, 0);
 	ck_assert(b->status.active);
@@ -838,6 +839,7 @@ START_TEST(only_what_was_held_up_to_date_is_whole)
 	order(b, false, 6, false, 0);
 	order(b, true, 7, true, 0); /* nobody else was active meanwhile */
 	ck_assert_uint_eq(b->disk.meta.stale_since, 0);
+	sync_fini(&b->s);
 	node_start(b, "b", 1); /* everything was down */
 	order(b, true, 8, true, 0);
 	ck_assert(b->status.active);
@@ -846,6 +848,7 @@ START_TEST(only_what_was_held_up_to_date_is_whole)
 	link_set(p, true);
 	pass(p, 300 * MS);
 	ck_assert(a->status.mirrored);
+	sync_fini(&a->s);
 	node_start(a, "a", 0); /* its disk says mirrored; how long ago, nobody knows */
 	order(a, true, 9, true, 0);
 	ck_assert(a->status.active);
