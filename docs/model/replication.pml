@@ -13,7 +13,8 @@
  *   -DSAFETY     policy prefer-safety, else prefer-service      -DFAULTS=n   how many faults in a run (1)
  *   -DLOSSY      any heartbeat may be lost                      -DRECORDS=n  records the owners make (2)
  *   -DCUT_ALL    a fault may cut every path, not only the mirror -DSWITCHES=n, -DOPERATOR=n   commands
- *   -DONLY=k     faults of one kind only (1 << kind)
+ *   -DONLY=k     faults of one kind only (1 << kind)            -DMIRROR_CUT  it begins with the mirror cut, once
+ *   -DCOLD       it begins with two nodes that start behind a cut for good
  */
 #ifndef FAULTS
 #define FAULTS 1
@@ -222,25 +223,23 @@ inline forget_beat(n)
 /* elect_send_beat() */
 inline send_beat(n)
 {
-	d_step {
-		wire[other(n)].here = (running[other(n)] && E[other(n)].up && paths_up);
-		wire[other(n)].role = E[n].role; wire[other(n)].ep = E[n].ep; wire[other(n)].age = 0;
-		wire[other(n)].whole = (E[n].role == ACTIVE && E[n].whole);
-		wire[other(n)].ready = (sync_up(n) && E[n].s_ready);
+	wire[other(n)].here = (running[other(n)] && E[other(n)].up && paths_up);
+	wire[other(n)].role = E[n].role; wire[other(n)].ep = E[n].ep; wire[other(n)].age = 0;
+	wire[other(n)].whole = (E[n].role == ACTIVE && E[n].whole);
+	wire[other(n)].ready = (sync_up(n) && E[n].s_ready);
 #ifdef M_OFFER_EARLY
-		wire[other(n)].offer = E[n].offering;
+	wire[other(n)].offer = E[n].offering;
 #else
-		wire[other(n)].offer = (E[n].role == ACTIVE && E[n].offering && E[n].until == 0);
+	wire[other(n)].offer = (E[n].role == ACTIVE && E[n].offering && E[n].until == 0);
 #endif
-		wire[other(n)].opos = (E[n].offering -> E[n].t_opos : 0); /* as active t_opos holds our own offer */
-		wire[other(n)].floor = E[n].floor; wire[other(n)].wgen = E[n].wgen;
-		wire[other(n)].e_age = E[n].m_age; wire[other(n)].e_floor = E[n].m_floor;
-		wire[other(n)].e_wgen = E[n].m_wgen; wire[other(n)].life = E[n].life; wire[other(n)].e_life = E[n].m_life;
-		if
-		:: !wire[other(n)].here -> forget_beat(other(n))
-		:: else
-		fi
-	}
+	wire[other(n)].opos = (E[n].offering -> E[n].t_opos : 0); /* as active t_opos holds our own offer */
+	wire[other(n)].floor = E[n].floor; wire[other(n)].wgen = E[n].wgen;
+	wire[other(n)].e_age = E[n].m_age; wire[other(n)].e_floor = E[n].m_floor;
+	wire[other(n)].e_wgen = E[n].m_wgen; wire[other(n)].life = E[n].life; wire[other(n)].e_life = E[n].m_life;
+	if
+	:: !wire[other(n)].here -> forget_beat(other(n))
+	:: else
+	fi
 }
 
 /* --- elector: elect_role.c ------------------------------------------------------------------------------------ */
@@ -286,8 +285,18 @@ inline step_back(n)
 #define promotable(n) ((E[n].t_whole || E[n].t_role == PROMOTING) && sync_up(n) && E[n].s_ready && E[n].s_mirrored)
 #endif
 
+/* switch_refusal(), elect_switch_tick(), offered_to_us(): who holds what is asked three times */
+#ifdef M_OFFER_BLIND
+#define may_offer(n) (true)
+#define rests(n) (true)
+#define takes(n) (true)
+#else
+#define may_offer(n) (E[n].whole)
+#define rests(n) (E[n].s_quiesced && E[n].s_ep == E[n].ep && E[n].whole)
+#define takes(n) (E[n].s_pos >= E[n].t_opos && E[n].t_whole && E[n].s_mirrored)
+#endif
 #define offered_to_us(n) (E[n].role == STANDBY && E[n].t_role == ACTIVE && E[n].t_offer && E[n].t_ep >= E[n].top && \
-			  sync_up(n) && E[n].s_ready && E[n].s_pos >= E[n].t_opos && E[n].t_whole && E[n].s_mirrored)
+			  sync_up(n) && E[n].s_ready && takes(n))
 
 /* we_win(): the fuller store, then the side */
 #define last_ep(n) (S[n].pos -> rec_ep[S[n].rec[S[n].pos - 1]] : 0)
@@ -304,10 +313,10 @@ inline standby_tick(n)
 		:: !(twin_heard(n) && offered_to_us(n)) && twin_active(n) ->
 			E[n].nobody = 0;
 			if /* active_twin_silent(), after elect_patience() */
-			:: E[n].silence >= DEAD && promotable(n) && may_without_twin(n) ->
+			:: E[n].silence >= DEAD && !patient && promotable(n) && may_without_twin(n) ->
 				must(WHOLE_ONLY, excused || keeps_all(n));
 				promote(n)
-			:: E[n].silence < PATIENCE_MOST || !promotable(n) || !may_without_twin(n)
+			:: else
 			fi
 		:: !twin_active(n) && twin_heard(n) ->
 			if /* nobody_tick() */
@@ -376,8 +385,8 @@ inline switch_tick(n)
 {
 	if
 	:: E[n].role == ACTIVE && E[n].quiescing && !E[n].offering && !twin_heard(n) -> call_off(n)
-	:: E[n].role == ACTIVE && E[n].quiescing && !E[n].offering && twin_heard(n) && E[n].s_quiesced &&
-	   E[n].s_ep == E[n].ep && E[n].whole -> hand_over(n, E[n].s_pos)
+	:: E[n].role == ACTIVE && E[n].quiescing && !E[n].offering && twin_heard(n) && rests(n) ->
+		hand_over(n, E[n].s_pos)
 	:: E[n].role == ACTIVE && E[n].offering && !(E[n].until > 0) && !twin_heard(n) -> call_off(n)
 	:: E[n].role == ACTIVE && !sync_up(n) && E[n].whole && twin_heard(n) && E[n].t_ready && !E[n].offering &&
 	   faults_left == 0 -> hand_over(n, 0) /* state-sync is down for sync_dead */
@@ -462,24 +471,22 @@ inline hear(n)
 	if
 	:: !known_life(n) && !proven(n) -> E[n].strange = 0; forget_beat(n)
 	:: known_life(n) || proven(n) ->
-		d_step {
-			E[n].t_life = wire[n].life;
-			E[n].t_role = wire[n].role; E[n].t_ep = wire[n].ep; E[n].t_whole = wire[n].whole;
-			E[n].t_ready = wire[n].ready; E[n].t_offer = wire[n].offer;
-			if
-			:: !E[n].offering -> E[n].t_opos = wire[n].opos
-			:: else
-			fi;
-			E[n].silence = 0; E[n].heard = 0; E[n].forced = false; E[n].strange = DEAD;
-			if /* note_ack() */
-			:: E[n].role >= PROMOTING && wire[n].e_life == E[n].life && wire[n].e_age <= E[n].acked && wire[n].e_age < NEVER ->
-				E[n].acked = wire[n].e_age; E[n].a_floor = wire[n].e_floor; E[n].a_wgen = wire[n].e_wgen
-			:: else
-			fi;
-			E[n].deaf = (E[n].role == ACTIVE -> E[n].acked : 0);
-			forget_beat(n);
-			E[n].top = max(E[n].top, E[n].t_ep)
-		};
+		E[n].t_life = wire[n].life;
+		E[n].t_role = wire[n].role; E[n].t_ep = wire[n].ep; E[n].t_whole = wire[n].whole;
+		E[n].t_ready = wire[n].ready; E[n].t_offer = wire[n].offer;
+		if
+		:: !E[n].offering -> E[n].t_opos = wire[n].opos
+		:: else
+		fi;
+		E[n].silence = 0; E[n].heard = 0; E[n].forced = false; E[n].strange = DEAD;
+		if /* note_ack() */
+		:: E[n].role >= PROMOTING && wire[n].e_life == E[n].life && wire[n].e_age <= E[n].acked && wire[n].e_age < NEVER ->
+			E[n].acked = wire[n].e_age; E[n].a_floor = wire[n].e_floor; E[n].a_wgen = wire[n].e_wgen
+		:: else
+		fi;
+		E[n].deaf = (E[n].role == ACTIVE -> E[n].acked : 0);
+		forget_beat(n);
+		E[n].top = max(E[n].top, E[n].t_ep);
 		if
 		:: E[n].role >= PROMOTING && E[n].t_ep > E[n].ep -> E[n].ep = E[n].t_ep; step_back(n)
 		:: E[n].role <= STANDBY ->
@@ -513,12 +520,13 @@ inline hear_status(n)
 		if
 		:: E[n].role <= STANDBY -> E[n].ep = max(E[n].ep, E[n].top)
 		:: else
-		fi
-	};
-	switch_tick(n);
-	role_tick(n);
-	alone_tick(n);
-	publish(n)
+		fi;
+		switch_tick(n);
+		role_tick(n);
+		alone_tick(n);
+		publish(n);
+		patient = false
+	}
 }
 
 /*
@@ -531,19 +539,33 @@ inline hear_status(n)
 #define quiet (!(wire[0].here && running[0]) && !(wire[1].here && running[1]))
 #endif
 
+/* elect_patience(): from dead on, at any moment */
+inline wait_or_not(n)
+{
+	if
+	:: patient = false
+	:: E[n].silence >= DEAD && E[n].silence < PATIENCE_MOST && E[n].role <= STANDBY -> patient = true
+	fi
+}
+
 proctype elector(bit n)
 {
+	bool patient;
+
 	do
-	:: atomic { running[n] && E[n].up && wire[n].here -> hear(n) }
-	:: atomic { quiet && running[n] && E[n].up && sync_up(n) && status_new(n) -> hear_status(n) }
+	:: d_step { running[n] && E[n].up && wire[n].here -> hear(n) }
+	:: atomic { quiet && running[n] && E[n].up && sync_up(n) && status_new(n) -> wait_or_not(n); hear_status(n) }
 	:: atomic { quiet && running[n] && E[n].up && !E[n].ran && (E[0].ran || n == 0 || !running[0] || !E[0].up) -> /* tick() */
-		lease_tick(n);
-		switch_tick(n);
-		role_tick(n);
-		alone_tick(n);
-		publish(n);
-		send_beat(n);
-		E[n].ran = true }
+		wait_or_not(n);
+		d_step {
+			lease_tick(n);
+			switch_tick(n);
+			role_tick(n);
+			alone_tick(n);
+			publish(n);
+			send_beat(n);
+			E[n].ran = true; patient = false
+		} }
 	od
 }
 
@@ -734,26 +756,26 @@ inline commit(n)
 proctype state_sync(bit n)
 {
 	do
-	:: atomic { quiet && running[n] && S[n].up && running[n] && E[n].up && order_new(n) -> obey(n) }
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && greets(n, other(n)) -> session(n, other(n)) }
-	:: atomic { quiet && running[n] && S[n].up && !S[n].act && S[n].live && S[n].snapping && mirror_up &&
+	:: d_step { quiet && running[n] && S[n].up && running[n] && E[n].up && order_new(n) -> obey(n) }
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && greets(n, other(n)) -> session(n, other(n)) }
+	:: d_step { quiet && running[n] && S[n].up && !S[n].act && S[n].live && S[n].snapping && mirror_up &&
 		    S[other(n)].live && S[other(n)].snapping -> snapshot_end(other(n), n) }
-	:: atomic { quiet && running[n] && S[n].up && !S[n].act && S[n].live && !S[n].snapping && mirror_up &&
+	:: d_step { quiet && running[n] && S[n].up && !S[n].act && S[n].live && !S[n].snapping && mirror_up &&
 		    S[n].pos < S[n].upto -> shadow_txn(other(n), n) }
-	:: atomic { quiet && running[n] && S[n].up && !S[n].act && S[n].live && S[n].mode_due && mirror_up -> /* sync_shadow_mode() */
+	:: d_step { quiet && running[n] && S[n].up && !S[n].act && S[n].live && S[n].mode_due && mirror_up -> /* sync_shadow_mode() */
 		S[n].mode_due = false; S[n].told = S[n].told || (S[n].complete && !S[n].snapping) }
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && S[n].live && S[n].ack_due && mirror_up -> /* sync_ship_ack() */
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && S[n].live && S[n].ack_due && mirror_up -> /* sync_ship_ack() */
 		S[n].ack_due = false; S[n].proved = true; S[n].acked = max(S[n].acked, S[n].ack); S[n].ack = 0;
 		release_up_to(n) }
 	/* the twin's silence, its BYE, the connection's end */
-	:: atomic { quiet && running[n] && S[n].up && S[n].live && session_broken(n) ->
+	:: d_step { quiet && running[n] && S[n].up && S[n].live && session_broken(n) ->
 		printf("%d session is over\n", n); session_drop(n) }
 	/* solo_tick() */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && S[n].solo && S[n].live && !S[n].snapping && S[n].proved ->
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && S[n].solo && S[n].live && !S[n].snapping && S[n].proved ->
 		S[n].solo = false; S[n].hold = true; S[n].flip = S[n].pos;
 		printf("%d holds\n", n) }
 	/* waiting_tick(): go_mirrored() */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && !S[n].solo && S[n].live && S[n].proved && !S[n].mode_told &&
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && !S[n].solo && S[n].live && S[n].proved && !S[n].mode_told &&
 		    !S[n].snapping && S[n].acked >= S[n].flip ->
 		S[other(n)].mode_due = S[other(n)].live; S[n].mode_told = true;
 		if
@@ -761,16 +783,16 @@ proctype state_sync(bit n)
 		:: else
 		fi }
 	/* waiting_tick(): back again, nobody was told */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && S[n].hold && !S[n].live -> go_solo(n) }
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && S[n].hold && !S[n].live -> go_solo(n) }
 	/* waiting_tick(): the wish to go on alone, and its end */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && !S[n].solo && !S[n].hold && lost(n) && !S[n].ask ->
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && !S[n].solo && !S[n].hold && lost(n) && !S[n].ask ->
 #ifdef M_SOLO_UNASKED
 		go_solo(n)
 #else
 		S[n].asks = (S[n].asks == 1 -> 2 : 1); S[n].ask = S[n].asks
 #endif
 		}
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && S[n].mirrored && !lost(n) && S[n].ask -> S[n].ask = 0 }
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && S[n].mirrored && !lost(n) && S[n].ask -> S[n].ask = 0 }
 	od
 }
 
@@ -804,7 +826,7 @@ proctype owner(bit n)
 {
 	do
 	/* WELCOME, load(): what the store holds is said again; ROLE */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && !O[n].act ->
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && !O[n].act ->
 		O[n].act = true; O[n].ep = S[n].ep;
 		O[n].outbox = 0;
 		if
@@ -819,16 +841,16 @@ proctype owner(bit n)
 		:: S[n].pos > 2 -> O[n].outbox = O[n].outbox | (1 << S[n].rec[2])
 		:: else
 		fi }
-	:: atomic { quiet && running[n] && S[n].up && !S[n].act && S[n].known && O[n].act -> /* on_role(): start_over() */
+	:: d_step { quiet && running[n] && S[n].up && !S[n].act && S[n].known && O[n].act -> /* on_role(): start_over() */
 		O[n].act = false; O[n].outbox = 0 }
 	/* a record and its effect; SUBMIT and the flush */
-	:: atomic { quiet && running[n] && S[n].up && S[n].act && O[n].act && O[n].ep == S[n].ep && !S[n].quiesce &&
+	:: d_step { quiet && running[n] && S[n].up && S[n].act && O[n].act && O[n].ep == S[n].ep && !S[n].quiesce &&
 		    may_send(n) && made < RECORDS && S[n].pos < 3 -> commit(n) }
-	:: atomic { quiet && running[n] && S[n].up && effect_free(n, 1) -> leave(n, 1) }
-	:: atomic { quiet && running[n] && S[n].up && effect_free(n, 2) -> leave(n, 2) }
-	:: atomic { quiet && running[n] && S[n].up && effect_free(n, 3) -> leave(n, 3) }
+	:: d_step { quiet && running[n] && S[n].up && effect_free(n, 1) -> leave(n, 1) }
+	:: d_step { quiet && running[n] && S[n].up && effect_free(n, 2) -> leave(n, 2) }
+	:: d_step { quiet && running[n] && S[n].up && effect_free(n, 3) -> leave(n, 3) }
 	/* a worker forwards a packet: no record, only the lease */
-	:: atomic { quiet && running[n] && may_send(n) && spoke_ep != O[n].ep -> speak(n, O[n].ep) }
+	:: d_step { quiet && running[n] && may_send(n) && spoke_ep != O[n].ep -> speak(n, O[n].ep) }
 	od
 }
 
@@ -935,65 +957,63 @@ inline power_returns(n) /* the role file is of another boot; the store is as it 
 
 proctype faults()
 {
-	byte n;
 	bool down[2], stopped[2];
 
 	do
-	:: atomic { may(KIND_SYNC) -> faults_left--; n = 0;
-		if
-		:: true
-		:: n = 1
-		fi;
-		if
-		:: running[n] && S[n].up -> sync_dies(n)
-		:: else -> skip
-		fi;
-		n = 0 }
-	:: atomic { running[0] && !S[0].up -> S[0].up = true }
-	:: atomic { running[1] && !S[1].up -> S[1].up = true }
-	:: atomic { may(KIND_ELECTOR) -> faults_left--;
-		if
-		:: running[0] && E[0].up -> elector_dies(0)
-		:: running[1] && E[1].up -> elector_dies(1)
-		:: else
-		fi }
-	:: atomic { running[0] && !E[0].up -> elector_returns(0) }
-	:: atomic { running[1] && !E[1].up -> elector_returns(1) }
-	:: atomic { may(KIND_POWER) && running[0] -> faults_left--; sync_dies(0); elector_dies(0); running[0] = false; E[0].pub = 0; down[0] = true }
-	:: atomic { may(KIND_POWER) && running[1] -> faults_left--; sync_dies(1); elector_dies(1); running[1] = false; E[1].pub = 0; down[1] = true }
-	:: atomic { down[0] -> down[0] = false; power_returns(0) }
-	:: atomic { down[1] -> down[1] = false; power_returns(1) }
-	:: atomic { may(KIND_STOP) && running[0] -> faults_left--; printf("0 is stopped\n"); running[0] = false; stopped[0] = true }
-	:: atomic { may(KIND_STOP) && running[1] -> faults_left--; printf("1 is stopped\n"); running[1] = false; stopped[1] = true }
-	:: atomic { stopped[0] -> printf("0 runs again\n"); stopped[0] = false; running[0] = true }
-	:: atomic { stopped[1] -> printf("1 runs again\n"); stopped[1] = false; running[1] = true }
-	:: atomic { may(KIND_MIRROR) && mirror_up -> faults_left--; printf("mirror cut\n"); mirror_up = false }
+	:: d_step { may(KIND_SYNC) && running[0] && S[0].up -> faults_left--; sync_dies(0) }
+	:: d_step { may(KIND_SYNC) && running[1] && S[1].up -> faults_left--; sync_dies(1) }
+	:: d_step { running[0] && !S[0].up -> S[0].up = true }
+	:: d_step { running[1] && !S[1].up -> S[1].up = true }
+	:: d_step { may(KIND_ELECTOR) && running[0] && E[0].up -> faults_left--; elector_dies(0) }
+	:: d_step { may(KIND_ELECTOR) && running[1] && E[1].up -> faults_left--; elector_dies(1) }
+	:: d_step { running[0] && !E[0].up -> elector_returns(0) }
+	:: d_step { running[1] && !E[1].up -> elector_returns(1) }
+	:: d_step { may(KIND_POWER) && running[0] -> faults_left--; sync_dies(0); elector_dies(0); running[0] = false; E[0].pub = 0; down[0] = true }
+	:: d_step { may(KIND_POWER) && running[1] -> faults_left--; sync_dies(1); elector_dies(1); running[1] = false; E[1].pub = 0; down[1] = true }
+	:: d_step { down[0] -> down[0] = false; power_returns(0) }
+	:: d_step { down[1] -> down[1] = false; power_returns(1) }
+	:: d_step { may(KIND_STOP) && running[0] -> faults_left--; printf("0 is stopped\n"); running[0] = false; stopped[0] = true }
+	:: d_step { may(KIND_STOP) && running[1] -> faults_left--; printf("1 is stopped\n"); running[1] = false; stopped[1] = true }
+	:: d_step { stopped[0] -> printf("0 runs again\n"); stopped[0] = false; running[0] = true }
+	:: d_step { stopped[1] -> printf("1 runs again\n"); stopped[1] = false; running[1] = true }
+	:: d_step { may(KIND_MIRROR) && mirror_up -> faults_left--; printf("mirror cut\n"); mirror_up = false }
 #ifdef CUT_ALL
-	:: atomic { may(KIND_PATHS) && paths_up -> faults_left--; paths_up = false; mirror_up = false;
+	:: d_step { may(KIND_PATHS) && paths_up -> faults_left--; paths_up = false; mirror_up = false;
 		forget_beat(0); forget_beat(1);
 #ifndef SAFETY
 		split = true
 #endif
 		}
 #endif
-	:: atomic { !mirror_up && paths_up -> mirror_up = true }
-	:: atomic { !paths_up -> paths_up = true; mirror_up = true }
-	:: atomic { may(KIND_OWNER) && O[0].act -> faults_left--; O[0].act = false; O[0].outbox = 0 }
-	:: atomic { may(KIND_OWNER) && O[1].act -> faults_left--; O[1].act = false; O[1].outbox = 0 }
+	:: d_step { !mirror_up && paths_up -> mirror_up = true }
+#ifndef COLD
+	:: d_step { !paths_up -> paths_up = true; mirror_up = true }
+#endif
+	:: d_step { may(KIND_OWNER) && O[0].act -> faults_left--; O[0].act = false; O[0].outbox = 0 }
+	:: d_step { may(KIND_OWNER) && O[1].act -> faults_left--; O[1].act = false; O[1].outbox = 0 }
 	/* switchover: elect_switch_command() */
-	:: atomic { switches_left && E[0].role == ACTIVE && E[0].whole && !E[0].quiescing && twin_heard(0) && E[0].t_ready ->
+	:: d_step { switches_left && E[0].role == ACTIVE && may_offer(0) && !E[0].quiescing && twin_heard(0) && E[0].t_ready ->
 		switches_left--; E[0].quiescing = true }
-	:: atomic { switches_left && E[1].role == ACTIVE && E[1].whole && !E[1].quiescing && twin_heard(1) && E[1].t_ready ->
+	:: d_step { switches_left && E[1].role == ACTIVE && may_offer(1) && !E[1].quiescing && twin_heard(1) && E[1].t_ready ->
 		switches_left--; E[1].quiescing = true }
 	/* promote, without --force: promote_command(), promote_refusal() */
-	:: atomic { operator_left && running[0] && E[0].up && E[0].role == ACTIVE && !twin_heard(0) -> operator_left--; E[0].forced = true }
-	:: atomic { operator_left && running[1] && E[1].up && E[1].role == ACTIVE && !twin_heard(1) -> operator_left--; E[1].forced = true }
-	:: atomic { operator_left && running[1] && E[1].up && E[1].role <= STANDBY && !twin_heard(1) && sync_up(1) && E[1].s_ready &&
+	:: d_step { operator_left && running[0] && E[0].up && E[0].role == ACTIVE && !twin_heard(0) -> operator_left--; E[0].forced = true }
+	:: d_step { operator_left && running[1] && E[1].up && E[1].role == ACTIVE && !twin_heard(1) -> operator_left--; E[1].forced = true }
+	:: d_step { operator_left && running[1] && E[1].up && E[1].role <= STANDBY && !twin_heard(1) && sync_up(1) && E[1].s_ready &&
 		    operator_may(1) && E[1].top < EPOCH_BOUND ->
 		operator_left--; E[1].forced = true;
 		amnesty = amnesty || (!promotable(1) && !keeps_all(1)); promote(1) }
 	od
 }
+
+#ifdef COLD
+/* Power comes back on both sides, and every path is cut for good: nobody has heard anybody. */
+inline cold(n)
+{
+	sync_dies(n); elector_dies(n); power_returns(n); E[n].life = 0;
+	paths_up = false; mirror_up = false; split = true
+}
+#endif
 
 /* Node 0 is active and mirrored: everything else is reached from here. */
 init
@@ -1016,6 +1036,12 @@ init
 		E[1].s_ready = true; E[1].s_mirrored = true; E[1].s_ep = 2;
 		O[0].act = true; O[0].ep = 2;
 		spoke_ep = 2; spoke_by = 0;
+#ifdef MIRROR_CUT
+		mirror_up = false;
+#endif
+#ifdef COLD
+		cold(0); cold(1);
+#endif
 		run elector(0); run elector(1); run state_sync(0); run state_sync(1); run owner(0); run owner(1);
 		run time(); run faults()
 	}
@@ -1028,6 +1054,6 @@ init
 #define pair_mirrored ((E[0].role == ACTIVE && E[0].whole && S[0].mirrored && S[1].told && E[1].role == STANDBY) || \
 		       (E[1].role == ACTIVE && E[1].whole && S[1].mirrored && S[0].told && E[0].role == STANDBY))
 #define nothing_waits (O[0].outbox == 0 && O[1].outbox == 0)
-ltl PAIR_HEALS { [] (([] calm) -> <> (pair_mirrored)) }
-ltl CONTROL_MOVES { [] (([] calm) -> <> (nothing_waits)) }
+ltl PAIR_HEALS { !<>[] (calm && !(pair_mirrored)) }
+ltl CONTROL_MOVES { !<>[] (calm && !(nothing_waits)) }
 #endif
