@@ -251,6 +251,137 @@ START_TEST(control_inside)
 }
 END_TEST
 
+/* ---- checkpoints -------------------------------------------------------------------------------- */
+
+/* What the active far end records, into `to` (NULL: nobody); how many rows, and of those how many are removals. */
+static unsigned
+mirror(struct dp *from, struct dp *to, unsigned *removed)
+{
+	struct dp_ctx c;
+	unsigned n = 0;
+
+	*removed = 0;
+	for (; dp_ctx_next(from, &c); n++) {
+		struct key key = key_trunk((uint16_t)(c.key >> 16), (uint16_t)c.key, c.part, c.cid);
+		Row__TrunkCtx row = ROW__TRUNK_CTX__INIT;
+		ck_assert_uint_lt(n, 10000);
+		row.agreement = c.agreement;
+		row.octets = (ProtobufCBinaryData){ c.len, c.b };
+		*removed += c.len == 0;
+		if (to)
+			dp_apply(to, TABLE_TRUNK_CTX, key_span(&key), c.len ? &row.base : NULL);
+	}
+	return n;
+}
+
+static struct dp *
+twin_of_far(void)
+{
+	struct conf *c = fx_conf();
+	struct dp *dp = fx_dp(c, 0);
+
+	free(c);
+	fx_tunnel(dp, 2, 1, "192.0.2.9", false);
+	fx_call(dp, 2, 22, 11, CALL_PLAIN);
+	fx_sub(dp, 2, 22, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.2.0.0", .route_len = 16, .mtu = 1492,
+					   .pfc = true, .acfc = true, .trunk = &trunk });
+	return dp;
+}
+
+static unsigned
+speak(struct dp *to, unsigned from, unsigned until)
+{
+	unsigned got = 0;
+
+	for (unsigned n = from; n < until; n++) {
+		mono_t now = NOW + 20 * MS * n;
+		give(near, now, n, "10.2.0.1");
+		dp_trunk_timer(near, now + 5 * MS);
+		if (to)
+			got += carry(near, to, now + 5 * MS);
+	}
+	return got;
+}
+
+/* The standby goes on where the active's last checkpoint is, five packets lost and all; without rows it has to ask. */
+START_TEST(a_standby_takes_up_contexts)
+{
+	struct dp *spare;
+	unsigned removed;
+
+	begin(true, CALL_PLAIN);
+	spare = twin_of_far();
+	dp_ns_role(far, true, 1);
+	dp_ns_role(spare, false, 1);
+	for (unsigned n = 0; n < 100; n += 5) {
+		ck_assert_uint_eq(speak(far, n, n + 5), 5);
+		mirror(far, _i ? spare : NULL, &removed);
+		ck_assert_uint_eq(removed, 0);
+	}
+	ck_assert_uint_eq(dp_counts(spare)[DP_COUNT_TRUNK_CONTEXTS_IN] > 0, _i);
+	speak(NULL, 100, 105);
+	dp_ns_role(spare, true, 2);
+	ck_assert_uint_eq(speak(spare, 105, 125), _i ? 20 : 0);
+	ck_assert_uint_eq(crtp_dec_stats(trunk_dec(dp_trunk(spare, 2, 22)))[CRTP_D_BLOCKS] > 0, !_i);
+	dp_free(spare);
+	finish();
+}
+END_TEST
+
+/* The rows go with the session, each once; those that nobody has are found and removed; no other's are taken up. */
+START_TEST(rows_of_contexts_go)
+{
+	Row__TrunkCtx row = ROW__TRUNK_CTX__INIT;
+	struct key key = key_trunk(2, 22, 1, 0), far_off = key_trunk(2, 99, 0, 7), bad = key_trunk(2, 22, 3, 0);
+	unsigned removed, rows;
+
+	begin(true, CALL_PLAIN);
+	dp_ns_role(far, true, 1);
+	speak(far, 0, 20);
+	rows = mirror(far, NULL, &removed);
+	ck_assert_uint_eq(rows, 2); /* one context: its constant part, its moving part */
+	ck_assert_uint_eq(removed, 0);
+	fx_gone(far, TABLE_SUBSCRIBER, 2, 22);
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 2);
+	ck_assert_uint_eq(removed, 2);
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 0);
+
+	row.octets = (ProtobufCBinaryData){ 1, (uint8_t *)"x" };
+	dp_apply(far, TABLE_TRUNK_CTX, key_span(&far_off), &row.base);
+	dp_apply(far, TABLE_TRUNK_CTX, key_span(&key), &row.base);
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 2);
+	ck_assert_uint_eq(removed, 2);
+	rows = (unsigned)dp_counts(far)[DP_COUNT_ROWS_BAD];
+	dp_apply(far, TABLE_TRUNK_CTX, key_span(&bad), &row.base);
+	dp_apply(far, TABLE_TRUNK_CTX, span_of(bad.b, 4), &row.base);
+	ck_assert_uint_eq(dp_counts(far)[DP_COUNT_ROWS_BAD], rows + 2);
+
+	dp_ns_role(near, false, 1);
+	dp_apply(near, TABLE_TRUNK_CTX, key_span(&key), &row.base); /* a shadow: another's to tidy */
+	dp_ns_role(near, true, 2);
+	ck_assert_uint_eq(mirror(near, NULL, &removed), 0);
+	finish();
+}
+END_TEST
+
+/* Who was active and is no more begins with the store's contexts, not with its own. */
+START_TEST(a_demoted_one_forgets)
+{
+	unsigned removed;
+
+	begin(true, CALL_PLAIN);
+	dp_ns_role(far, true, 1);
+	speak(far, 0, 20);
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 2);
+	dp_ns_role(far, true, 1); /* state-sync is another: all of it again */
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 2);
+	dp_ns_role(far, false, 2);
+	ck_assert_uint_eq(crtp_dec_stats(trunk_dec(dp_trunk(far, 2, 22)))[CRTP_D_CONTEXTS], 0);
+	ck_assert_uint_eq(mirror(far, NULL, &removed), 0);
+	finish();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -265,6 +396,9 @@ main(void)
 	tcase_add_test(tc, a_siblings_trunk_is_handed_over);
 	tcase_add_test(tc, rows_make_and_end_it);
 	tcase_add_test(tc, control_inside);
+	tcase_add_loop_test(tc, a_standby_takes_up_contexts, 0, 2);
+	tcase_add_test(tc, rows_of_contexts_go);
+	tcase_add_test(tc, a_demoted_one_forgets);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
