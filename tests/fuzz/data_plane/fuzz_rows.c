@@ -38,14 +38,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct arena arena;
 	struct dp_usage u[8];
 	uint16_t t, s;
+	struct dp_ctx ctx;
 	uint32_t below;
 
 	free(conf);
 	arena_init(&arena, 1 << 20);
 	dp_ns_role(dp, true, 1);
 	for (unsigned rows = 0; len >= 3 && rows < 64; rows++) {
-		enum table table = tables[data[0] & 3];
+		enum table table = data[0] & 0x40 ? TABLE_TRUNK_CTX : tables[data[0] & 3];
 		struct key k = table == TABLE_TUNNEL ? key_tunnel(data[1] & 3)
+			     : table == TABLE_TRUNK_CTX
+				 ? key_trunk(data[1] >> 2 & 3, data[1] & 3, data[0] & 3, data[1] >> 4)
 						     : key_session(data[1] >> 2 & 3, data[1] & 3);
 		size_t n = data[2] == 255 ? 0 : data[2] < len - 3 ? data[2] : len - 3;
 		bool removed = data[2] == 255, load = data[0] & 0x80;
@@ -58,6 +61,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (load)
 			dp_load_end(dp);
 		arena_reset(&arena);
+		while (dp_ctx_next(dp, &ctx))
+			;
 		data += 3 + n;
 		len -= 3 + n;
 		packets(dp);
