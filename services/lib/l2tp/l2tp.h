@@ -24,8 +24,9 @@
 enum l2tp_avp {
 #define X(TYPE, NAME, SHAPE, OCTETS, M, H, RFC, SECTION, TEXT) AVP_##NAME = TYPE,
 #include "l2tp/avps.def"
+#include "l2tp/avps3.def" /* those that only L2TPv3 has */
 #undef X
-	AVP_TYPES = 104 /* one more than the highest type in the table */
+	AVP_TYPES = 104 /* one more than the highest type in the tables */
 };
 
 enum l2tp_type {
@@ -33,6 +34,7 @@ enum l2tp_type {
 #define X(TYPE, NAME, TEXT, M, SCOPE, MUST, MAY, RFC, SECTION) L2TP_##NAME = TYPE,
 #include "l2tp/messages.def"
 #undef X
+	L2TP_ACK = 20, /* L2TPv3 only (RFC 3931 6.15) */
 	L2TP_TYPES = 30
 };
 
@@ -93,6 +95,7 @@ struct l2tp_hdr {
 	uint16_t ns, nr;
 	uint16_t offset; /* octets of padding after the Offset Size field */
 	size_t size;	 /* read: octets before the payload, padding included */
+	uint32_t connection; /* L2TPv3: Control Connection ID, in place of tunnel and session */
 };
 
 /*
@@ -144,6 +147,7 @@ struct l2tp_vendor_avp {
 
 struct l2tp_msg {
 	struct l2tp_hdr hdr;
+	bool v3;	 /* read by l2tp3_msg_read(): the tables of L2TPv3 hold */
 	uint16_t type;	 /* L2TP_ZLB, a row of messages.def, or an unknown number */
 	bool type_known; /* false also for a ZLB */
 	bool ignore;	 /* an unknown type with M = 0: acknowledge it and do nothing else */
@@ -297,6 +301,7 @@ struct l2tp_wr {
 	size_t start; /* where the message begins in w */
 	bool ok;      /* a refused AVP clears it; the cursor's own ok counts as well */
 	bool was_ok;  /* the cursor's, when the message began */
+	bool v3;      /* begun by l2tp3_msg_begin(): the tables of L2TPv3 hold */
 	bool hiding;
 	bool vector_out; /* the Random Vector AVP is written */
 	struct span secret;

@@ -3,6 +3,7 @@
  * Texts for numbers, all from the .def tables.
  */
 #include "l2tp/codes.h"
+#include "l2tp/l2tp3.h"
 #include "l2tp/rows.h"
 
 #define UNKNOWN "unknown"
@@ -38,6 +39,24 @@ l2tp_avp_name(unsigned vendor, unsigned type)
 
 	if (line >= 0)
 		return l2tp_line_info[line].name;
+	return row ? row->text : UNKNOWN;
+}
+
+const char *
+l2tp3_msg_name(unsigned type)
+{
+	const struct msg_row *row = msg3_row(type);
+
+	if (type == L2TP_ZLB)
+		return "ZLB";
+	return row ? row->text : UNKNOWN;
+}
+
+const char *
+l2tp3_avp_name(unsigned vendor, unsigned type)
+{
+	const struct avp_row *row = vendor == 0 ? avp3_row(type) : NULL;
+
 	return row ? row->text : UNKNOWN;
 }
 

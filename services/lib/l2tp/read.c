@@ -14,7 +14,12 @@
  * - a known AVP in a message that is not defined to carry it is ignored;
  * - M or H other than the RFC demands is accepted;
  * - more vendor AVPs than L2TP_VENDORS_MAX: the rest is judged, but not kept.
+ *
+ * L2TPv3 (RFC 3931 5) is read here as well, with the tables of its own and these differences: M of
+ * a known AVP is never looked at (5.2), reserved bits are ignored (5.1), an SCCRQ may carry AVPs
+ * that only L2TPv2 knows (4.7.3), a message type may belong to a vendor (5.4.1).
  */
+#include "l2tp/l2tp3.h"
 #include "l2tp/rows.h"
 
 #define RECORD_HEAD 4 /* of scratch: attribute and size of a deciphered subformat */
@@ -177,6 +182,38 @@ open_value(struct reader *r, const struct avp_head *a, struct span *value)
 
 /* ---- AVPs of vendor 0 --------------------------------------------------------------------- */
 
+static enum l2tp_fault
+value_if(bool so)
+{
+	return so ? L2TP_OK : L2TP_AVP_VALUE;
+}
+
+/* What check_value() is to L2TPv2.  A Remote Session ID of zero says that none is known (RFC 3931
+ * 5.4.4). */
+static enum l2tp_fault
+check_value3(uint16_t msg_type, uint16_t attr, struct span v)
+{
+	const bool farewell = msg_type == L2TP_STOPCCN || msg_type == L2TP_CDN;
+
+	switch (attr) {
+	case AVP_ASSIGNED_CONNECTION:
+	case AVP_LOCAL_SESSION:
+		return value_if(farewell || get_u32(v.p) != 0);
+	case AVP_RECEIVE_WINDOW:
+		return value_if(get_u16(v.p) != 0);
+	case AVP_DATA_SEQUENCING:
+		return value_if(get_u16(v.p) <= L2TP3_SEQUENCE_ALL);
+	case AVP_ASSIGNED_COOKIE:
+		return v.len == 0 || v.len == 4 || v.len == 8 ? L2TP_OK : L2TP_AVP_LENGTH;
+	case AVP_CALL_ERRORS:
+		return v.len == 18 || v.len == 26 ? L2TP_OK : L2TP_AVP_LENGTH;
+	case AVP_FAILOVER_CAPABILITY:
+		return value_if(get_u16(v.p) & 3);
+	default:
+		return L2TP_OK;
+	}
+}
+
 /* Values that a well-formed AVP must not have.  An id of zero is let pass where the peer says that
  * it never assigned one. */
 static enum l2tp_fault
@@ -201,11 +238,11 @@ check_value(uint16_t msg_type, uint16_t attr, struct span v)
 }
 
 static bool
-flags_as_demanded(const struct avp_row *row, const struct avp_head *a)
+flags_as_demanded(const struct reader *r, const struct avp_row *row, const struct avp_head *a)
 {
 	if (a->h && row->hiding == HIDING_OPEN)
 		return false;
-	return row->m == RULE_MX || a->m == (row->m == RULE_M1);
+	return r->m->v3 || row->m == RULE_MX || a->m == (row->m == RULE_M1);
 }
 
 static void
@@ -232,7 +269,7 @@ take_known(struct reader *r, const struct avp_row *row, const struct avp_head *a
 	struct span value;
 	enum l2tp_fault fault;
 
-	if (!flags_as_demanded(row, a))
+	if (!flags_as_demanded(r, row, a))
 		fault_avp(r, L2TP_AVP_FLAGS, a);
 	if (a->type == AVP_RANDOM_VECTOR) {
 		take_vector(r, a);
@@ -248,8 +285,12 @@ take_known(struct reader *r, const struct avp_row *row, const struct avp_head *a
 	}
 	if (!open_value(r, a, &value))
 		return;
-	fault =
-	    avp_row_fits(row, value.len) ? check_value(m->type, a->type, value) : L2TP_AVP_LENGTH;
+	if (!avp_row_fits(row, value.len))
+		fault = L2TP_AVP_LENGTH;
+	else if (m->v3)
+		fault = check_value3(m->type, a->type, value);
+	else
+		fault = check_value(m->type, a->type, value);
 	if (fault != L2TP_OK) {
 		fault_avp(r, fault, a);
 		return;
@@ -287,14 +328,23 @@ take_vendor(struct reader *r, const struct avp_head *a)
 		m->vendor[m->vendors++] = (struct l2tp_vendor_avp){ a->vendor, a->type, value };
 }
 
+/* Of a peer that would also settle for L2TPv2: ignored whatever its M bit says (RFC 3931 4.7.3). */
+static bool
+offers_v2(const struct reader *r, const struct avp_head *a)
+{
+	return r->m->v3 && r->m->type == L2TP_SCCRQ && a->vendor == 0 && avp_row(a->type);
+}
+
 static void
 take_avp(struct reader *r, const struct avp_head *a)
 {
-	const struct avp_row *row = avp_is_ours(a) ? avp_row(a->type) : NULL;
+	const struct avp_row *row = avp_is_ours(a) ? avp_row_of(r->m->v3, a->type) : NULL;
 
 	r->m->avps++;
-	if (a->reserved)
+	if (a->reserved && !r->m->v3)
 		fault_avp(r, L2TP_AVP_RESERVED, a);
+	else if (!row && offers_v2(r, a))
+		fault_avp(r, L2TP_AVP_MISPLACED, a);
 	else if (row)
 		take_known(r, row, a);
 	else if (a->vendor == 0)
@@ -317,6 +367,25 @@ check_control_header(const struct l2tp_hdr *h)
 	return h->has_offset ? L2TP_CONTROL_OFFSET : L2TP_OK;
 }
 
+/* A vendor's own message: unknown, and no number of ours (RFC 3931 5.4.1). */
+static bool
+take_foreign_type(struct reader *r, const struct avp_head *a)
+{
+	r->m->type = UINT16_MAX;
+	fault_avp(r, a->m ? L2TP_TYPE_UNKNOWN : L2TP_TYPE_IGNORED, a);
+	return false;
+}
+
+static enum l2tp_fault
+check_type(const struct reader *r, const struct avp_head *a)
+{
+	const bool v3 = r->m->v3;
+
+	if ((a->vendor != 0 && !v3) || a->type != AVP_MESSAGE_TYPE || (a->reserved && !v3))
+		return L2TP_TYPE_FIRST;
+	return a->h || (a->vendor == 0 && a->value.len != 2) ? L2TP_TYPE_MALFORMED : L2TP_OK;
+}
+
 /* The Message Type AVP: first, open, two octets (RFC 2661 4.4.1).  False: read no further. */
 static bool
 take_type(struct reader *r, struct rd *in)
@@ -326,24 +395,24 @@ take_type(struct reader *r, struct rd *in)
 	enum l2tp_fault fault = l2tp_avp_next(in, &a);
 
 	m->avps++;
-	if (fault == L2TP_OK && (a.vendor != 0 || a.type != AVP_MESSAGE_TYPE || a.reserved))
-		fault = L2TP_TYPE_FIRST;
-	else if (fault == L2TP_OK && (a.h || a.value.len != 2))
-		fault = L2TP_TYPE_MALFORMED;
+	if (fault == L2TP_OK)
+		fault = check_type(r, &a);
 	if (fault != L2TP_OK) {
 		fault_avp(r, fault, &a);
 		return false;
 	}
+	if (a.vendor != 0)
+		return take_foreign_type(r, &a);
 	m->type = get_u16(a.value.p);
 	m->present[0] |= (uint64_t)1 << AVP_MESSAGE_TYPE;
 	m->avp[AVP_MESSAGE_TYPE] = a.value;
-	r->row = msg_row(m->type);
+	r->row = m->v3 ? msg3_row(m->type) : msg_row(m->type);
 	if (!r->row) {
 		fault_avp(r, a.m ? L2TP_TYPE_UNKNOWN : L2TP_TYPE_IGNORED, &a);
 		return false;
 	}
 	m->type_known = true;
-	if (r->row->m != RULE_MX && a.m != (r->row->m == RULE_M1))
+	if (!m->v3 && r->row->m != RULE_MX && a.m != (r->row->m == RULE_M1))
 		fault_avp(r, L2TP_AVP_FLAGS, &a);
 	return true;
 }
@@ -400,6 +469,37 @@ l2tp_msg_read(struct span packet, struct span secret, struct l2tp_msg *out)
 	return out->trouble.fault;
 }
 
+/* Over UDP, Ver may say 2 in an SCCRQ that offers both (RFC 3931 4.7.3). */
+static void
+check_version3(struct reader *r)
+{
+	const struct l2tp_msg *m = r->m;
+
+	if (m->hdr.version != 3 && m->type != L2TP_SCCRQ) {
+		r->m->trouble.fault = L2TP_OK;
+		find_fault(r, L2TP_BAD_VERSION, true, 0, 0);
+	}
+}
+
+enum l2tp_fault
+l2tp3_msg_read(struct span message, struct span hiding_key, struct l2tp_msg *out)
+{
+	struct reader r = { .m = out, .secret = hiding_key };
+
+	memset(out, 0, offsetof(struct l2tp_msg, avp));
+	out->scratch_used = 0;
+	out->v3 = true;
+	enum l2tp_fault fault = l2tp3_hdr_read(message, &out->hdr, &out->body);
+	if (fault != L2TP_OK) {
+		find_fault(&r, fault, true, 0, 0);
+		return fault;
+	}
+	if (out->body.len > 0)
+		read_body(&r);
+	check_version3(&r);
+	return out->trouble.fault;
+}
+
 /* ---- attributes that come several times --------------------------------------------------- */
 
 static bool
@@ -411,7 +511,7 @@ each_open(const struct l2tp_msg *m, enum l2tp_avp attr, const struct avp_row *ro
 
 	while (rd_left(&in) > 0 && l2tp_avp_next(&in, &a) == L2TP_OK) {
 		*at = m->body.len - rd_left(&in);
-		if (avp_is_ours(&a) && a.type == attr && !a.h && !a.reserved &&
+		if (avp_is_ours(&a) && a.type == attr && !a.h && (!a.reserved || m->v3) &&
 		    avp_row_fits(row, a.value.len)) {
 			*out = a.value;
 			return true;
@@ -442,7 +542,7 @@ each_hidden(const struct l2tp_msg *m, enum l2tp_avp attr, const struct avp_row *
 bool
 l2tp_msg_each(const struct l2tp_msg *m, enum l2tp_avp a, size_t *at, struct span *out)
 {
-	const struct avp_row *row = avp_row(a);
+	const struct avp_row *row = avp_row_of(m->v3, a);
 
 	if (!row || !l2tp_msg_has(m, a))
 		return false;

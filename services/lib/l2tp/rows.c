@@ -24,6 +24,24 @@ const struct msg_row l2tp_msg_rows[L2TP_TYPES] = {
 #undef X
 };
 
+const struct avp_row l2tp3_avp_rows[AVP_TYPES] = {
+#define X(TYPE, NAME, SHAPE, OCTETS, M, H, RFC, SECTION, TEXT)                                     \
+	[TYPE] = { SHAPE_##SHAPE, OCTETS, RULE_##M, HIDING_##H, RFC, SECTION, TEXT },
+#define SHARED X
+#include "l2tp/avps3.def"
+#undef X
+};
+
+/* RFC 3931 5.1, 5.4.1: what any message may carry. */
+#define A_ANY (A(RANDOM_VECTOR) | A(MESSAGE_DIGEST) | A(EXTENDED_VENDOR))
+const struct msg_row l2tp3_msg_rows[L2TP_TYPES] = {
+#define X(TYPE, NAME, TEXT, M, SCOPE, MUST, MAY, RFC, SECTION)                                     \
+	[TYPE] = { TEXT,	  RULE_##M, SCOPE_##SCOPE, (MUST) | A(MESSAGE_TYPE),               \
+		   (MAY) | A_ANY, RFC,	    SECTION },
+#include "l2tp/messages3.def"
+#undef X
+};
+
 const struct fault_row l2tp_fault_rows[L2TP_FAULTS] = {
 	[L2TP_OK] = { "OK", "", ANSWER_PASS, 0, 0, "", "nothing is wrong" },
 #define X(NAME, COUNTER, ANSWER, RESULT, ERROR, SECTION, SENTENCE)                                 \

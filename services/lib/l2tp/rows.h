@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The tables of avps.def, messages.def and faults.def as arrays, indexed by number.  Private to the
- * codec and its tests.
+ * The tables of avps.def, messages.def and faults.def as arrays, indexed by number, and those of
+ * L2TPv3 beside them.  Private to the codec and its tests.
  */
 #ifndef TWIN_L2TP_ROWS_H
 #define TWIN_L2TP_ROWS_H
@@ -42,6 +42,8 @@ struct fault_row {
 
 extern const struct avp_row l2tp_avp_rows[AVP_TYPES];
 extern const struct msg_row l2tp_msg_rows[L2TP_TYPES];
+extern const struct avp_row l2tp3_avp_rows[AVP_TYPES];
+extern const struct msg_row l2tp3_msg_rows[L2TP_TYPES];
 extern const struct fault_row l2tp_fault_rows[L2TP_FAULTS];
 
 /* NULL where the number names no row. */
@@ -55,6 +57,25 @@ static inline const struct msg_row *
 msg_row(unsigned type)
 {
 	return type < L2TP_TYPES && l2tp_msg_rows[type].text ? &l2tp_msg_rows[type] : NULL;
+}
+
+/* The same in the tables of L2TPv3. */
+static inline const struct avp_row *
+avp3_row(unsigned type)
+{
+	return type < AVP_TYPES && l2tp3_avp_rows[type].shape ? &l2tp3_avp_rows[type] : NULL;
+}
+
+static inline const struct msg_row *
+msg3_row(unsigned type)
+{
+	return type < L2TP_TYPES && l2tp3_msg_rows[type].text ? &l2tp3_msg_rows[type] : NULL;
+}
+
+static inline const struct avp_row *
+avp_row_of(bool v3, unsigned type)
+{
+	return v3 ? avp3_row(type) : avp_row(type);
 }
 
 static inline avpset
@@ -73,12 +94,13 @@ avp_row_fits(const struct avp_row *row, size_t len)
 }
 
 /* Attributes that one message may carry several times, each counting (RFC 4951 4.1, 5515 4,
- * 3145 3.4). */
+ * 3145 3.4; RFC 3931 5.1, 5.4.1). */
 static inline bool
 avp_repeats(unsigned type)
 {
 	return type == AVP_FAILOVER_SESSION || type == AVP_SPEED_UPDATE ||
-	       type == AVP_PPP_DISCONNECT;
+	       type == AVP_PPP_DISCONNECT || type == AVP_MESSAGE_DIGEST ||
+	       type == AVP_EXTENDED_VENDOR;
 }
 
 /* One AVP as it stands in a message. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the AVPs of a decoded message say: plain numbers, and the composite values of RFC
- * 2661 4.4.2, 4.4.4, 4.4.6, RFC 3145 2, RFC 4951 5 and RFC 5515 6.1.  Lengths were checked by the
- * reader; where an RFC lets a value be longer, the rest is its text.
+ * 2661 4.4.2, 4.4.4, 4.4.6, RFC 3145 2, RFC 3931 5.4.5, RFC 4951 5 and RFC 5515 6.1.  Lengths were
+ * checked by the reader; where an RFC lets a value be longer, the rest is its text.
  */
 #include "l2tp/l2tp.h"
 
@@ -116,11 +116,12 @@ l2tp_msg_call_errors(const struct l2tp_msg *m, struct l2tp_call_errors *out)
 {
 	struct rd in;
 
-	if (!value_at_least(m, AVP_CALL_ERRORS, 26, &in))
+	if (!value_at_least(m, AVP_CALL_ERRORS, m->v3 ? 18 : 26, &in))
 		return false;
-	rd_u16(&in); /* reserved */
-	out->crc = rd_u32(&in);
-	out->framing = rd_u32(&in);
+	const bool whole = rd_left(&in) >= 26; /* the diagram of RFC 3931 5.4.5 begins later */
+	rd_u16(&in);			       /* reserved */
+	out->crc = whole ? rd_u32(&in) : 0;
+	out->framing = whole ? rd_u32(&in) : 0;
 	out->hardware_overruns = rd_u32(&in);
 	out->buffer_overruns = rd_u32(&in);
 	out->timeouts = rd_u32(&in);
@@ -154,12 +155,19 @@ l2tp_msg_failover(const struct l2tp_msg *m, struct l2tp_failover *out)
 	return true;
 }
 
-/* RFC 4951 5.2, 5.4: the L2TPv2 forms carry 16-bit ids behind 16 reserved bits each. */
+/* RFC 4951 5.2, 5.4: the L2TPv2 forms carry 16-bit ids behind 16 reserved bits each, those of
+ * L2TPv3 have 32 bits. */
 static uint32_t
 reserved_u16(struct rd *in)
 {
 	rd_u16(in);
 	return rd_u16(in);
+}
+
+static uint32_t
+failover_id(const struct l2tp_msg *m, struct rd *in)
+{
+	return m->v3 ? rd_u32(in) : reserved_u16(in);
 }
 
 bool
@@ -170,8 +178,8 @@ l2tp_msg_recovery(const struct l2tp_msg *m, struct l2tp_recovery *out)
 	if (!value_at_least(m, AVP_TUNNEL_RECOVERY, 10, &in))
 		return false;
 	rd_u16(&in); /* reserved */
-	out->tunnel = reserved_u16(&in);
-	out->remote = reserved_u16(&in);
+	out->tunnel = failover_id(m, &in);
+	out->remote = failover_id(m, &in);
 	return true;
 }
 
@@ -197,8 +205,8 @@ l2tp_msg_fss(const struct l2tp_msg *m, size_t *at, struct l2tp_fss *out)
 		return false;
 	struct rd in = rd_of(v.p, v.len);
 	rd_u16(&in); /* reserved */
-	out->session = reserved_u16(&in);
-	out->remote = reserved_u16(&in);
+	out->session = failover_id(m, &in);
+	out->remote = failover_id(m, &in);
 	return true;
 }
 

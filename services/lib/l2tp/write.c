@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "l2tp/l2tp3.h"
 #include "l2tp/rows.h"
 
 void
@@ -125,7 +126,7 @@ l2tp_avp_raw(struct l2tp_wr *m, uint16_t vendor, uint16_t type, bool mandatory, 
 void
 l2tp_avp_bytes(struct l2tp_wr *m, enum l2tp_avp a, const void *p, size_t len)
 {
-	const struct avp_row *row = avp_row(a);
+	const struct avp_row *row = avp_row_of(m->v3, a);
 
 	if (!row || !avp_row_fits(row, len)) {
 		m->ok = false;
@@ -234,7 +235,7 @@ l2tp_avp_result_of(struct l2tp_wr *m, const struct l2tp_trouble *t)
 		snprintf(text, sizeof text, "%s", sentence);
 	else if (t->vendor == 0)
 		snprintf(text, sizeof text, "%s: attribute %u (%s)", sentence, t->attr,
-			 l2tp_avp_name(0, t->attr));
+			 m->v3 ? l2tp3_avp_name(0, t->attr) : l2tp_avp_name(0, t->attr));
 	else
 		snprintf(text, sizeof text, "%s: vendor %u attribute %u", sentence, t->vendor,
 			 t->attr);
@@ -316,7 +317,7 @@ write_id_pair(struct l2tp_wr *m, enum l2tp_avp a, uint32_t one, uint32_t other)
 {
 	struct value v;
 
-	if (one > UINT16_MAX || other > UINT16_MAX) {
+	if (!m->v3 && (one > UINT16_MAX || other > UINT16_MAX)) {
 		m->ok = false;
 		return;
 	}
