@@ -20,7 +20,8 @@
 #define PUNT_OCTETS (8u << 20) /* waiting for one owner */
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
-#define CONTEXTS 256 /* checkpoints in a tick */
+#define CONTEXTS 256 /* checkpoints at a time */
+#define CONTEXTS_EVERY (1 * MONO_MS)
 #define SWEEP_AFTER (5 * MONO_S)
 #define LEASE_WAIT (1 * MONO_S)
 #define LEASE_PATIENCE LATE_FOR
@@ -477,13 +478,20 @@ on_row(void *arg, enum table table, struct span key, struct span row, bool remov
 		load_row(&(struct loading){ w, table }, key, row);
 }
 
-/* Checkpoints of contexts: they reveal nothing, and nothing waits for them. */
+/*
+ * Checkpoints of contexts: they reveal nothing, and nothing waits for them; but a step that none of them tells of
+ * is one that a twin may have to ask for.
+ */
 static void
 contexts_record(struct worker *w)
 {
+	const mono_t now = loop_now(w->loop);
 	struct dp_ctx c;
 	unsigned n = 0;
 
+	if (now - w->recorded < CONTEXTS_EVERY)
+		return;
+	w->recorded = now;
 	while (n < CONTEXTS && owner_active(w->owner) && dp_ctx_next(w->dp, &c)) {
 		Row__TrunkCtx row = ROW__TRUNK_CTX__INIT;
 		struct key key = key_trunk((uint16_t)(c.key >> 16), (uint16_t)c.key, c.part, c.cid);
@@ -621,6 +629,7 @@ on_leases(void *arg)
 	struct worker *w = arg;
 
 	leases_ask(w);
+	contexts_record(w);
 	reading_begin(w);
 	late_retry(w);
 	if (w->held)
@@ -700,7 +709,6 @@ tick(struct worker *w)
 	w->ticked = loop_now(w->loop);
 	loop_timer_set(w->loop, &w->tick, w->ticked + 2 * TICK);
 	usage_report(w);
-	contexts_record(w);
 	if (w->sweep && w->ticked >= w->sweep)
 		contexts_sweep(w);
 	if (w->kernel)

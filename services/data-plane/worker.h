@@ -65,6 +65,7 @@ struct worker {
 	struct bus_sock *ctl, *mgr, *cmd;
 	struct arena arena;
 	struct loop_timer tick;
+	mono_t recorded; /* checkpoints of contexts, last */
 	mono_t sweep; /* the store is looked through for contexts that nobody has; 0: not */
 	mono_t ticked;
 	struct held *held, **held_end;

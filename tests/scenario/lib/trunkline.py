@@ -81,11 +81,15 @@ def trunks(node):
 
 
 def dialled(client, seconds=20):
-    """The client's route through the call is there, for both families."""
+    """The client's route through the call is there, for both families; and no IPv6 address of the lab is still being tried out."""
     def up():
         return (voice.GATES4 in sh(f"ip -n {client.ns} route") and
                 voice.GATES6 in sh(f"ip -n {client.ns} -6 route"))
+
+    def tried():
+        return not any(sh(f"ip -n {s} -6 addr show tentative") for s in client.lab.spaces)
     until("the client's call is up", seconds, up)
+    until("IPv6 addresses are settled", 10, tried)
 
 
 def speak(lab, way, flows, packets, pps=50):
