@@ -323,7 +323,8 @@ inline standby_tick(n)
 			:: E[n].nobody == 0 -> E[n].nobody = 1
 			:: E[n].nobody == 4 && sync_up(n) && E[n].s_ready && E[n].t_ready && we_win(n) -> promote(n)
 			:: E[n].nobody == 4 && sync_up(n) && E[n].s_ready && E[n].t_ready && !we_win(n) -> E[n].role = STANDBY
-			:: E[n].nobody == 4 && sync_up(n) && E[n].s_ready && !E[n].t_ready && !S[other(n)].up ->
+			:: E[n].nobody == 4 && sync_up(n) && E[n].s_ready && !E[n].t_ready &&
+			   (!S[other(n)].up || !S[other(n)].complete) ->
 				amnesty = amnesty || !keeps_all(n); promote(n) /* since >= start_wait */
 			:: else
 			fi
@@ -509,7 +510,7 @@ inline hear(n)
 #define status_quiesced(n) (S[n].act && S[n].quiesce && S[n].mirrored && S[n].live && S[n].acked == S[n].pos)
 #define status_new(n) (E[n].s_ready != S[n].complete || E[n].s_mirrored != status_mirrored(n) || \
 	E[n].s_active != S[n].act || E[n].s_ask != (S[n].act -> S[n].ask : 0) || E[n].s_pos != S[n].pos || \
-	E[n].s_ep != status_ep(n) || E[n].s_quiesced != status_quiesced(n))
+	E[n].s_ep != status_ep(n) || E[n].s_quiesced != status_quiesced(n) || S[n].ep > E[n].top)
 inline hear_status(n)
 {
 	d_step {
