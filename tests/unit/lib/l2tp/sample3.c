@@ -42,7 +42,7 @@ literal(unsigned attr)
 	case AVP_ASSIGNED_COOKIE:
 		return V("\x01\x02\x03\x04\x05\x06\x07\x08");
 	case AVP_REMOTE_END:
-		return V("\x00\x00\x00\x2a");
+		return V("pw42"); /* four octets, as PPP wants; tshark takes them for text */
 	case AVP_PW_TYPE:
 		return V("\x00\x07");
 	case AVP_L2_SUBLAYER:
