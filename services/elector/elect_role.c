@@ -121,6 +121,10 @@ promoting_tick(struct elect *e, mono_t now, struct elect_out *out)
 		activate(e, now, out);
 		return;
 	}
+	if (up && e->top_epoch > e->epoch) { /* decided before the store was known to be of a later epoch */
+		step_back(e, now, ELECT_STANDBY, "the store is of a later epoch", out);
+		return;
+	}
 	elect_alarm_set(e, out, ELECT_ALARM_SYNC_DOWN, !up && now - e->promote_from > e->conf.sync_dead, NULL);
 	if (now - e->promote_from > PROMOTE_WAIT && elect_twin_heard(e, now) && (e->twin.flags & BEAT_READY))
 		step_back(e, now, ELECT_STANDBY, "state-sync did not become active", out);

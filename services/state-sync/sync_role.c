@@ -81,6 +81,8 @@ promote(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out
 
 	if (!s->meta.complete && !ev->order->force)
 		return; /* status says that we are not ready; the elector decides */
+	if (ev->order->epoch < s->meta.epoch)
+		return; /* the mirror brought a later one after this was decided: an epoch never goes back */
 	sync_session_drop(s, now, "promotion", true, out);
 	if (!s->meta.complete || s->meta.lineage == 0)
 		err = begin_lineage(s, ev, out);

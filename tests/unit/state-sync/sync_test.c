@@ -857,6 +857,24 @@ START_TEST(only_what_was_held_up_to_date_is_whole)
 }
 END_TEST
 
+/* Two nodes promoted behind a cut; then the mirror brought the later epoch, and the order for the earlier one was still there. */
+START_TEST(an_epoch_never_goes_back)
+{
+	struct pair *p = mirrored();
+	struct node *b = &p->n[1];
+
+	link_set(p, false);
+	b->s.meta.epoch = b->disk.meta.epoch = 7;
+	order(b, true, 6, true, 0);
+	ck_assert(!b->status.active);
+	ck_assert_uint_eq(b->disk.meta.epoch, 7);
+	order(b, true, 9, true, 0);
+	ck_assert(b->status.active);
+	ck_assert_uint_eq(b->disk.meta.epoch, 9);
+	pair_free(p);
+}
+END_TEST
+
 /* A session begun anew in the moment of a handover says nothing against a store that the active vouched for. */
 START_TEST(what_the_active_vouched_for_is_whole)
 {
@@ -1288,6 +1306,7 @@ main(void)
 	tcase_add_test(t, a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on);
 	tcase_add_test(t, promotion_keeps_everything_and_the_old_active_gives_its_tail_up);
 	tcase_add_test(t, only_what_was_held_up_to_date_is_whole);
+	tcase_add_test(t, an_epoch_never_goes_back);
 	tcase_add_loop_test(t, what_the_active_vouched_for_is_whole, 0, 2);
 	tcase_add_test(t, after_a_switchover_the_old_active_follows_without_a_snapshot);
 	tcase_add_test(t, a_quiesce_that_is_called_off_loses_nothing);
