@@ -13,6 +13,8 @@
  * reading goes on where the octets allow, so that ids are known for the answer.
  *
  * Writing: l2tp_msg_begin(), one call per AVP, l2tp_msg_end().  M and H flags come from the table.
+ *
+ * L2TPv3 has the same AVPs and shares this code; what it has otherwise is in l2tp3.h.
  */
 #ifndef TWIN_L2TP_H
 #define TWIN_L2TP_H
@@ -93,9 +95,9 @@ struct l2tp_hdr {
 	uint16_t reserved; /* the reserved bits that were set: ignored on receipt (RFC 2661 3.1) */
 	uint16_t tunnel, session;
 	uint16_t ns, nr;
-	uint16_t offset; /* octets of padding after the Offset Size field */
-	size_t size;	 /* read: octets before the payload, padding included */
+	uint16_t offset;     /* octets of padding after the Offset Size field */
 	uint32_t connection; /* L2TPv3: Control Connection ID, in place of tunnel and session */
+	size_t size;	     /* read: octets before the payload, padding included */
 };
 
 /*
