@@ -173,11 +173,26 @@ l2tp3_seal(uint8_t *msg, size_t len, const struct l2tp3_auth *auth)
 	return true;
 }
 
+/* Whether digest `d` of the message is what key `k` gives. */
+static bool
+digest_fits(struct span message, const struct places *p, unsigned d, const struct l2tp3_auth *auth,
+	    unsigned k)
+{
+	const size_t len = digest_len(p->digest[d].type);
+	uint8_t due[DIGEST_MAX];
+
+	if (len == 0 || p->digest[d].len != len ||
+	    !compute(message, p, p->digest[d].type, &auth->keys[k], auth->remote, auth->local, due))
+		return false;
+	const bool same = CRYPTO_memcmp(due, message.p + p->digest[d].at, len) == 0;
+	OPENSSL_cleanse(due, sizeof due);
+	return same;
+}
+
 /* Every digest is compared with every key, whatever came out before. */
 enum l2tp3_verdict
-l2tp3_digest_check(struct span message, const struct l2tp3_auth *auth)
+l2tp3_digest_check(struct span message, const struct l2tp3_auth *auth, unsigned *key)
 {
-	uint8_t due[DIGEST_MAX];
 	struct places p;
 	bool good = false;
 
@@ -186,17 +201,12 @@ l2tp3_digest_check(struct span message, const struct l2tp3_auth *auth)
 	if (p.n == 0)
 		return L2TP3_NO_DIGEST;
 	for (unsigned i = 0; i < p.n * auth->n; i++) {
-		const unsigned d = i / auth->n, k = i % auth->n;
-
-		if (digest_len(p.digest[d].type) == 0 ||
-		    p.digest[d].len != digest_len(p.digest[d].type))
+		if (!digest_fits(message, &p, i / auth->n, auth, i % auth->n))
 			continue;
-		if (compute(message, &p, p.digest[d].type, &auth->keys[k], auth->remote,
-			    auth->local, due))
-			good |=
-			    CRYPTO_memcmp(due, message.p + p.digest[d].at, p.digest[d].len) == 0;
+		if (key && !good)
+			*key = i % auth->n;
+		good = true;
 	}
-	OPENSSL_cleanse(due, sizeof due);
 	return good ? L2TP3_DIGEST_GOOD : L2TP3_DIGEST_WRONG;
 }
 

@@ -120,8 +120,12 @@ enum l2tp3_verdict {
 	L2TP3_DIGEST_GOOD,  /* one of the digests, with one of the keys */
 };
 
-/* Judges a message of the peer's, in constant time as to the digests. */
-enum l2tp3_verdict l2tp3_digest_check(struct span message, const struct l2tp3_auth *auth);
+/*
+ * Judges a message of the peer's, in constant time as to the digests.  Where it is good, `*key` (if
+ * not NULL) is the index of the keys that the peer used: hidden AVPs are under the same secret.
+ */
+enum l2tp3_verdict l2tp3_digest_check(struct span message, const struct l2tp3_auth *auth,
+				      unsigned *key);
 
 /*
  * The nonce in an SCCRQ or SCCRP that has not been believed yet: the SCCRP's own digest needs it.

@@ -101,7 +101,7 @@ write_again(const struct l2tp_msg *m)
 	if (!l2tp_msg_end(&out, m->hdr.ns, m->hdr.nr))
 		return; /* no room for the digests in 64 KB */
 	must(l2tp3_seal(buf, wr_len(&w), &sender));
-	must(l2tp3_digest_check(wr_span(&w), &receiver) == L2TP3_DIGEST_GOOD);
+	must(l2tp3_digest_check(wr_span(&w), &receiver, NULL) == L2TP3_DIGEST_GOOD);
 
 	must(l2tp3_msg_read(wr_span(&w), span_of(NULL, 0), &second) == L2TP_OK);
 	must(second.type == m->type && second.hdr.ns == m->hdr.ns && second.hdr.nr == m->hdr.nr);
@@ -158,7 +158,7 @@ judge(struct span message)
 	struct span nonce;
 
 	memset(&others, 0x5a, sizeof others);
-	must(l2tp3_digest_check(message, &auth) != L2TP3_DIGEST_GOOD);
+	must(l2tp3_digest_check(message, &auth, NULL) != L2TP3_DIGEST_GOOD);
 	if (l2tp3_nonce_peek(message, &nonce))
 		touch(nonce);
 }

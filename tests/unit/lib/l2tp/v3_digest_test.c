@@ -25,7 +25,7 @@ static enum l2tp3_verdict
 judge(struct span packet)
 {
 	const struct l2tp3_auth receiver = sample3_auth(false);
-	return l2tp3_digest_check(packet, &receiver);
+	return l2tp3_digest_check(packet, &receiver, NULL);
 }
 
 /* The digest straight from the text: nonces and message in one buffer, digests zero, one HMAC. */
@@ -99,14 +99,14 @@ START_TEST(nonces_and_keys_must_be_those)
 	struct l2tp3_auth auth = sample3_auth(false);
 
 	auth.keys = &keys[1];
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 	auth = sample3_auth(true);
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 	auth = sample3_auth(false);
 	auth.remote.len--;
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 	auth.n = 0;
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 }
 END_TEST
 
@@ -117,9 +117,12 @@ START_TEST(a_secret_is_changed)
 	struct l2tp3_auth auth = sample3_auth(false);
 	struct span packet = sample3_message(L2TP_ICRP, SAMPLE_LEAST, md5, buf);
 
+	unsigned used = 7;
+
 	auth.keys = swapped;
 	auth.n = 2;
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_GOOD);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, &used), L2TP3_DIGEST_GOOD);
+	ck_assert_uint_eq(used, 1);
 	packet = sample3_message(L2TP_ICRP, SAMPLE_LEAST, both, buf);
 	struct l2tp3_auth sender = sample3_auth(true);
 	sender.keys = swapped;
@@ -128,7 +131,7 @@ START_TEST(a_secret_is_changed)
 	for (unsigned k = 0; k < 2; k++) {
 		auth.keys = &keys[k];
 		auth.n = 1;
-		ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_GOOD);
+		ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_GOOD);
 	}
 }
 END_TEST
@@ -154,11 +157,11 @@ START_TEST(an_integrity_check_without_a_secret)
 	const struct l2tp3_auth auth = { .keys = &empty, .n = 1 };
 
 	ck_assert(l2tp3_keys_of(span_of(NULL, 0), &empty));
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 	ck_assert(l2tp3_seal(buf, packet.len, &auth));
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_GOOD);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_GOOD);
 	buf[packet.len - 1] ^= 1;
-	ck_assert_int_eq(l2tp3_digest_check(packet, &auth), L2TP3_DIGEST_WRONG);
+	ck_assert_int_eq(l2tp3_digest_check(packet, &auth, NULL), L2TP3_DIGEST_WRONG);
 }
 END_TEST
 
