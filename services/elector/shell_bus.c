@@ -95,6 +95,8 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 static bool
 is_news(const struct shell *sh, uint64_t epoch, bool active, mono_t now)
 {
+	if (!sh->lease)
+		return true;
 	return epoch != sh->told.epoch || active != sh->told.active || (active && sh->told.until < now) ||
 	       now - sh->told.at >= TELL_AGAIN;
 }
@@ -112,7 +114,8 @@ bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
 	l.active = active;
 	l.until = until;
 	frame = span_of(buf, role__lease__pack(&l, buf));
-	lease_write(sh->lease, epoch, active ? until : 0);
+	if (sh->lease)
+		lease_write(sh->lease, epoch, active ? until : 0);
 	sh->told.until = until;
 	if (!news)
 		return;
@@ -307,5 +310,5 @@ bus_shell_start(struct shell *sh)
 	sh->role = bus_pub_bind(sh->bus, "role");
 	sh->sync = bus_router_bind(sh->bus, "elect", on_sync, sh);
 	sh->cmd = bus_rep(sh->bus, "elector", on_command, sh);
-	return sh->lease && sh->role && sh->sync && sh->cmd && bus_watch(sh->sync, on_sync_link, sh);
+	return sh->role && sh->sync && sh->cmd && bus_watch(sh->sync, on_sync_link, sh);
 }

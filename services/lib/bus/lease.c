@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct lease_page {
@@ -36,10 +37,28 @@ map(const char *run_dir, int flags, int protection)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* A page of a disk's file is the kernel's while it is written back, and its writer waits: not for a lease. */
+static bool
+is_memory(const char *dir)
+{
+	struct statfs fs;
+
+	return statfs(dir, &fs) == 0 && (fs.f_type == 0x01021994 /* tmpfs */ || fs.f_type == 0x858458f6L /* ramfs */);
+}
+
 struct lease_page *
 lease_create(const char *run_dir)
 {
-	struct lease_page *l = map(run_dir, O_RDWR | O_CREAT, PROT_READ | PROT_WRITE);
+	char path[256];
+	struct lease_page *l;
+
+	if (!is_memory(run_dir)) {
+		snprintf(path, sizeof path, "%s/lease", run_dir);
+		unlink(path);
+		errno = ENOTSUP;
+		return NULL;
+	}
+	l = map(run_dir, O_RDWR | O_CREAT, PROT_READ | PROT_WRITE);
 
 	if (l)
 		lease_write(l, 0, 0);

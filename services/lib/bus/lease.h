@@ -16,7 +16,10 @@
 
 struct lease_page;
 
-/* The elector's: made if need be, and empty.  NULL with errno. */
+/*
+ * The elector's: made if need be, and empty.  NULL with errno: ENOTSUP where the run directory is on a disk; there is no
+ * page then, and each renewal is told over the bus.
+ */
 struct lease_page *lease_create(const char *run_dir);
 /* Everybody else's.  NULL: there is none (yet). */
 struct lease_page *lease_open(const char *run_dir);

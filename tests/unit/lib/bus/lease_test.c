@@ -5,12 +5,14 @@
 #include "bus/lease.h"
 
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/leaseXXXXXX";
+static char dir[] = "/dev/shm/leaseXXXXXX";
 
 START_TEST(a_lease_is_read_as_it_was_written)
 {
@@ -68,6 +70,28 @@ START_TEST(no_page_or_half_a_page)
 }
 END_TEST
 
+/* On a disk the page would make its writer wait: there is none, and none of before is left. */
+START_TEST(no_page_on_a_disk)
+{
+	char disk[] = "/var/tmp/leaseXXXXXX", path[64];
+	struct statfs fs;
+	int fd;
+
+	ck_assert_ptr_nonnull(mkdtemp(disk));
+	snprintf(path, sizeof path, "%s/lease", disk);
+	fd = open(path, O_CREAT | O_WRONLY, 0644);
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	close(fd);
+	if (statfs(disk, &fs) == 0 && fs.f_type != 0x01021994) {
+		ck_assert_ptr_null(lease_create(disk));
+		ck_assert_int_eq(errno, ENOTSUP);
+		ck_assert_ptr_null(lease_open(disk));
+	}
+	unlink(path);
+	rmdir(disk);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -81,6 +105,7 @@ main(void)
 	tcase_add_test(tc, a_lease_is_read_as_it_was_written);
 	tcase_add_test(tc, an_elector_that_starts_holds_no_lease);
 	tcase_add_test(tc, no_page_or_half_a_page);
+	tcase_add_test(tc, no_page_on_a_disk);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
