@@ -106,12 +106,13 @@ enum dp_drop
 frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
 	 uint8_t proto)
 {
-	uint8_t tos = tos_down(dp, t, proto == PPP_IPV4 ? ip[1] : ip6_tos(ip));
+	const uint8_t inner = proto == PPP_IPV4 ? ip[1] : ip6_tos(ip);
+	uint8_t tos = tos_down(dp, t, inner);
 
 	if (dp->out.frames == DP_FRAMES)
 		return DP_DROP_NO_ROOM;
 	if (s->flags & S_TRUNK) {
-		trunk_down(dp, dp->now, s, proto, ip, len, tos);
+		trunk_down(dp, dp->now, s, proto, ip, len, inner);
 		return DP_OK;
 	}
 	if (s->flags & S_SEQ_TX) {

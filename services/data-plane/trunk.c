@@ -146,6 +146,7 @@ trunk_send(struct trunk *t, mono_t now, uint16_t proto, uint8_t *p, uint32_t len
 	const enum trunk_class c = tos >> 2 == DSCP_EF ? TRUNK_EF : TRUNK_REST;
 	struct crtp_pkt k = { p, len, proto };
 
+	tos &= 0xfc; /* ECN is each packet's own, and tells classes apart no more than it unmarks EF */
 	t->stats.packets[c]++;
 	t->stats.octets_in += len;
 	crtp_compress(t->comp, now, &k);

@@ -62,7 +62,10 @@ struct trunk_sink {
 struct trunk *trunk_new(const struct trunk_conf *); /* NULL: no memory */
 void trunk_free(struct trunk *);		    /* NULL is fine */
 
-/* An IP packet for the peer (proto 0021 or 0057); worked on in place, nothing of it is kept. */
+/*
+ * An IP packet for the peer (proto 0021 or 0057); worked on in place, nothing of it is kept.  `tos` is the packet's own:
+ * it decides the class, whatever the tunnel's header will carry.
+ */
 void trunk_send(struct trunk *, mono_t now, uint16_t proto, uint8_t *p, uint32_t len, uint8_t tos, struct trunk_sink *);
 
 /* Is this protocol the trunk's to receive?  0059, or one of RFC 3544's, as far as negotiated. */

@@ -91,12 +91,19 @@ on_packet(struct trunk_sink *sink, uint16_t proto, uint8_t *p, uint32_t len)
 	struct dp_verdict v = { .act = DP_DROP };
 
 	up_ip(dp, st->now, st->d, st->s, proto, p, len, &v);
-	if (v.act != DP_FORWARD) {
-		if (v.act != DP_DROP) /* neighbours talk beside a trunk, not in it */
-			drop_count(dp, st->s, DP_DROP_TRUNK_OTHER);
+	if (v.act == DP_DROP)
+		return;
+	if (v.act != DP_FORWARD && st->v->act == DP_PUNT_LINK) {
+		drop_count(dp, st->s, DP_DROP_TRUNK_OTHER);
 		return;
 	}
 	dp->trunk_room_used = ((size_t)(p + len - dp->trunk_room) + 15) & ~(size_t)15;
+	if (v.act != DP_FORWARD) { /* neighbours talk: the link's, as if it had come by itself */
+		st->v->act = v.act;
+		st->v->p = v.p;
+		st->v->len = v.len;
+		return;
+	}
 	dp->out.packet[dp->out.packets++] = span_of(v.p, v.len);
 	dp->count[DP_COUNT_TRUNK_PACKETS]++;
 }

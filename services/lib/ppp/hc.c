@@ -4,7 +4,7 @@
  *
  * An option describes the decompressor of its sender, so the two directions are independent: what we ask
  * for is what we take (hc_recv), what the peer asks for is what we may send (hc_send).  A peer that
- * rejects ours gets no compressed packets from us asked for; its own option decides the other way.
+ * rejects ours sends plain packets; whether we may compress towards it is its own option's to say.
  *
  * Choices where the RFC leaves room:
  *  - Several instances with different protocols are allowed (RFC 3241); the others are rejected here.
@@ -12,8 +12,6 @@
  *  - An option with suboptions that we do not know is naked with what we understood of it.
  */
 #include "ppp/link.h"
-
-#define IPHC 0x0061
 
 static unsigned
 family(enum ppp_cp cp)
@@ -113,7 +111,7 @@ hc_judge(struct check *k, struct span v)
 	case CRTP_PARAMS_PROTOCOL:
 		return OPT_REJ;
 	default:
-		return v.len < 2 || get_u16(v.p) != IPHC ? OPT_REJ : nak_params(k, &k->ctx->conf->hc_ours);
+		return v.len < 2 ? OPT_REJ : nak_params(k, &k->ctx->conf->hc_ours);
 	}
 	if (unknown)
 		return nak_params(k, &p);

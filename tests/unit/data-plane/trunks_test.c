@@ -165,6 +165,32 @@ START_TEST(several_packets_share_a_frame)
 }
 END_TEST
 
+/* RFC 4170, 2.4.1 asks for the packets' own class, also where nothing of it is copied outside; ECN is no class. */
+START_TEST(classes_are_the_packets_own)
+{
+	struct conf *c = fx_conf();
+
+	begin(true, CALL_PLAIN);
+	c->data.dscp_copy = _i;
+	dp_configure(near, c);
+	free(c);
+	for (unsigned n = 0; n < 4; n++) {
+		struct dp_packet k = { room + DP_HEADROOM, voice(room + DP_HEADROOM, n, "10.2.0.1") };
+		struct dp_verdict v;
+		k.p[1] = n & 1 ? (n & 2 ? 0xba : 0xb8) : 0x28;
+		put_u16(k.p + 10, 0);
+		put_u16(k.p + 10, (uint16_t)~fx_sum(0, k.p, 20));
+		dp_down(near, NOW, &k, 1, &v);
+		ck_assert_int_eq(v.act, DP_FORWARD);
+	}
+	dp_trunk_timer(near, NOW + 5 * MS);
+	ck_assert_uint_eq(dp_out(near)->frames, 2);
+	ck_assert_uint_eq(dp_out(near)->frame[0].tos + dp_out(near)->frame[1].tos, _i ? 0x28 + 0xb8 : 0);
+	ck_assert_uint_eq(carry(near, far, NOW), 4);
+	finish();
+}
+END_TEST
+
 START_TEST(a_source_that_is_not_the_trunks)
 {
 	begin(true, CALL_PLAIN);
@@ -382,6 +408,35 @@ START_TEST(a_demoted_one_forgets)
 }
 END_TEST
 
+/* Neighbours talk in a multiplexed frame as well: to the link with it, beside the packets that go on. */
+START_TEST(neighbours_inside)
+{
+	uint8_t frame[10 + 2 + 48 + 2 + 48] = { 0, 2, 0, 2, 0, 22, 0xff, 3, 0, 0x59 };
+	static const uint8_t solicitation[48] = { 0x60, [5] = 8, [6] = 58, [7] = 255, [8] = 0xfe, [9] = 0x80, [23] = 1,
+						  [24] = 0xff, [25] = 2, [39] = 2, [40] = 133 };
+	struct dp_ends ends = fx_ends("192.0.2.9");
+	struct dp_datagram d = { frame, sizeof frame, 0, &ends };
+	struct dp_verdict v;
+
+	begin(true, CALL_PLAIN);
+	fx_sub(far, 2, 22, (struct fx_sub){ .v4 = "10.255.0.2", .v6 = "2001:db8:1::", .v6_len = 64, .mtu = 1492,
+					    .trunk = &trunk });
+	for (unsigned i = 0; i < 2; i++) {
+		frame[10 + 50 * i] = 0x80 | 49;
+		frame[11 + 50 * i] = 0x57;
+		memcpy(frame + 12 + 50 * i, solicitation, 48);
+	}
+	dp_up(far, NOW, &d, 1, &v);
+	ck_assert_int_eq(v.act, DP_PUNT_LINK);
+	ck_assert_uint_eq(v.len, 50);
+	ck_assert_mem_eq(v.p, "\x00\x57", 2);
+	ck_assert_mem_eq(v.p + 2, solicitation, 48);
+	ck_assert_uint_eq(dp_out(far)->packets, 0);
+	ck_assert_uint_eq(dp_drops(far)[DP_DROP_TRUNK_OTHER], 1);
+	finish();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -392,10 +447,12 @@ main(void)
 
 	tcase_add_loop_test(tc, voice_crosses, 0, 4);
 	tcase_add_test(tc, several_packets_share_a_frame);
+	tcase_add_loop_test(tc, classes_are_the_packets_own, 0, 2);
 	tcase_add_test(tc, a_source_that_is_not_the_trunks);
 	tcase_add_test(tc, a_siblings_trunk_is_handed_over);
 	tcase_add_test(tc, rows_make_and_end_it);
 	tcase_add_test(tc, control_inside);
+	tcase_add_test(tc, neighbours_inside);
 	tcase_add_loop_test(tc, a_standby_takes_up_contexts, 0, 2);
 	tcase_add_test(tc, rows_of_contexts_go);
 	tcase_add_test(tc, a_demoted_one_forgets);
