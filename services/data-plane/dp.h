@@ -68,6 +68,7 @@ struct dp_addr {
 struct dp_ends {
 	struct dp_addr local, peer;
 	uint16_t local_port, peer_port; /* host order */
+	uint8_t ip_protocol;		/* 0: UDP; else straight over IP, and no ports */
 };
 
 static inline bool
@@ -82,7 +83,7 @@ struct ip_addr dp_addr_ip(const struct dp_addr *);
 enum dp_act {
 	DP_DROP,
 	DP_FORWARD,	/* up: p, len is an IP packet for the TUN.  down: frames were made */
-	DP_PUNT_TUNNEL, /* to tunnel-ctl: the whole UDP payload */
+	DP_PUNT_TUNNEL, /* to tunnel-ctl: the whole datagram */
 	DP_PUNT_LINK,	/* to session-mgr: p, len is a PPP frame from its protocol field on */
 	DP_HAND, /* to the sibling `worker`, untouched: it alone knows this session's sequence, or contexts */
 	DP_TAKEN, /* up: a trunk's frame; the packets in it are in dp_out() */
@@ -91,13 +92,14 @@ enum dp_act {
 struct dp_verdict {
 	uint8_t act, reason; /* enum dp_act, enum dp_drop */
 	uint16_t worker;
-	uint16_t tunnel, session; /* ours, as far as known */
+	uint32_t tunnel;  /* ours, as far as known; of L2TPv3 control whatever 32 bits it names */
+	uint16_t session;
 	uint8_t *p;
 	uint32_t len;
 };
 
 struct dp_datagram {
-	uint8_t *p; /* UDP payload; may be written */
+	uint8_t *p; /* what UDP or IP carries; it and two octets before it may be written */
 	uint32_t len;
 	uint8_t tos; /* of the outer header */
 	const struct dp_ends *ends;
@@ -143,6 +145,9 @@ void dp_load_end(struct dp *);
 /* n <= DP_BATCH; verdict[i] answers in[i]. */
 void dp_up(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n,
 	   struct dp_verdict *verdict);
+/* The same for what came straight over IP (ends->ip_protocol). */
+void dp_up_ip(struct dp *, mono_t now, const struct dp_datagram *in, unsigned n,
+	      struct dp_verdict *verdict);
 void dp_down(struct dp *, mono_t now, const struct dp_packet *in, unsigned n,
 	     struct dp_verdict *verdict);
 const struct dp_out *dp_out(const struct dp *);
@@ -183,7 +188,7 @@ struct dp_ctx {
 bool dp_ctx_next(struct dp *, struct dp_ctx *);
 
 /* Where a tunnel's frames go; NULL: no such tunnel. */
-const struct dp_ends *dp_ends_of(const struct dp *, uint16_t tunnel);
+const struct dp_ends *dp_ends_of(const struct dp *, uint32_t tunnel);
 /* The path to this tunnel's peer carries IP packets of `octets` (with outer_df only). */
 void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
 
@@ -242,7 +247,8 @@ struct puntq;
 
 struct punt {
 	struct punt *next;
-	uint16_t tunnel, session;
+	uint32_t tunnel;
+	uint16_t session;
 	struct dp_ends ends;
 	uint32_t len;
 	uint8_t octets[];
@@ -251,7 +257,7 @@ struct punt {
 struct puntq *puntq_new(uint64_t seed, size_t max_octets);
 void puntq_free(struct puntq *);
 /* `known`: from a tunnel's peer.  False: this peer's share, or the whole, is full. */
-bool puntq_put(struct puntq *, bool known, const struct dp_ends *, uint16_t tunnel,
+bool puntq_put(struct puntq *, bool known, const struct dp_ends *, uint32_t tunnel,
 	       uint16_t session, struct span octets);
 /* The next one in turn, one of each peer; the caller frees it.  NULL: empty. */
 struct punt *puntq_take(struct puntq *);

@@ -253,6 +253,18 @@ frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, 
 	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
 }
 
+/* The way of a datagram ends here; its control message goes to tunnel-ctl, if it may. */
+static inline void
+up_drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop why)
+{
+	v->act = DP_DROP;
+	v->reason = (uint8_t)why;
+	drop_count(dp, s, why);
+}
+void punt_control(struct dp *, mono_t now, const struct dp_datagram *, uint32_t tunnel, struct dp_verdict *);
+/* up3.c: a datagram of L2TPv3. */
+void up_v3(struct dp *, mono_t now, const struct dp_datagram *, struct dp_verdict *);
+
 /* An IP packet of the peer, judged; and a frame for session-mgr (`p` is behind its protocol field). */
 void up_ip(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint16_t proto, uint8_t *p,
 	   uint32_t len, struct dp_verdict *);

@@ -129,7 +129,7 @@ line_up(struct puntq *q, struct queue *one)
 }
 
 bool
-puntq_put(struct puntq *q, bool known, const struct dp_ends *ends, uint16_t tunnel,
+puntq_put(struct puntq *q, bool known, const struct dp_ends *ends, uint32_t tunnel,
 	  uint16_t session, struct span octets)
 {
 	uint64_t h = addr_hash(q->seed, &ends->peer);

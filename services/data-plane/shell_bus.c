@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "l2tp/l2tp3.h"
 #include "punt.pb-c.h"
 #include "rows.pb-c.h"
 #include "worker.h"
@@ -55,7 +56,7 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 	struct join_packet ip[DP_BATCH];
 	unsigned packets = 0;
 
-	dp_up(w->dp, now, d, n, v);
+	(d[0].ends->ip_protocol ? dp_up_ip : dp_up)(w->dp, now, d, n, v);
 	for (unsigned i = 0; i < n; i++) {
 		switch (v[i].act) {
 		case DP_FORWARD:
@@ -68,7 +69,7 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 			punt(w, w->to_mgr, &v[i], d[i].ends);
 			break;
 		case DP_HAND:
-			hand_over(w, v[i].worker, HAND_UP, v[i].tunnel, v[i].session, d[i].tos,
+			hand_over(w, v[i].worker, HAND_UP, (uint16_t)v[i].tunnel, v[i].session, d[i].tos,
 				  d[i].ends, span_of(d[i].p, d[i].len));
 			break;
 		}
@@ -87,7 +88,7 @@ worker_down(struct worker *w, mono_t now, const struct dp_packet *in, unsigned n
 	dp_down(w->dp, now, in, n, v);
 	for (unsigned i = 0; i < n; i++) {
 		if (v[i].act == DP_HAND)
-			hand_over(w, v[i].worker, HAND_DOWN, v[i].tunnel, v[i].session, 0, NULL,
+			hand_over(w, v[i].worker, HAND_DOWN, (uint16_t)v[i].tunnel, v[i].session, 0, NULL,
 				  span_of(v[i].p, v[i].len));
 	}
 	udp_send_frames(w);
@@ -182,17 +183,17 @@ held_retry(struct worker *w)
 	udp_send_frames(w);
 }
 
+/* No port: L2TPv3 straight over IP. */
 static bool
 frame_ends(const Punt__Frame *f, struct dp_ends *out)
 {
 	struct ip_addr peer, local;
 
-	if (!ip_addr_from(f->peer_addr.data, f->peer_addr.len, &peer) || f->peer_port == 0 ||
-	    f->peer_port > 65535)
+	if (!ip_addr_from(f->peer_addr.data, f->peer_addr.len, &peer) || f->peer_port > 65535)
 		return false;
 	ip_addr_from(f->local_addr.data, f->local_addr.len, &local);
 	*out = (struct dp_ends){ dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)f->local_port,
-				 (uint16_t)f->peer_port };
+				 (uint16_t)f->peer_port, f->peer_port ? 0 : L2TP3_IP_PROTOCOL };
 	return true;
 }
 

@@ -902,9 +902,9 @@ dp_out(const struct dp *dp)
 }
 
 const struct dp_ends *
-dp_ends_of(const struct dp *dp, uint16_t tunnel)
+dp_ends_of(const struct dp *dp, uint32_t tunnel)
 {
-	return dp->tunnel[tunnel] ? &dp->tunnel[tunnel]->ends : NULL;
+	return tunnel <= 65535 && dp->tunnel[tunnel] ? &dp->tunnel[tunnel]->ends : NULL;
 }
 
 void

@@ -8,14 +8,17 @@
 #include "ip.h"
 #include "l2tp/l2tp.h"
 
+#define HEAD_V3 DP_DROPS /* no fault: L2TPv3, up3.c */
+
 /* What the first stage knows of a datagram. */
 struct head {
 	uint32_t key, end; /* our ids; where the payload ends */
 	uint16_t off, ns;
-	uint8_t fault; /* enum dp_drop */
+	uint8_t fault; /* enum dp_drop, or HEAD_V3 */
 	bool control, has_seq;
 	struct dp_session *s;
 };
+_Static_assert(HEAD_V3 < 256, "a fault is an octet");
 
 /* Any header but the shortest: control, or with Length, Ns and Nr, Offset (RFC 2661, 3.1). */
 static enum dp_drop __attribute__((noinline))
@@ -47,7 +50,17 @@ head_read_long(const uint8_t *p, uint32_t len, uint32_t bits, struct head *h)
 	return DP_OK;
 }
 
-static inline enum dp_drop
+/* Told apart by Ver (RFC 3931, 4.1.2.1); the key is a guess for the session index. */
+static unsigned __attribute__((noinline))
+head_read_v3(const uint8_t *p, uint32_t len, uint32_t bits, struct head *h)
+{
+	if ((bits & L2TP_VERSION) != 3)
+		return DP_DROP_VERSION;
+	h->key = len >= 8 ? get_u32(p + 4) : 0;
+	return HEAD_V3;
+}
+
+static inline unsigned
 head_read(const uint8_t *p, uint32_t len, struct head *h)
 {
 	uint32_t bits;
@@ -58,7 +71,7 @@ head_read(const uint8_t *p, uint32_t len, struct head *h)
 		return DP_DROP_SHORT;
 	bits = get_u16(p);
 	if ((bits & L2TP_VERSION) != 2)
-		return DP_DROP_VERSION;
+		return head_read_v3(p, len, bits, h);
 	if (bits & (L2TP_BIT_T | L2TP_BIT_L | L2TP_BIT_S | L2TP_BIT_O))
 		return head_read_long(p, len, bits, h);
 	h->key = get_u32(p + 2);
@@ -72,22 +85,22 @@ head_read(const uint8_t *p, uint32_t len, struct head *h)
 static void
 drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop why)
 {
-	v->act = DP_DROP;
-	v->reason = (uint8_t)why;
-	drop_count(dp, s, why);
+	up_drop(dp, s, v, why);
 }
 
-static void
-punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h,
+void
+punt_control(struct dp *dp, mono_t now, const struct dp_datagram *d, uint32_t tunnel,
 	     struct dp_verdict *v)
 {
-	struct dp_tunnel *t = dp->tunnel[h->key >> 16];
+	struct dp_tunnel *t = tunnel <= 65535 ? dp->tunnel[tunnel] : NULL;
 	enum dp_drop why;
 
 	/* Only the peer itself spends the tunnel's share. */
 	if (t && !dp_addr_eq(&t->ends.peer, &d->ends->peer))
 		t = NULL;
-	why = punt_limit(dp, now, NULL, t, &d->ends->peer);
+	why = d->ends->peer_port || d->ends->ip_protocol
+		  ? punt_limit(dp, now, NULL, t, &d->ends->peer)
+		  : DP_DROP_PORT;
 	if (why) {
 		drop(dp, NULL, v, why);
 		return;
@@ -457,10 +470,12 @@ early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head 
 static void __attribute__((noinline)) refuse(struct dp *dp, mono_t now, const struct dp_datagram *d,
 					     const struct head *h, struct dp_verdict *v)
 {
-	if (h->fault)
+	if (h->fault == HEAD_V3)
+		up_v3(dp, now, d, v);
+	else if (h->fault)
 		drop(dp, NULL, v, h->fault);
 	else if (h->control)
-		punt_control(dp, now, d, h, v);
+		punt_control(dp, now, d, h->key >> 16, v);
 	else if (!dp->tunnel[h->key >> 16])
 		drop(dp, h->s, v, DP_DROP_NO_TUNNEL);
 	else if (!dp_addr_eq(&dp->tunnel[h->key >> 16]->ends.peer, &d->ends->peer))

@@ -153,7 +153,18 @@ fx_ends(const char *peer)
 {
 	struct ip_addr a = fx_ip(peer), l = fx_ip(a.family == 4 ? "192.0.2.1" : "2001:db8::1");
 
-	return (struct dp_ends){ dp_addr_of(&l), dp_addr_of(&a), 1701, 1701 };
+	return (struct dp_ends){ dp_addr_of(&l), dp_addr_of(&a), 1701, 1701, 0 };
+}
+
+/* Straight over IP. */
+FX struct dp_ends
+fx_ends_ip(const char *peer, uint8_t protocol)
+{
+	struct dp_ends e = fx_ends(peer);
+
+	e.local_port = e.peer_port = 0;
+	e.ip_protocol = protocol;
+	return e;
 }
 
 /* ---- packets ----------------------------------------------------------------------------- */

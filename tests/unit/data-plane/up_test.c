@@ -154,7 +154,7 @@ START_TEST(headers_that_lie_are_dropped)
 	dropped(up(len), DP_DROP_LENGTH);
 	put_u16(at + 2, 7);
 	dropped(up(len), DP_DROP_LENGTH);
-	put_u16(at, 0x0003);
+	put_u16(at, 0x0004);
 	dropped(up(len), DP_DROP_VERSION);
 	put_u16(at, 0x0001); /* L2F */
 	dropped(up(len), DP_DROP_VERSION);
