@@ -268,8 +268,8 @@ main(int argc, char **argv)
 	if (!sh->conf)
 		give_up(error);
 	log_level(sh->conf->node.log_level);
+	setpriority(PRIO_PROCESS, 0, -5); /* where it is allowed; the threads that begin now inherit it, ZeroMQ's among them */
 	start(sh, wait_disk);
-	setpriority(PRIO_PROCESS, 0, -5); /* where it is allowed */
 	loop_stop_on_signals(sh->loop);
 	loop_signal(sh->loop, SIGHUP, on_reload, sh);
 	sh->each = loop_each(sh->loop, on_each, sh);
