@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "store/store.h"
 #include "sync_core.h"
+#include "watch.h"
 
 #define STANDING 128
 
@@ -55,6 +56,7 @@ struct shell {
 	struct batch *rows;
 	struct arena arena;
 	uint64_t counters_sum;
+	struct watch watch;
 	mono_t second, reaped, lag_from;
 	struct sync_lag lag_before; /* the half minute before this one */
 };
@@ -88,6 +90,7 @@ bool mirror_shell_say(struct shell *, const struct mirror_head *, const struct s
 bool rows_shell_start(struct shell *);
 void rows_shell_alarm(struct shell *, enum sync_alarm, bool stands, const char *detail);
 void rows_shell_second(struct shell *); /* once a second */
+struct sync_lag lag_of_late(const struct shell *); /* of this half minute and the one before */
 
 /* shell_status.c */
 char *status_json(const struct shell *); /* free it */

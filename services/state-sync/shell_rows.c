@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "bus/owner.h"
 #include "shell.h"
 
 #define REAP_EVERY (5 * MONO_S)
@@ -33,6 +34,17 @@ rows_shell_alarm(struct shell *sh, enum sync_alarm a, bool stands, const char *d
 	sh->second = 0;
 }
 
+struct sync_lag
+lag_of_late(const struct shell *sh)
+{
+	struct sync_lag both = sh->core.lag;
+
+	for (unsigned i = 0; i < SYNC_LAG_BUCKETS; i++)
+		both.bucket[i] += sh->lag_before.bucket[i];
+	both.n += sh->lag_before.n;
+	return both;
+}
+
 static void
 put_alarm(struct shell *sh, enum sync_alarm a)
 {
@@ -44,6 +56,32 @@ put_alarm(struct shell *sh, enum sync_alarm a)
 			      span_of(NULL, 0);
 
 	batch_put_packed(sh->rows, TABLE_ALARM, key_span(&key), row, !stands);
+}
+
+static void
+verdict(struct shell *sh, enum sync_alarm a, const struct watch_verdict *v)
+{
+	rows_shell_alarm(sh, a, v->stands, v->detail);
+	snprintf(sh->alarm_detail[a], sizeof sh->alarm_detail[a], "%s", v->detail);
+}
+
+static void
+look_around(struct shell *sh, mono_t now)
+{
+	struct sync_lag lag = lag_of_late(sh);
+	uint64_t used = 0, map = 0;
+	struct watch_verdict v;
+
+	watch_processes(&sh->watch, &sh->core, sh->conf->data.workers, 3 * OWNER_ALIVE, now, &v);
+	verdict(sh, SYNC_ALARM_PROCESS, &v);
+	store_usage(sh->store, &used, &map);
+	if (map && 100 * used / map >= WATCH_STORE_LOW)
+		used -= store_free(sh->store);
+	watch_store(used, map, sh->alarm_since[SYNC_ALARM_STORE_HIGH] != 0, &v);
+	verdict(sh, SYNC_ALARM_STORE_HIGH, &v);
+	watch_lag(&lag, &v);
+	verdict(sh, SYNC_ALARM_MIRROR_SLOW, &v);
+	sh->second = now;
 }
 
 void
@@ -62,6 +100,7 @@ rows_shell_second(struct shell *sh)
 	if (row.len && sum != sh->counters_sum)
 		batch_put_packed(sh->rows, TABLE_COUNTERS, key_span(&key), row, false);
 	sh->counters_sum = sum;
+	look_around(sh, now);
 	for (enum sync_alarm a = 0; a < SYNC_ALARMS; a++)
 		put_alarm(sh, a);
 	store_rows(sh);

@@ -16,16 +16,13 @@ text(json_t *o, const char *key, const char *v)
 	json_object_set_new(o, key, json_string(v));
 }
 
-/* Of this half minute and the one before: how long from a record's arrival to the twin's acknowledgement. */
+/* How long from a record's arrival to the twin's acknowledgement. */
 static json_t *
 lag_part(const struct shell *sh)
 {
-	struct sync_lag both = sh->core.lag;
+	struct sync_lag both = lag_of_late(sh);
 	json_t *o = json_object();
 
-	for (unsigned i = 0; i < SYNC_LAG_BUCKETS; i++)
-		both.bucket[i] += sh->lag_before.bucket[i];
-	both.n += sh->lag_before.n;
 	number(o, "transactions", both.n);
 	number(o, "p50_us", (uint64_t)(sync_lag_at(&both, 0.5) / MONO_US));
 	number(o, "p99_us", (uint64_t)(sync_lag_at(&both, 0.99) / MONO_US));

@@ -111,7 +111,7 @@ sync_client_refuse(struct sync *s, struct sync_client *c, const char *why, struc
 /* --- greetings ------------------------------------------------------------------------------------------ */
 
 void
-sync_client_hello(struct sync *s, const struct sync_event *ev, struct sync_out *out)
+sync_client_hello(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out *out)
 {
 	struct sync_client *c = name_ok(ev->who) ? find_who(s, ev->who) : NULL;
 	struct sync_client *same = find(s, ev->identity);
@@ -135,7 +135,7 @@ sync_client_hello(struct sync *s, const struct sync_event *ev, struct sync_out *
 	}
 	sync_pending_drop(s, (int)(c - s->client));
 	life = c->life + 1;
-	*c = (struct sync_client){ .used = true, .id_len = (uint8_t)ev->identity.len, .life = life, .next_seq = 1,
+	*c = (struct sync_client){ .used = true, .id_len = (uint8_t)ev->identity.len, .life = life, .heard = now, .next_seq = 1,
 				   .owner = sync_owner_of(ev->who), .welcome_at = s->meta.position };
 	memcpy(c->id, ev->identity.p, ev->identity.len);
 	memcpy(c->who, ev->who.p, ev->who.len);
@@ -242,6 +242,7 @@ sync_client_submit(struct sync *s, mono_t now, const struct sync_event *ev, stru
 			refuse_stranger(s, ev->identity, "greet first", out);
 		return; /* greeted anew, or refused: what was under way before that is nobody's */
 	}
+	c->heard = now;
 	if (s->role != SYNC_R_ACTIVE) {
 		s->count[SYNC_C_BATCHES_REFUSED]++;
 		no = "this node is not active";
@@ -253,9 +254,13 @@ sync_client_submit(struct sync *s, mono_t now, const struct sync_event *ev, stru
 }
 
 void
-sync_client_local(struct sync *s, const struct sync_event *ev, struct sync_out *out)
+sync_client_local(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out *out)
 {
-	bool known = ev->identity.len == 0 || find(s, ev->identity); /* none: the elector, or ourselves */
+	struct sync_client *c = find(s, ev->identity);
+	bool known = ev->identity.len == 0 || c; /* none: the elector, or ourselves */
+
+	if (c)
+		c->heard = now;
 
 	for (unsigned i = 0; i < ev->frames; i++) {
 		int err = -1;

@@ -232,14 +232,14 @@ sync_step(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_o
 {
 	switch (ev->kind) {
 	case SYNC_HELLO:
-		sync_client_hello(s, ev, out);
+		sync_client_hello(s, now, ev, out);
 		sync_clients_welcome(s, now, out);
 		break;
 	case SYNC_SUBMIT:
 		sync_client_submit(s, now, ev, out);
 		break;
 	case SYNC_LOCAL:
-		sync_client_local(s, ev, out);
+		sync_client_local(s, now, ev, out);
 		break;
 	case SYNC_CLIENT_GONE:
 		sync_client_gone(s, ev->identity);

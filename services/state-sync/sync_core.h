@@ -183,6 +183,7 @@ struct sync_client {
 	char who[SYNC_WHO];
 	int owner;	     /* enum table_owner, or -1: only listens */
 	uint32_t life;
+	mono_t heard;	     /* last message of it */
 	uint64_t next_seq;   /* expected in its next batch */
 	uint64_t committed;  /* told, or due */
 	bool committed_due;

@@ -20,9 +20,9 @@ enum sync_check sync_check_mirrored(struct span frame, bool page); /* a frame of
 enum sync_check sync_check_local(struct span frame);
 
 /* sync_clients.c */
-void sync_client_hello(struct sync *, const struct sync_event *, struct sync_out *);
+void sync_client_hello(struct sync *, mono_t now, const struct sync_event *, struct sync_out *);
 void sync_client_submit(struct sync *, mono_t now, const struct sync_event *, struct sync_out *);
-void sync_client_local(struct sync *, const struct sync_event *, struct sync_out *);
+void sync_client_local(struct sync *, mono_t now, const struct sync_event *, struct sync_out *);
 void sync_client_gone(struct sync *, struct span identity);
 void sync_clients_feed(struct sync *, mono_t now, const struct sync_txn *, struct sync_out *);
 void sync_clients_committed(struct sync *, mono_t now, struct sync_out *);

@@ -543,7 +543,7 @@ recovery_review(struct tc *tc)
 	r->running = false;
 	r->ended = tc->now;
 	alarm_set(tc, TC_ALARM_RECOVERING, false, "");
-	alarm_set(tc, TC_ALARM_RECOVERY_LOST, r->failed != 0, "see: twinctl raw tunnel-ctl show recovery");
+	alarm_set(tc, TC_ALARM_RECOVERY_LOST, r->failed != 0, "see: twinctl show recovery");
 	note(tc, NOTE_INFO,
 	     "recovery over tunnels=%u recovered=%u failed=%u kept=%u cleared=%u sessions=%llu lost=%llu half-open=%llu "
 	     "unanswered=%llu ms=%llu",

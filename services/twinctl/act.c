@@ -178,13 +178,13 @@ act_command(struct node *n, const char *const *words, unsigned count)
 }
 
 void
-act_help(void)
+act_help(FILE *to)
 {
 	char line[TEXT];
 
 	for (const struct act *a = acts; a->verb; a++) {
 		snprintf(line, sizeof line, "%s %s", a->verb, a->syntax);
-		printf("  %-42s %s\n", line, a->help);
+		fprintf(to, "  %-42s %s\n", line, a->help);
 	}
-	printf("  %-42s %s\n", "session clear ID|FILTER...", "end sessions in order: PPP first, then the call");
+	fprintf(to, "  %-42s %s\n", "session clear ID|FILTER...", "end sessions in order: PPP first, then the call");
 }

@@ -30,6 +30,7 @@ struct command {
 static const struct command shows[] = {
 	{ "cluster", "", show_cluster, "role, epoch, lease, paths to the twin, mirror, store" },
 	{ "history", "", show_history, "this node's changes of role: when, why, how long, and how sessions came through" },
+	{ "recovery", "", show_recovery, "the last recovery of tunnels (RFC 4951): how many, how long, what was lost" },
 	{ "tunnels", "", show_tunnels, "control connections" },
 	{ "sessions", "[FILTER...]", show_sessions, "calls and their subscribers" },
 	{ "session", "TUNNEL/SESSION", show_session, "everything about one: call, access line, PPP, echoes, traffic" },
@@ -55,20 +56,20 @@ usage_error(const char *fmt, ...)
 }
 
 static void
-help(void)
+help_to(FILE *to)
 {
 	char line[TEXT];
 
-	puts("twinctl [OPTIONS] COMMAND\n\nLook:");
+	fputs("twinctl [OPTIONS] COMMAND\n\nLook:\n", to);
 	for (const struct command *c = shows; c->name; c++) {
 		snprintf(line, sizeof line, "show %s %s", c->name, c->syntax);
-		printf("  %-42s %s\n", line, c->help);
+		fprintf(to, "  %-42s %s\n", line, c->help);
 	}
-	puts("  cluster [history]                          the same as show cluster and show history");
-	puts("  trunk [TUNNEL/SESSION | watch [SECONDS]]   trunks: what each carries, saves, delays and loses; one of them; live");
-	puts("\nAct:");
-	act_help();
-	puts("\nFor scripts:\n"
+	fputs("  cluster [history]                          the same as show cluster and show history\n", to);
+	fputs("  trunk [TUNNEL/SESSION | watch [SECONDS]]   trunks: what each carries, saves, delays and loses; one of them; live\n", to);
+	fputs("\nAct:\n", to);
+	act_help(to);
+	fputs("\nFor scripts:\n"
 	     "  wait CONDITION [SECONDS]                   up, active, standby, mirrored, sessions N, tunnels N\n"
 	     "  config check [FILE]                        is this configuration valid?\n"
 	     "  config get NAME... | config schema         single values; the YANG module\n"
@@ -81,6 +82,7 @@ help(void)
 	     "  --store DIR     its store\n"
 	     "  --timeout MS    how long a process may take to answer (2000)\n"
 	     "  --json          for programs; numbers without units\n"
+	     "  COMMAND --help  the lines about it alone\n"
 	     "\nExit codes: 0 done, 1 refused or not found, 2 wrong words, 3 a process does not answer, 4 configuration or\n"
 	     "store cannot be read.\n"
 	     "\nTry:\n"
@@ -88,7 +90,47 @@ help(void)
 	     "  twinctl show sessions user 'alice*'         who is it, and where\n"
 	     "  twinctl show session 7/4242                 why is it slow\n"
 	     "  twinctl cluster history                     when did it switch, why, and did anybody notice\n"
-	     "  twinctl switchover                          before you touch the active node");
+	     "  twinctl switchover                          before you touch the active node\n",
+	     to);
+}
+
+/* `twinctl WORD --help`: the lines of the help that begin with it, or show it. */
+static int
+help_about(const char *word)
+{
+	char *all = NULL, *line, *rest;
+	size_t len = 0, w = strlen(word);
+	FILE *to = open_memstream(&all, &len);
+	bool any = false;
+
+	if (!to)
+		return USAGE;
+	help_to(to);
+	fclose(to);
+	for (rest = all; (line = strsep(&rest, "\n"));) {
+		const char *at = line + strspn(line, " ");
+		bool shown = strncmp(at, "show ", 5) == 0 && strncmp(at + 5, word, w) == 0;
+		bool begins = strncmp(at, word, w) == 0 && (at[w] == ' ' || !at[w]);
+		bool example = strncmp(at, "twinctl ", 8) == 0 && strncmp(at + 8, word, w) == 0;
+		if (at > line && (shown || begins || example)) {
+			puts(line);
+			any = true;
+		}
+	}
+	free(all);
+	if (any && strcmp(word, "cluster") == 0)
+		puts("\nIn its history RECOVERED says what a change of role stood on: what the twin had mirrored, or a store on disk\n"
+		     "(stale: RFC 4951, or what the peers let stand); twinctl show recovery has the numbers of the last one.");
+	return any ? DONE : usage_error("no such command: '%s'", word);
+}
+
+static bool
+asks_help(const char *const *words, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++)
+		if (strcmp(words[i], "--help") == 0 || (strcmp(words[i], "-h") == 0 && strcmp(words[0], "raw") != 0))
+			return true;
+	return false;
 }
 
 static int
@@ -120,10 +162,14 @@ run(struct node *n, const char *const *words, unsigned count)
 	};
 	int code;
 
+	if (count > 1 && strcmp(words[0], "help") == 0)
+		return help_about(words[1]);
 	if (count == 0 || strcmp(words[0], "help") == 0) {
-		help();
+		help_to(stdout);
 		return count ? DONE : USAGE;
 	}
+	if (asks_help(words, count))
+		return help_about(words[0]);
 	for (unsigned i = 0; i < sizeof top / sizeof top[0]; i++) {
 		if (strcmp(top[i].name, words[0]) == 0)
 			return top[i].run(n, words + 1, count - 1);
@@ -186,7 +232,7 @@ main(int argc, char **argv)
 			node.timeout_ms = (unsigned)ms;
 			break;
 		case 'h':
-		case OPT_HELP: help(); return DONE;
+		case OPT_HELP: help_to(stdout); return DONE;
 		default: return USAGE;
 		}
 	}

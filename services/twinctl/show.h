@@ -11,6 +11,7 @@ int show_session(struct node *, const char *const *words, unsigned n);
 int show_dials(struct node *, const char *const *words, unsigned n);
 int show_pools(struct node *, const char *const *words, unsigned n);
 int show_cluster(struct node *, const char *const *words, unsigned n);
+int show_recovery(struct node *, const char *const *words, unsigned n);
 int show_history(struct node *, const char *const *words, unsigned n);
 int cluster_command(struct node *, const char *const *words, unsigned n);
 int show_alarms(struct node *, const char *const *words, unsigned n);
@@ -24,7 +25,7 @@ int help_meanings(struct node *, const char *const *words, unsigned n);
 
 /* act.c: verbs that a process carries out; -1: no such verb. */
 int act_command(struct node *, const char *const *words, unsigned n);
-void act_help(void);
+void act_help(FILE *to);
 
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

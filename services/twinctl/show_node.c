@@ -189,6 +189,34 @@ cluster_command(struct node *n, const char *const *words, unsigned count)
 	return show_cluster(n, words, count);
 }
 
+/* ---- recovery ---- */
+
+int
+show_recovery(struct node *n, const char *const *words, unsigned count)
+{
+	const char *ask[] = { "show", "recovery" };
+	json_t *o, *all, *since;
+	char t[TEXT];
+
+	if (count)
+		return usage_error("show recovery takes no further word: '%s'", words[0]);
+	o = node_ask_json(n, "tunnel-ctl", ask, 2);
+	if (!o)
+		return node_ask(n, "tunnel-ctl", ask, 2); /* its sentence, and the code for it */
+	since = json_object_get(o, "since");
+	if (!out_json && json_integer_value(since) == 0) {
+		puts("tunnel-ctl has recovered nothing since it was started");
+		json_decref(o);
+		return DONE;
+	}
+	if (!out_json)
+		out_set_text(o, "since", text_moment((uint64_t)json_integer_value(since), t));
+	all = json_object();
+	json_object_set_new(all, "recovery", o);
+	out_sections(all);
+	return DONE;
+}
+
 /* ---- cluster, all of it ---- */
 
 int

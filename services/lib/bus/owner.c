@@ -105,6 +105,7 @@ struct owner {
 	struct counters sets[SETS];
 	unsigned nsets;
 	uint64_t counters_sum;
+	mono_t alive; /* when they were last told */
 	uint64_t v[OWNER_COUNTERS];
 	struct log_limit refusals;
 };
@@ -774,9 +775,11 @@ on_second(void *arg)
 	arena_reset(&o->arena);
 	struct span row =
 	    counters_pack(&o->arena, o->name, o->sets, o->nsets, (uint64_t)time(NULL), &sum);
-	if (row.len && sum != o->counters_sum &&
-	    batch_put_packed(o->local, TABLE_COUNTERS, key_span(&key), row, false))
+	if (row.len && (sum != o->counters_sum || loop_now(o->loop) - o->alive >= OWNER_ALIVE) &&
+	    batch_put_packed(o->local, TABLE_COUNTERS, key_span(&key), row, false)) {
 		o->counters_sum = sum;
+		o->alive = loop_now(o->loop);
+	}
 }
 
 /* --- life ---------------------------------------------------------------------------------- */

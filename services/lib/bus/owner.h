@@ -25,6 +25,8 @@
 
 struct owner;
 
+#define OWNER_ALIVE (5 * MONO_S)
+
 enum mirror { MIRROR_ALONE = 0, MIRROR_CATCHING_UP = 1, MIRROR_MIRRORED = 2 }; /* sync.Mirror */
 
 struct owner_ops {
@@ -78,8 +80,8 @@ void owner_local_row(struct owner *, enum table table, struct span key,
  */
 void owner_alarm(struct owner *, const struct alarm_info *alarm, bool stands, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* These sets become the process's row in COUNTERS, each second in which one moved; the owner's own
- * are added.  `sets` must stay. */
+/* These sets become the process's row in COUNTERS, each second in which one moved, and at least every OWNER_ALIVE:
+ * state-sync misses who says nothing.  The owner's own are added.  `sets` must stay. */
 void owner_counters(struct owner *, const struct counters *sets, unsigned n);
 
 #endif

@@ -300,6 +300,31 @@ store_usage(struct store *s, uint64_t *used, uint64_t *map)
 	*map = info.me_mapsize;
 }
 
+/* LMDB keeps them as rows of its first database: a count, then the page numbers. */
+uint64_t
+store_free(struct store *s)
+{
+	MDB_cursor *at = NULL;
+	MDB_stat stat = { 0 };
+	MDB_txn *txn = NULL;
+	MDB_val key, pages;
+	uint64_t n = 0;
+
+	mdb_env_stat(s->env->env, &stat);
+	if (mdb_txn_begin(s->env->env, NULL, MDB_RDONLY, &txn))
+		return 0;
+	if (mdb_cursor_open(txn, 0, &at) == 0) {
+		while (mdb_cursor_get(at, &key, &pages, MDB_NEXT) == 0 && pages.mv_size >= sizeof(size_t)) {
+			size_t count;
+			memcpy(&count, pages.mv_data, sizeof count);
+			n += count;
+		}
+		mdb_cursor_close(at);
+	}
+	mdb_txn_abort(txn);
+	return n * stat.ms_psize;
+}
+
 /* --- views --------------------------------------------------------------------------------- */
 
 /* Another process made the file larger than our map: take over its size.  Only without other views.

@@ -84,6 +84,8 @@ int store_sync(struct store *);
 int store_reap(struct store *);
 /* How full: octets used and the map's size. */
 void store_usage(struct store *, uint64_t *used, uint64_t *map);
+/* Of `used`, what transactions to come will use again.  Looks at a row for each late transaction: not for every step. */
+uint64_t store_free(struct store *);
 
 /* --- views: readers, and the writer for what it has committed ------------------------------ */
 
