@@ -2,19 +2,20 @@
 /*
  * Two trunks back to back, in simulated time: the same octets each run.
  *
- *     bench_trunk [--saving] [--wire] [--loss]       all of them without one
+ *     bench_trunk [--saving] [--wire] [--loss] [--plot]       the first three without any
  *
  *     figure trunk.saving.l2tpv2.mux3.constant.loss0 13.1 kbit/s
  *     figure trunk.saving.error 0.4 %                the worst of them, above the formula
  *     figure trunk.wire 26.0 octets                  a packet, outer Ethernet included, 58 of them in a frame
  *     figure trunk.loss.random.5 1.01 packets        lost after decompression, per packet lost in the tunnel
  *     figure trunk.loss.wrong 0 packets              delivered, and not what was sent
+ *     plot 40 5000 11.7                              calls, T in microseconds, kbit/s a call: for plot.py
  *
- * Calls: G.729, 20 octets each 20 ms, UDP checksum present, talk spurts of 1,500 ms and pauses of 500 ms.  The tunnel is
- * L2TPv2 over UDP and IPv4, PPP without PFC and ACFC.
+ * Calls: G.729, 20 octets each 20 ms, UDP checksum present, talk spurts of 1,500 ms and pauses of 500 ms.  PPP without
+ * PFC and ACFC.  What a frame has around it is measured at one that a worker's core made.
  *
- * The formula is RFC 4170's (3.3) with the overheads of this encapsulation:
- *     POV   20 + 8 + 6 of IP, UDP, L2TP, 2 + 2 of PPP
+ * The formula is RFC 4170's (3.3) with the overheads of each encapsulation:
+ *     POV   IP, UDP, L2TP as the encapsulation has them, 2 + 2 of PPP
  *     SOV   5: CID, flags, UDP checksum, length; the PPP protocol is there only once in a frame, and not at all
  *           where it is the default PID (random IP ID: all are COMPRESSED_UDP)
  *     NREP  3: an update is sent N + 1 times (RFC 3545, 2.3), N = 2
@@ -24,11 +25,24 @@
 #include <string.h>
 
 #include "crtp/sum.h"
+#include "outer.h"
 #include "trunk.h"
 
-enum { FLOWS = 60, HEADERS = 40, VOICE = 20, TURNS = 6000, SPURT = 75, PAUSE = 25, KEPT = 256, OUTER = 38, ETHERNET = 14 };
+enum { FLOWS = 60, FLOWS_MAX = 1000, HEADERS = 40, VOICE = 20, TURNS = 6000, SPURT = 75, PAUSE = 25, KEPT = 256, ETHERNET = 14 };
+
+/* What the formula says of each: IP, UDP, L2TP, FF 03 and the protocol. */
+static const struct encap {
+	enum outer kind;
+	const char *name;
+	unsigned outer;
+} encaps[] = {
+	{ OUTER_L2TPV2, "l2tpv2", 20 + 8 + 6 + 2 + 2 },
+};
+
+enum { ENCAPS = sizeof encaps / sizeof encaps[0] };
 
 struct voice {
+	mono_t at; /* in each 20 ms */
 	uint32_t ts;
 	uint16_t id, seq, phase;
 	uint8_t kept[KEPT][HEADERS + VOICE]; /* what was sent, by sequence number */
@@ -43,10 +57,13 @@ struct run {
 	double loss, burst;   /* part of the frames; their mean number in a row */
 	bool losing;
 	uint64_t sent, frames, octets, lost_packets, got, wrong;
-	struct voice flow[FLOWS];
+	unsigned flows, outer;
+	struct voice flow[FLOWS_MAX];
 	uint8_t room[CRTP_HEADROOM + 4096];
 	uint64_t in_frame; /* packets given since the last frame */
 };
+
+static uint64_t first_random = 88172645463325252ull; /* the same octets each run */
 
 static uint64_t
 draw(struct run *r)
@@ -90,7 +107,7 @@ on_frame(struct trunk_sink *s, uint16_t proto, struct span info, uint8_t tos)
 		return;
 	}
 	r->frames++;
-	r->octets += OUTER + info.len;
+	r->octets += r->outer + info.len;
 	if (lost(r)) {
 		r->lost_packets += r->in_frame;
 	} else {
@@ -111,10 +128,10 @@ static void
 on_packet(struct trunk_sink *s, uint16_t proto, uint8_t *p, uint32_t len)
 {
 	struct run *r = (struct run *)s;
-	const unsigned flow = len == HEADERS + VOICE ? get_u16(p + 20) - 16384u : FLOWS;
+	const unsigned flow = len == HEADERS + VOICE ? get_u16(p + 20) - 16384u : r->flows;
 
 	r->got++;
-	if (flow >= FLOWS || memcmp(p, r->flow[flow].kept[get_u16(p + 30) % KEPT], len) != 0)
+	if (flow >= r->flows || memcmp(p, r->flow[flow].kept[get_u16(p + 30) % KEPT], len) != 0)
 		r->wrong++;
 }
 
@@ -162,12 +179,15 @@ write_packet(struct run *r, unsigned n, uint8_t *p, bool first)
 static void
 turn(struct run *r, unsigned k, bool pauses)
 {
+	const mono_t began = MONO_S + k * 20 * MONO_MS;
 	uint8_t p[HEADERS + VOICE];
 
-	for (unsigned n = 0; n < FLOWS; n++) {
+	for (unsigned n = 0; n < r->flows; n++) {
 		struct voice *v = &r->flow[n];
 		const unsigned at = (k + v->phase) % (SPURT + PAUSE);
-		r->now += 20 * MONO_MS / FLOWS;
+		r->now = began + v->at;
+		if (trunk_due(r->near) <= r->now)
+			trunk_timer(r->near, r->now, &r->sink);
 		if (pauses && at >= SPURT) {
 			v->ts += 160;
 			continue;
@@ -183,33 +203,68 @@ turn(struct run *r, unsigned k, bool pauses)
 	r->back = false;
 }
 
-/* mux: packets in a frame. */
-static struct run *
-run(unsigned mux, bool random_id, double loss, double burst, bool pauses)
+struct trial {
+	const struct encap *encap;
+	unsigned flows, mux, turns; /* mux: packets in a frame at most */
+	mono_t t;
+	bool random_id, pauses, scattered; /* scattered: calls begin when they like, not one behind the other */
+	double loss, burst;
+};
+
+static struct trunk_conf
+conf_of(const struct trial *w)
 {
-	struct trunk_conf near = { .comp = crtp_comp_conf_default(), .dec = crtp_dec_conf_default() };
+	struct trunk_conf c = { .comp = crtp_comp_conf_default(), .dec = crtp_dec_conf_default() };
+
+	c.comp.has_v4 = c.dec.has_v4 = true;
+	c.comp.v4 = c.dec.v4 = crtp_params_default();
+	c.comp.v4.non_tcp_space = c.dec.v4.non_tcp_space = w->flows > 256 ? 1023 : 255;
+	c.mux_send = c.mux_recv = true;
+	c.recv_pid = w->flows > 256 ? CRTP_PPP_COMPRESSED_UDP_16 : CRTP_PPP_COMPRESSED_UDP_8;
+	c.mux = (struct pppmux_config){ .default_pid = c.recv_pid, .max_frame = (uint16_t)(1500 - w->encap->outer),
+					.max_count = (uint16_t)w->mux, .t = w->t, .overhead = (uint16_t)w->encap->outer };
+	return c;
+}
+
+static int
+by_time(const void *a, const void *b)
+{
+	const mono_t x = *(const mono_t *)a, y = *(const mono_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+calls_begin(struct run *r, bool scattered)
+{
+	mono_t at[FLOWS_MAX];
+
+	for (unsigned n = 0; n < r->flows; n++)
+		at[n] = scattered ? (mono_t)(draw(r) % (20 * MONO_MS)) : (mono_t)n * 20 * MONO_MS / r->flows;
+	qsort(at, r->flows, sizeof at[0], by_time);
+	for (unsigned n = 0; n < r->flows; n++)
+		r->flow[n] = (struct voice){ .at = at[n], .ts = (uint32_t)draw(r), .id = (uint16_t)draw(r), .seq = (uint16_t)draw(r),
+					     .phase = (uint16_t)(draw(r) % (SPURT + PAUSE)) };
+}
+
+static struct run *
+run(struct trial w)
+{
+	struct trunk_conf near = conf_of(&w);
 	struct run *r = calloc(1, sizeof *r);
 
 	if (!r)
 		abort();
-	near.comp.has_v4 = near.dec.has_v4 = true;
-	near.comp.v4 = near.dec.v4 = crtp_params_default();
-	near.comp.v4.non_tcp_space = near.dec.v4.non_tcp_space = 255;
-	near.mux_send = near.mux_recv = true;
-	near.recv_pid = CRTP_PPP_COMPRESSED_UDP_8;
-	near.mux = (struct pppmux_config){ .default_pid = CRTP_PPP_COMPRESSED_UDP_8, .max_frame = 1462, .max_count = (uint16_t)mux,
-					   .t = 1 * MONO_S, .overhead = OUTER };
-	*r = (struct run){ .sink = { on_frame, on_room, on_packet, on_other }, .now = MONO_S, .random = 88172645463325252ull,
-			   .random_id = random_id, .loss = loss, .burst = burst };
+	*r = (struct run){ .sink = { on_frame, on_room, on_packet, on_other }, .now = MONO_S, .random = first_random,
+			   .random_id = w.random_id, .loss = w.loss, .burst = w.burst, .flows = w.flows,
+			   .outer = outer_octets(w.encap->kind) };
 	r->near = trunk_new(&near);
 	r->far = trunk_new(&near);
 	if (!r->near || !r->far)
 		abort();
-	for (unsigned n = 0; n < FLOWS; n++)
-		r->flow[n] = (struct voice){ .ts = (uint32_t)draw(r), .id = (uint16_t)draw(r), .seq = (uint16_t)draw(r),
-					     .phase = (uint16_t)(draw(r) % (SPURT + PAUSE)) };
-	for (unsigned k = 0; k < TURNS; k++)
-		turn(r, k, pauses);
+	calls_begin(r, w.scattered);
+	for (unsigned k = 0; k < w.turns; k++)
+		turn(r, k, w.pauses);
 	trunk_flush(r->near, r->now, &r->sink);
 	return r;
 }
@@ -225,30 +280,44 @@ end(struct run *r)
 /* ---- figures ----------------------------------------------------------------------------------- */
 
 static double
-formula(unsigned mux, bool random_id)
+formula(const struct trial *w)
 {
-	const double pov = OUTER + (random_id ? 0 : 1), nrep = 3, sov = 5 + 5 * (nrep * 20 / (20.0 * SPURT)) + (random_id ? 3 : 0);
+	const double pov = w->encap->outer + (w->random_id ? 0 : 1), nrep = 3;
+	const double sov = 5 + 5 * (nrep * 20 / (20.0 * SPURT)) + (w->random_id ? 3 : 0);
 
-	return (VOICE + sov + pov / mux) * 8 / 20;
+	return (VOICE + sov + pov / w->mux) * 8 / 20;
+}
+
+static double
+kbit(const struct run *r)
+{
+	return (double)r->octets / (double)r->sent * 8 / 20;
+}
+
+static double
+saving_of(struct trial w)
+{
+	struct run *r = run(w);
+	const double got = kbit(r), want = formula(&w);
+
+	printf("figure trunk.saving.%s.mux%u.%s.loss%.0f %.3f kbit/s\n", w.encap->name, w.mux, w.random_id ? "random" : "constant",
+	       100 * w.loss, got);
+	fprintf(stderr, "  the formula: %.3f kbit/s, %.1f packets a frame\n", want, (double)r->sent / (double)r->frames);
+	end(r);
+	return 100 * (got / want - 1);
 }
 
 static void
 saving(void)
 {
-	static const unsigned sizes[] = { 3, 10 };
 	double worst = -100;
 
-	for (unsigned i = 0; i < 8; i++) {
-		const unsigned mux = sizes[i & 1];
-		const bool random_id = i & 2;
-		struct run *r = run(mux, random_id, i & 4 ? 0.05 : 0, 1, true);
-		const double kbit = (double)r->octets / (double)r->sent * 8 / 20, want = formula(mux, random_id);
-		if (100 * (kbit / want - 1) > worst)
-			worst = 100 * (kbit / want - 1);
-		printf("figure trunk.saving.l2tpv2.mux%u.%s.loss%u %.3f kbit/s\n", mux, random_id ? "random" : "constant", i & 4 ? 5 : 0,
-		       kbit);
-		fprintf(stderr, "  the formula: %.3f kbit/s, %.1f packets a frame\n", want, (double)r->sent / (double)r->frames);
-		end(r);
+	for (unsigned e = 0; e < ENCAPS; e++) {
+		for (unsigned i = 0; i < 8; i++) {
+			const double above = saving_of((struct trial){ .encap = &encaps[e], .flows = FLOWS, .turns = TURNS, .t = MONO_S,
+				.mux = i & 1 ? 10 : 3, .random_id = i & 2, .loss = i & 4 ? 0.05 : 0, .burst = 1, .pauses = true });
+			worst = above > worst ? above : worst;
+		}
 	}
 	printf("figure trunk.saving.error %.3f %%\n", worst);
 }
@@ -256,7 +325,7 @@ saving(void)
 static void
 wire(void)
 {
-	struct run *r = run(58, false, 0, 1, false);
+	struct run *r = run((struct trial){ .encap = &encaps[0], .flows = FLOWS, .turns = TURNS, .t = MONO_S, .mux = 58, .burst = 1 });
 
 	printf("figure trunk.wire %.3f octets\n", (double)(r->octets + r->frames * ETHERNET) / (double)r->sent);
 	end(r);
@@ -269,7 +338,8 @@ loss(void)
 	uint64_t wrong = 0;
 
 	for (unsigned i = 0; i < 6; i++) {
-		struct run *r = run(10, false, percent[i % 3] / 100.0, i < 3 ? 1 : 3, true);
+		struct run *r = run((struct trial){ .encap = &encaps[0], .flows = FLOWS, .turns = TURNS, .t = MONO_S, .mux = 10,
+			.loss = percent[i % 3] / 100.0, .burst = i < 3 ? 1 : 3, .pauses = true });
 		printf("figure trunk.loss.%s.%u %.4f packets\n", i < 3 ? "random" : "burst", percent[i % 3],
 		       (double)(r->sent - (r->got - r->wrong)) / (double)r->lost_packets);
 		wrong += r->wrong;
@@ -278,26 +348,57 @@ loss(void)
 	printf("figure trunk.loss.wrong %llu packets\n", (unsigned long long)wrong);
 }
 
+/* T alone ends a frame, or the link's size.  When calls begin is chance: several draws of it. */
+static double
+plot_point(unsigned calls, unsigned us)
+{
+	const unsigned draws = calls < 100 ? 8 : 2;
+	double sum = 0;
+
+	for (unsigned i = 0; i < draws; i++) {
+		struct run *r;
+		first_random = 88172645463325252ull + i * 0x9e3779b97f4a7c15ull;
+		r = run((struct trial){ .encap = &encaps[0], .flows = calls, .turns = 500 + 30000 / calls, .t = us * MONO_US, .burst = 1,
+					.pauses = true, .scattered = true });
+		sum += kbit(r);
+		end(r);
+	}
+	return sum / draws;
+}
+
+static void
+plot(void)
+{
+	static const unsigned calls[] = { 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 1000 };
+	static const unsigned times[] = { 1000, 2000, 5000, 10000, 20000 };
+
+	for (unsigned t = 0; t < sizeof times / sizeof times[0]; t++) {
+		for (unsigned c = 0; c < sizeof calls / sizeof calls[0]; c++)
+			printf("plot %u %u %.3f\n", calls[c], times[t], plot_point(calls[c], times[t]));
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	bool all = argc == 1;
 	static const struct {
 		const char *word;
 		void (*run)(void);
-	} part[] = { { "--saving", saving }, { "--wire", wire }, { "--loss", loss } };
+		bool always;
+	} part[] = { { "--saving", saving, true }, { "--wire", wire, true }, { "--loss", loss, true }, { "--plot", plot, false } };
+	enum { PARTS = sizeof part / sizeof part[0] };
 
 	for (int a = 1; a < argc; a++) {
 		bool known = false;
-		for (unsigned i = 0; i < 3; i++)
+		for (unsigned i = 0; i < PARTS; i++)
 			known |= strcmp(argv[a], part[i].word) == 0;
 		if (!known) {
-			fprintf(stderr, "usage: bench_trunk [--saving] [--wire] [--loss]\n");
+			fprintf(stderr, "usage: bench_trunk [--saving] [--wire] [--loss] [--plot]\n");
 			return 2;
 		}
 	}
-	for (unsigned i = 0; i < 3; i++) {
-		bool wanted = all;
+	for (unsigned i = 0; i < PARTS; i++) {
+		bool wanted = argc == 1 && part[i].always;
 		for (int a = 1; a < argc; a++)
 			wanted |= strcmp(argv[a], part[i].word) == 0;
 		if (wanted)
