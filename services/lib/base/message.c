@@ -2,8 +2,11 @@
 /*
  * See message.h.
  *
- * Reading: one walk over the octets; each tag is looked up in the descriptor and its value stored
- * at the field's offset.  The elements of a repeated field are counted when the first is met.
+ * What a pass needs of a descriptor is gathered once, in a plan: most fields of ours are a plain number,
+ * octets or a text, and mostly not there.
+ *
+ * Reading: one walk over the octets; each tag is looked up in the plan and its value stored at the
+ * field's offset.  The elements of a repeated field are counted when the first is met.
  *
  * Writing: from the last field to the first, and into the buffer from its end, so that the length
  * in front of a nested message is known when it is written.
@@ -11,6 +14,9 @@
  * `false` on either way means "not for us", and the caller turns to protobuf-c.
  */
 #include "base/message.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
 
 #include "wire/pb.h"
 
@@ -66,6 +72,109 @@ static const void *
 const_member(const void *m, unsigned offset)
 {
 	return (const uint8_t *)m + offset;
+}
+
+/* --- plans --------------------------------------------------------------------------------- */
+
+enum shape { U32, S32, U64, TRUTH, OCTETS, TEXT, OTHER }; /* OTHER: repeated, of a oneof, a message, none of ours */
+
+struct step {
+	field *f;
+	uint16_t offset;
+	uint8_t shape, tag_len, tag[2];
+};
+
+#define PLANS 256 /* more than there are messages; beyond half of them protobuf-c does the work */
+#define PLAN_IDS 128
+
+struct plan {
+	const ProtobufCMessageDescriptor *of;
+	unsigned n;
+	uint8_t by_id[PLAN_IDS]; /* 1 + the step; 0: none, or not among the first */
+	struct step step[];
+};
+
+static _Atomic(struct plan *) plans[PLANS];
+
+static enum shape
+shape_of(field *f)
+{
+	if (f->label != PROTOBUF_C_LABEL_NONE || (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) || f->id > 2047 ||
+	    f->offset > UINT16_MAX)
+		return OTHER;
+	switch (f->type) {
+	case PROTOBUF_C_TYPE_UINT32:
+		return U32;
+	case PROTOBUF_C_TYPE_ENUM: /* signed, and then ten octets long */
+		return S32;
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_INT64:
+		return U64;
+	case PROTOBUF_C_TYPE_BOOL:
+		return TRUTH;
+	case PROTOBUF_C_TYPE_BYTES:
+		return OCTETS;
+	case PROTOBUF_C_TYPE_STRING:
+		return TEXT;
+	default:
+		return OTHER;
+	}
+}
+
+static struct plan *
+plan_new(const ProtobufCMessageDescriptor *d)
+{
+	struct plan *p = calloc(1, sizeof *p + d->n_fields * sizeof p->step[0]);
+
+	if (!p)
+		return NULL;
+	p->of = d;
+	p->n = d->n_fields;
+	for (unsigned i = 0; i < d->n_fields; i++) {
+		struct step *s = &p->step[i];
+		s->f = &d->fields[i];
+		s->shape = (uint8_t)shape_of(s->f);
+		if (s->f->id < PLAN_IDS && i < UINT8_MAX)
+			p->by_id[s->f->id] = (uint8_t)(i + 1);
+		if (s->shape == OTHER)
+			continue;
+		s->offset = (uint16_t)s->f->offset;
+		const uint64_t tag = PB_TAG((uint64_t)s->f->id, s->shape < OCTETS ? PB_VARINT : PB_OCTETS);
+		s->tag_len = (uint8_t)(pb_put_varint(s->tag, tag) - s->tag);
+	}
+	return p;
+}
+
+/* NULL: no room for it. */
+static const struct plan *
+plan_of(const ProtobufCMessageDescriptor *d)
+{
+	const size_t from = ((uintptr_t)d >> 5) * 0x9e3779b1u >> 4;
+
+	for (size_t i = 0; i < PLANS / 2; i++) {
+		_Atomic(struct plan *) *at = &plans[(from + i) % PLANS];
+		struct plan *p = atomic_load_explicit(at, memory_order_acquire), *none = NULL;
+		if (!p) {
+			if (!(p = plan_new(d)))
+				return NULL;
+			if (atomic_compare_exchange_strong(at, &none, p))
+				return p;
+			free(p); /* another thread took the place */
+			p = none;
+		}
+		if (p->of == d)
+			return p;
+	}
+	return NULL;
+}
+
+static const struct step *
+step_of(const struct plan *plan, uint64_t id)
+{
+	if (id < PLAN_IDS && plan->by_id[id])
+		return &plan->step[plan->by_id[id] - 1];
+	field *f = field_of(plan->of, id);
+	return f ? &plan->step[f - plan->of->fields] : NULL;
 }
 
 /* --- reading ------------------------------------------------------------------------------- */
@@ -177,26 +286,35 @@ choose(const field *f, ProtobufCMessage *m)
 }
 
 static bool
-take_number(const field *f, ProtobufCMessage *m, struct rd *in)
+take_number(const struct step *st, ProtobufCMessage *m, struct rd *in)
 {
 	const uint8_t *start = in->p;
+	const field *f = st->f;
 	uint64_t v = pb_varint(in);
 
 	/* Of ten octets the last may hold more than the 64th bit. */
-	if (!in->ok || (in->p - start > 9 && in->p[-1] > 1) || !is_varint(f) || f->label == PROTOBUF_C_LABEL_REPEATED ||
-	    !choose(f, m))
+	if (!in->ok || (in->p - start > 9 && in->p[-1] > 1))
+		return false;
+	if (st->shape == U32) {
+		*(uint32_t *)member(m, st->offset) = (uint32_t)v;
+		return true;
+	}
+	if (!is_varint(f) || f->label == PROTOBUF_C_LABEL_REPEATED || !choose(f, m))
 		return false;
 	store_varint(f, member(m, f->offset), v);
 	return true;
 }
 
 static bool
-take_octets(struct arena *a, const field *f, ProtobufCMessage *m, struct rd *in, unsigned depth)
+take_octets(struct arena *a, const struct step *st, ProtobufCMessage *m, struct rd *in, unsigned depth)
 {
 	struct span s = pb_octets(in);
+	const field *f = st->f;
 
 	if (!in->ok)
 		return false;
+	if (st->shape != OTHER)
+		return st->shape >= OCTETS && store_octets(a, f, member(m, st->offset), s, depth);
 	if (f->label == PROTOBUF_C_LABEL_REPEATED)
 		return is_varint(f) ? add_packed(a, f, m, s) : add_element(a, f, m, s, in, depth);
 	/* A message twice is merged: not for us. */
@@ -210,18 +328,19 @@ unpack(struct arena *a, const ProtobufCMessageDescriptor *d, struct span octets,
        unsigned depth)
 {
 	struct rd in = rd_of(octets.p, octets.len);
+	const struct plan *plan = plan_of(d);
 
-	if (!d->message_init)
+	if (!plan || !d->message_init)
 		return false;
 	d->message_init(m);
 	while (rd_left(&in)) {
 		uint64_t tag = pb_tag(&in);
-		const field *f = in.ok ? field_of(d, tag >> 3) : NULL;
+		const struct step *s = in.ok ? step_of(plan, tag >> 3) : NULL;
 
-		if (!f)
+		if (!s)
 			return false;
-		if ((tag & 7) == PB_VARINT ? !take_number(f, m, &in)
-		    : (tag & 7) == PB_OCTETS ? !take_octets(a, f, m, &in, depth)
+		if ((tag & 7) == PB_VARINT ? !take_number(s, m, &in)
+		    : (tag & 7) == PB_OCTETS ? !take_octets(a, s, m, &in, depth)
 					     : true)
 			return false;
 	}
@@ -245,7 +364,7 @@ struct back {
 	uint8_t *start, *p; /* written: from p on */
 };
 
-static bool
+static inline bool
 back_octets(struct back *b, const void *from, size_t n)
 {
 	if ((size_t)(b->p - b->start) < n)
@@ -257,15 +376,20 @@ back_octets(struct back *b, const void *from, size_t n)
 }
 
 static bool
-back_varint(struct back *b, uint64_t v)
+back_varint_long(struct back *b, uint64_t v)
 {
 	uint8_t octets[10];
 
-	if (v < 0x80 && b->p > b->start) {
-		*--b->p = (uint8_t)v;
-		return true;
-	}
 	return back_octets(b, octets, (size_t)(pb_put_varint(octets, v) - octets));
+}
+
+static inline bool
+back_varint(struct back *b, uint64_t v)
+{
+	if (v >= 0x80 || b->p == b->start)
+		return back_varint_long(b, v);
+	*--b->p = (uint8_t)v;
+	return true;
 }
 
 static bool
@@ -365,15 +489,62 @@ back_field(struct back *b, const field *f, const ProtobufCMessage *m, unsigned d
 	return back_varint(b, load_varint(f, at)) && back_tag(b, f, PB_VARINT);
 }
 
+static inline bool
+back_lead(struct back *b, const struct step *s)
+{
+	if (s->tag_len != 1 || b->p == b->start)
+		return back_octets(b, s->tag, s->tag_len);
+	*--b->p = s->tag[0];
+	return true;
+}
+
+static bool
+back_text(struct back *b, const struct step *s, const void *p, size_t n)
+{
+	return n == 0 || (back_octets(b, p, n) && back_varint(b, n) && back_lead(b, s));
+}
+
+static inline bool
+back_step(struct back *b, const struct step *s, const ProtobufCMessage *m, unsigned depth)
+{
+	const void *at = const_member(m, s->offset);
+	const ProtobufCBinaryData *d = at;
+	const char *text;
+	uint64_t v;
+
+	switch (s->shape) {
+	case U32:
+		v = *(const uint32_t *)at;
+		break;
+	case S32:
+		v = (uint64_t)(int64_t)*(const int32_t *)at;
+		break;
+	case U64:
+		v = *(const uint64_t *)at;
+		break;
+	case TRUTH:
+		v = *(const protobuf_c_boolean *)at != 0;
+		break;
+	case OCTETS:
+		return d->len == 0 || back_text(b, s, d->data, d->len);
+	case TEXT:
+		text = *(const char *const *)at;
+		return !text || !*text || back_text(b, s, text, strlen(text));
+	default:
+		return back_field(b, s->f, m, depth);
+	}
+	return v == 0 || (back_varint(b, v) && back_lead(b, s));
+}
+
 static bool
 pack(struct back *b, const ProtobufCMessage *m, unsigned depth)
 {
-	const ProtobufCMessageDescriptor *d = m->descriptor;
+	const struct plan *plan = plan_of(m->descriptor);
 
-	if (m->n_unknown_fields)
+	if (!plan || m->n_unknown_fields)
 		return false;
-	for (unsigned i = d->n_fields; i; i--) {
-		if (!back_field(b, &d->fields[i - 1], m, depth))
+	for (unsigned i = plan->n; i; i--) {
+		if (!back_step(b, &plan->step[i - 1], m, depth))
 			return false;
 	}
 	return true;

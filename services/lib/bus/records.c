@@ -30,8 +30,36 @@ skip_unknown(struct rd *in, uint64_t tag, unsigned last_known)
 		pb_skip(in, tag & 7);
 }
 
+/* As record_begin writes it: table, key and change in turn.  False: not so, or not valid; record_any will see. */
 static bool
-record_read(struct span octets, struct record *out)
+record_usual(struct span octets, struct record *out)
+{
+	const uint8_t *p = octets.p, *end = p + octets.len;
+
+	if (octets.len < 7 || p[0] != PB_TAG(1, PB_VARINT) || p[1] >= 0x80 || p[2] != PB_TAG(2, PB_OCTETS) || p[3] == 0 ||
+	    p[3] >= 0x80 || p[3] > octets.len - 6 || p[3] > KEY_MAX)
+		return false;
+	*out = (struct record){ .table = p[1], .key = span_of(p + 4, p[3]) };
+	p += 4 + p[3];
+	if (p[0] == PB_TAG(4, PB_VARINT)) {
+		out->removed = true;
+		return p[1] == 1 && p + 2 == end;
+	}
+	if (p[0] != PB_TAG(3, PB_OCTETS))
+		return false;
+	size_t n = p[1];
+	p += 2;
+	if (n >= 0x80) {
+		if (p == end || *p >= 0x80)
+			return false;
+		n = (n & 0x7f) | (size_t)*p++ << 7;
+	}
+	out->row = span_of(p, n);
+	return n == (size_t)(end - p);
+}
+
+static bool
+record_any(struct span octets, struct record *out)
 {
 	struct rd in = rd_of(octets.p, octets.len);
 	bool change = false;
@@ -64,6 +92,12 @@ record_read(struct span octets, struct record *out)
 		}
 	}
 	return in.ok && change && out->key.len > 0 && out->key.len <= KEY_MAX;
+}
+
+static inline bool
+record_read(struct span octets, struct record *out)
+{
+	return record_usual(octets, out) || record_any(octets, out);
 }
 
 bool
