@@ -110,12 +110,13 @@ struct dp_packet {
 	uint32_t len;
 };
 
-/* A UDP payload for a tunnel's peer: dp_ends_of(tunnel) says where to. */
+/* For a tunnel's peer: dp_ends_of(tunnel) says where to. */
 struct dp_frame {
 	uint8_t *p;
 	uint32_t len;
 	uint16_t tunnel;
-	uint8_t tos; /* of the outer header */
+	uint8_t tos;	     /* of the outer header */
+	uint8_t ip_protocol; /* 0: a UDP payload; else straight over IP, whatever the tunnel is carried by */
 };
 
 struct dp_out {
@@ -240,6 +241,23 @@ uint64_t dp_kernel_version(const struct dp *);
 
 /* Which worker's sockets get a datagram: what the classic BPF program in steer.c computes. */
 unsigned dp_steer(const uint8_t *p, size_t len, unsigned workers);
+
+/* A peer of L2TPHC, and which worker its packets are for; DP_WORKERS_ALL: it has several sessions. */
+#define DP_PAIRS 128
+#define DP_WORKERS_ALL 0xffff
+struct dp_pair {
+	struct dp_addr peer;
+	uint16_t worker;
+};
+/* Which worker takes a packet over IP from `peer`; the filters in steer.c let each take its own. */
+unsigned dp_steer_ip(const struct dp_addr *peer, const uint8_t *p, size_t len, bool l2tp3,
+		     const struct dp_pair *, unsigned pairs, unsigned workers);
+/*
+ * The peers of L2TPHC with this IP protocol and family, at most DP_PAIRS; answers how many there are.
+ * The version moves when any of them does.
+ */
+unsigned dp_pairs(const struct dp *, uint8_t ip_protocol, bool v6, struct dp_pair out[DP_PAIRS]);
+uint64_t dp_pairs_version(const struct dp *);
 
 /* ---- punts wait here for their owner, and no peer can make another's wait ---------------- */
 

@@ -250,7 +250,7 @@ uint32_t l2tp_data_head(struct dp *, struct dp_session *, const struct dp_tunnel
 static inline void
 frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
 {
-	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos };
+	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos, 0 };
 }
 
 /* The way of a datagram ends here; its control message goes to tunnel-ctl, if it may. */

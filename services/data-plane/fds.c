@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "l2tp/l2tp3.h"
 #include "steer.h"
 
 #ifndef UDP_GRO
@@ -29,14 +30,16 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define MAGIC 0x74774635u
+#define MAGIC 0x74774636u
+#define MESSAGE_FDS 250 /* the kernel passes 253 at a time */
 #define WAIT_MS 500 /* for a sibling's answer */
 #define TRIES 6
 
 /* What both must agree on before descriptors change hands. */
 struct greeting {
-	uint32_t magic, workers, listens;
+	uint32_t magic, workers, listens, ip_protocols;
 	struct endpoint listen[2];
+	uint8_t ip_protocol[CONF_IP_PROTOCOLS];
 	char tun[16];
 };
 
@@ -54,6 +57,8 @@ greeting_of(const struct conf *conf)
 		memcpy(g.listen[i].addr.b, conf->data.listen[i].addr.b, 16);
 		g.listen[i].port = conf->data.listen[i].port;
 	}
+	g.ip_protocols = conf->data.ip_protocols;
+	memcpy(g.ip_protocol, conf->data.ip_protocol, g.ip_protocols);
 	memcpy(g.tun, conf->data.tun, sizeof g.tun);
 	return g;
 }
@@ -67,6 +72,8 @@ flat(struct fds *f, int **out)
 	for (unsigned w = 0; w < f->workers; w++) {
 		for (unsigned l = 0; l < f->listens; l++)
 			out[n++] = &f->udp[l][w];
+		for (unsigned i = 0; i < f->ip_protocols * f->listens; i++)
+			out[n++] = &f->ip[i / f->listens][i % f->listens][w];
 		out[n++] = &f->tun[w];
 		out[n++] = &f->hand_in[w];
 		out[n++] = &f->hand_out[w];
@@ -84,7 +91,7 @@ set(int fd, int level, int option, int value)
 }
 
 static void
-udp_options(int fd, const struct conf_data *d, bool v4)
+outer_options(int fd, const struct conf_data *d, bool v4)
 {
 	int size = (int)(d->receive_octets ? d->receive_octets : 1u << 22);
 
@@ -92,7 +99,6 @@ udp_options(int fd, const struct conf_data *d, bool v4)
 		set(fd, SOL_SOCKET, SO_RCVBUF, size);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
 		set(fd, SOL_SOCKET, SO_SNDBUF, size);
-	set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	if (v4) {
 		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 		set(fd, IPPROTO_IP, IP_RECVTOS, 1);
@@ -120,7 +126,8 @@ udp_open(const struct conf_data *d, const struct endpoint *at, char *error)
 	int one = 1, fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0) {
-		udp_options(fd, d, sa.ss_family == AF_INET);
+		outer_options(fd, d, sa.ss_family == AF_INET);
+		set(fd, IPPROTO_UDP, UDP_GRO, 1);
 		if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
 		    bind(fd, (struct sockaddr *)&sa, len) == 0)
 			return fd;
@@ -142,6 +149,41 @@ steer_attach(int fd, unsigned workers, char *error)
 		return true;
 	snprintf(error, FDS_ERROR, "cannot steer datagrams to workers: %s", strerror(errno));
 	return false;
+}
+
+/* Its filter first: until bind, and with a wildcard behind it, everybody's packets would gather in it. */
+static int
+ip_open(const struct conf_data *d, uint8_t protocol, const struct ip_addr *addr, unsigned worker, char *error)
+{
+	struct endpoint at = { *addr, 0 };
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&at, &sa);
+	char text[ADDR_TEXT];
+	const struct steer_ip s = { .v6 = sa.ss_family == AF_INET6,
+				    .l2tp3 = protocol == L2TP3_IP_PROTOCOL,
+				    .worker = worker,
+				    .workers = d->workers };
+	int fd = socket(sa.ss_family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+
+	if (fd >= 0 && fds_filter(fd, &s)) {
+		outer_options(fd, d, !s.v6);
+		if (bind(fd, (struct sockaddr *)&sa, len) == 0)
+			return fd;
+	}
+	snprintf(error, FDS_ERROR, "cannot listen on IP protocol %u at %s: %s", protocol,
+		 ip_addr_text(addr, text), strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool
+fds_filter(int fd, const struct steer_ip *s)
+{
+	struct sock_filter code[STEER_IP_MAX];
+	struct sock_fprog program = { (unsigned short)steer_ip_program(s, code), code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 }
 
 static int
@@ -180,6 +222,21 @@ hand_open(struct fds *f, unsigned w, char *error)
 }
 
 static bool
+make_ip(struct fds *f, const struct conf_data *d, char *error)
+{
+	for (unsigned i = 0; i < f->ip_protocols; i++) {
+		for (unsigned l = 0; l < f->listens; l++) {
+			for (unsigned w = 0; w < f->workers; w++) {
+				f->ip[i][l][w] = ip_open(d, d->ip_protocol[i], &d->listen[l].addr, w, error);
+				if (f->ip[i][l][w] < 0)
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool
 make(struct fds *f, const struct conf *conf, char *error)
 {
 	for (unsigned l = 0; l < f->listens; l++) {
@@ -192,6 +249,8 @@ make(struct fds *f, const struct conf *conf, char *error)
 				return false;
 		}
 	}
+	if (!make_ip(f, &conf->data, error))
+		return false;
 	for (unsigned w = 0; w < f->workers; w++) {
 		f->tun[w] = tun_open(&conf->data, error);
 		if (f->tun[w] < 0 || !hand_open(f, w, error))
@@ -211,25 +270,61 @@ sibling_path(const struct conf *conf, unsigned worker, struct sockaddr_un *out)
 				conf->node.run_dir, worker) < sizeof out->sun_path;
 }
 
+/* One message of a sibling's: up to MESSAGE_FDS descriptors into fds[]; how many, or -1. */
+static int
+take_message(int s, struct greeting *g, int *fds)
+{
+	union {
+		char b[CMSG_SPACE(sizeof(int) * MESSAGE_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { g, sizeof *g };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = sizeof control };
+	ssize_t n = recvmsg(s, &m, MSG_CMSG_CLOEXEC);
+	int got = 0;
+
+	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+			got = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+			memcpy(fds, CMSG_DATA(c), (size_t)got * sizeof(int));
+		}
+	}
+	return n == sizeof *g ? got : n < 0 ? -1 : 0;
+}
+
+enum taking { TAKEN, SILENT, OTHERS };
+
+/* All of them, in as many messages as it takes, each of which says whose they are. */
+static enum taking
+take_all(int s, const struct greeting *ours, int *fds, unsigned want, unsigned *got)
+{
+	struct greeting theirs;
+
+	for (*got = 0; *got < want;) {
+		int n = take_message(s, &theirs, fds + *got);
+		if (n < 0)
+			return SILENT;
+		*got += (unsigned)n;
+		if (n == 0 || memcmp(ours, &theirs, sizeof *ours) != 0)
+			return OTHERS;
+	}
+	return *got == want ? TAKEN : OTHERS;
+}
+
 /* 1: taken; 0: nobody there; -1: somebody is there who does not answer, or means another
  * configuration. */
 static int
 take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 {
-	struct greeting ours = greeting_of(conf), theirs;
+	const struct greeting ours = greeting_of(conf);
 	struct timeval wait = { 0, WAIT_MS * 1000 };
-	union {
-		char b[CMSG_SPACE(sizeof(int) * 5 * FDS_WORKERS)];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { &theirs, sizeof theirs };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof control };
 	struct sockaddr_un sa;
-	int *place[5 * FDS_WORKERS], got = 0, *fds = NULL;
-	unsigned want = flat(f, place);
+	int *place[FDS_EACH * FDS_WORKERS], fds[FDS_EACH * FDS_WORKERS + MESSAGE_FDS];
+	const unsigned want = flat(f, place);
+	unsigned got;
 	int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (s < 0 || !sibling_path(conf, from, &sa) ||
@@ -239,23 +334,15 @@ take(struct fds *f, const struct conf *conf, unsigned from, char *error)
 		return 0;
 	}
 	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-	ssize_t n = recvmsg(s, &m, MSG_CMSG_CLOEXEC);
+	const enum taking r = take_all(s, &ours, fds, want, &got);
 	close(s);
-	for (struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; c; c = CMSG_NXTHDR(&m, c)) {
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-			fds = (int *)(void *)CMSG_DATA(c);
-			got = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		}
-	}
-	if (n == sizeof theirs && memcmp(&ours, &theirs, sizeof ours) == 0 &&
-	    (unsigned)got == want) {
-		for (unsigned i = 0; i < want; i++)
-			*place[i] = fds[i];
+	for (unsigned i = 0; i < want && r == TAKEN; i++)
+		*place[i] = fds[i];
+	if (r == TAKEN)
 		return 1;
-	}
-	for (int i = 0; i < got; i++)
-		close(fds[i]);
-	if (n < 0)
+	while (got > 0)
+		close(fds[--got]);
+	if (r == SILENT)
 		snprintf(error, FDS_ERROR, "worker %u is there but does not hand over its sockets",
 			 from);
 	else
@@ -298,31 +385,41 @@ listen_for_siblings(struct fds *f, const struct conf *conf, unsigned worker, cha
 	return false;
 }
 
+static bool
+give(int s, const struct greeting *g, int *const *place, unsigned n)
+{
+	union {
+		char b[CMSG_SPACE(sizeof(int) * MESSAGE_FDS)];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { (void *)(uintptr_t)g, sizeof *g };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &control,
+			    .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	memset(&control, 0, sizeof control);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (unsigned i = 0; i < n; i++)
+		((int *)(void *)CMSG_DATA(c))[i] = *place[i];
+	return sendmsg(s, &m, MSG_NOSIGNAL) > 0;
+}
+
 void
 fds_serve(struct fds *f, const struct conf *conf)
 {
-	struct greeting g = greeting_of(conf);
-	union {
-		char b[CMSG_SPACE(sizeof(int) * 5 * FDS_WORKERS)];
-		struct cmsghdr align;
-	} control;
-	int *place[5 * FDS_WORKERS], s;
-	unsigned n = flat(f, place);
+	const struct greeting g = greeting_of(conf);
+	int *place[FDS_EACH * FDS_WORKERS], s;
+	const unsigned n = flat(f, place);
 
 	while ((s = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		struct iovec iov = { &g, sizeof g };
-		struct msghdr m = { .msg_iov = &iov,
-				    .msg_iovlen = 1,
-				    .msg_control = &control,
-				    .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		memset(&control, 0, sizeof control);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		for (unsigned i = 0; i < n; i++)
-			((int *)(void *)CMSG_DATA(c))[i] = *place[i];
-		sendmsg(s, &m, MSG_NOSIGNAL); /* a sibling that went away asks again */
+		for (unsigned at = 0; at < n; at += MESSAGE_FDS) {
+			if (!give(s, &g, place + at, n - at < MESSAGE_FDS ? n - at : MESSAGE_FDS))
+				break; /* a sibling that went away asks again */
+		}
 		close(s);
 	}
 }
@@ -343,14 +440,16 @@ lock_take(struct fds *f, const struct conf *conf, char *error)
 bool
 fds_open(struct fds *f, const struct conf *conf, unsigned worker, char error[FDS_ERROR])
 {
-	int *place[5 * FDS_WORKERS], r = 0;
+	int *place[FDS_EACH * FDS_WORKERS], r = 0;
 	bool ok;
 
 	memset(f, 0, sizeof *f);
 	f->workers = conf->data.workers;
 	f->listens = conf->data.listens;
+	f->ip_protocols = conf->data.ip_protocols;
 	f->listener = f->lock = -1;
-	if (f->workers == 0 || f->workers > FDS_WORKERS || worker >= f->workers || f->listens > 2) {
+	if (f->workers == 0 || f->workers > FDS_WORKERS || worker >= f->workers || f->listens > 2 ||
+	    f->ip_protocols > CONF_IP_PROTOCOLS) {
 		snprintf(error, FDS_ERROR, "worker %u of %u: there may be 1 to %u", worker,
 			 f->workers, FDS_WORKERS);
 		return false;
@@ -375,7 +474,7 @@ fds_open(struct fds *f, const struct conf *conf, unsigned worker, char error[FDS
 void
 fds_close(struct fds *f)
 {
-	int *place[5 * FDS_WORKERS];
+	int *place[FDS_EACH * FDS_WORKERS];
 
 	for (unsigned i = 0, n = flat(f, place); i < n; i++) {
 		if (*place[i] >= 0)

@@ -16,12 +16,14 @@
 
 #include "conf/conf.h"
 
-#define FDS_WORKERS 48 /* 5 each, and 253 descriptors fit in one message */
+#define FDS_WORKERS 48
+#define FDS_EACH (2 + 2 * CONF_IP_PROTOCOLS + 3) /* descriptors of a worker, at most */
 #define FDS_ERROR 256
 
 struct fds {
-	unsigned workers, listens;
+	unsigned workers, listens, ip_protocols;
 	int udp[2][FDS_WORKERS];
+	int ip[CONF_IP_PROTOCOLS][2][FDS_WORKERS]; /* raw sockets: of each IP protocol, as udp[] */
 	int tun[FDS_WORKERS];
 	int hand_in[FDS_WORKERS];  /* read by its worker: packets that siblings hand over */
 	int hand_out[FDS_WORKERS]; /* written by its siblings */
@@ -34,5 +36,8 @@ bool fds_open(struct fds *, const struct conf *, unsigned worker, char error[FDS
 /* Gives all of them to whoever has connected to the listener; never blocks. */
 void fds_serve(struct fds *, const struct conf *);
 void fds_close(struct fds *);
+/* Which packets a raw socket takes, from now on. */
+struct steer_ip;
+bool fds_filter(int fd, const struct steer_ip *);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * data-plane --config FILE --worker N: one packet worker.
  *
- * May use: udp/1701, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN
+ * May use: udp/1701, raw sockets of the configured IP protocols, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN
  * (TUN, transparent sockets, steering), CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed to start
  * and dropped then; worker 0 keeps CAP_NET_ADMIN for routes.
  */
@@ -139,6 +139,7 @@ static void
 stop(struct worker *w)
 {
 	udp_stop(w);
+	ip_stop(w);
 	tun_stop(w);
 	trunk_stop(w);
 	shell_bus_stop(w);

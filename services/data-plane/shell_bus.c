@@ -239,7 +239,7 @@ send_ctl(struct worker *w, const Punt__ToWorker *m)
 		const struct dp_ends *e = k && memcmp(&ends[k], t[k - 1].ends, sizeof ends[k]) == 0
 					      ? t[k - 1].ends
 					      : &ends[k];
-		t[k] = (struct tx){ r->octets.data, (uint32_t)r->octets.len, 0, e };
+		t[k] = (struct tx){ r->octets.data, (uint32_t)r->octets.len, 0, e->ip_protocol, e };
 		if (++k == TX_MAX) {
 			udp_send(w, t, k);
 			dp_counts(w->dp)[DP_COUNT_INJECTED] += k;
@@ -593,7 +593,7 @@ reading_begin(struct worker *w)
 	     !(owner_may_send(w->owner) && (w->settled || dp_ns_settled(w->dp)))))
 		return;
 	w->reading = w->settled = true;
-	if (!udp_watch(w, true) || !tun_watch(w, true) || !hand_watch(w, true)) {
+	if (!udp_watch(w, true) || !ip_watch(w, true) || !tun_watch(w, true) || !hand_watch(w, true)) {
 		log_line(NOTE_ERROR, "cannot watch sockets");
 		loop_stop(w->loop);
 	}
@@ -615,7 +615,7 @@ worker_paused(struct worker *w)
 	w->reading = false;
 	w->wait_until = w->lapsed + LEASE_PATIENCE;
 	loop_timer_set(w->loop, &w->wake, w->wait_until);
-	return udp_watch(w, false) && tun_watch(w, false) && hand_watch(w, false);
+	return udp_watch(w, false) && ip_watch(w, false) && tun_watch(w, false) && hand_watch(w, false);
 }
 
 /* Patience is over: reading_begin() looks at the clock before the loop sleeps again. */
@@ -631,6 +631,7 @@ on_leases(void *arg)
 
 	leases_ask(w);
 	contexts_record(w);
+	ip_steer(w);
 	reading_begin(w);
 	late_retry(w);
 	if (w->held)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Datagrams.  Received in batches, several of one peer in one buffer where the kernel joined them
+ * Datagrams, and packets straight over IP (shell_ip.c).  Received in batches, several of one peer in one buffer where the kernel joined them
  * (UDP_GRO); sent in batches, runs of equal size for one peer as one message that the kernel or the
  * network card cuts (UDP_SEGMENT).
  *
@@ -23,7 +23,7 @@
 #define UDP_GRO 104
 #endif
 
-#define RX 64
+#define RX UDP_RX
 #define RX_OCTETS 65536u
 #define ROUNDS 4	/* batches before others have their turn */
 #define SEGMENTS_MAX 64 /* the kernel's bound on a message cut by it */
@@ -68,6 +68,14 @@ mapped(struct dp_addr *out, const void *v4)
 	memset(out->b + 8, 0, 2);
 	memset(out->b + 10, 0xff, 2);
 	memcpy(out->b + 12, v4, 4);
+}
+
+static bool
+is_v4(const struct dp_addr *a)
+{
+	static const uint8_t map[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(a->b, map, 12) == 0;
 }
 
 /* Who sent it, to which of our addresses, how marked, and cut how. */
@@ -126,12 +134,24 @@ gather(struct worker *w, mono_t now, bool may, struct gather *g, uint8_t *p, uin
 	}
 }
 
+/* From a raw socket: there are no ports, and IPv4's header is still in front of the rest. */
+static void
+over_ip(struct dp_ends *ends, uint8_t **p, uint32_t *len)
+{
+	uint32_t head = is_v4(&ends->peer) && *len ? ((*p)[0] & 15u) * 4 : 0;
+
+	ends->local_port = ends->peer_port = 0;
+	head = head < *len ? head : *len;
+	*p += head;
+	*len -= head;
+}
+
 /*
  * The first octets of a datagram inside a joined buffer are preceded by the one before it: judged
  * and written to the TUN in order, so that its head room is free by then.
  */
-static unsigned
-receive(struct worker *w, int fd, uint16_t port)
+unsigned
+udp_receive(struct worker *w, int fd, uint16_t port, uint8_t ip_protocol)
 {
 	struct udp_io *io = w->udp;
 	struct gather g = { .n = 0 };
@@ -151,6 +171,9 @@ receive(struct worker *w, int fd, uint16_t port)
 		uint8_t *p = io->rx_iov[i].iov_base, tos;
 		uint32_t left = io->rx[i].msg_len, segment;
 		control_read(&io->rx[i].msg_hdr, port, &io->ends[i], &tos, &segment);
+		io->ends[i].ip_protocol = ip_protocol;
+		if (ip_protocol)
+			over_ip(&io->ends[i], &p, &left);
 		if (segment == 0 || segment > left)
 			segment = left;
 		do {
@@ -173,20 +196,12 @@ on_udp(void *arg, int fd, unsigned events)
 	unsigned l = w->fds.listens > 1 && fd == w->fds.udp[1][w->id];
 
 	for (unsigned i = 0; i < ROUNDS && !worker_paused(w); i++) {
-		if (receive(w, fd, w->conf->data.listen[l].port) < RX)
+		if (udp_receive(w, fd, w->conf->data.listen[l].port, 0) < UDP_RX)
 			return;
 	}
 }
 
 /* ---- out --------------------------------------------------------------------------------- */
-
-static bool
-is_v4(const struct dp_addr *a)
-{
-	static const uint8_t map[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(a->b, map, 12) == 0;
-}
 
 static struct cmsghdr *
 control_add(struct msghdr *m, size_t *used, int level, int type, const void *v, size_t len)
@@ -204,11 +219,13 @@ control_add(struct msghdr *m, size_t *used, int level, int type, const void *v, 
 static void
 address_write(struct msghdr *m, struct sockaddr_in6 *to, size_t *used, const struct tx *t)
 {
+	const in_port_t port = t->ip_protocol ? 0 : htons(t->ends->peer_port);
+
 	if (is_v4(&t->ends->peer)) {
 		struct sockaddr_in *in = (struct sockaddr_in *)(void *)to;
 		struct in_pktinfo info = { 0 };
 		*in = (struct sockaddr_in){ .sin_family = AF_INET,
-					    .sin_port = htons(t->ends->peer_port) };
+					    .sin_port = port };
 		memcpy(&in->sin_addr, t->ends->peer.b + 12, 4);
 		memcpy(&info.ipi_spec_dst, t->ends->local.b + 12, 4);
 		m->msg_namelen = sizeof *in;
@@ -218,7 +235,7 @@ address_write(struct msghdr *m, struct sockaddr_in6 *to, size_t *used, const str
 	}
 	struct in6_pktinfo info = { 0 };
 	*to = (struct sockaddr_in6){ .sin6_family = AF_INET6,
-				     .sin6_port = htons(t->ends->peer_port) };
+				     .sin6_port = port };
 	memcpy(&to->sin6_addr, t->ends->peer.b, 16);
 	memcpy(&info.ipi6_addr, t->ends->local.b, 16);
 	m->msg_namelen = sizeof *to;
@@ -260,10 +277,10 @@ run_length(const struct udp_io *io, const struct tx *t, unsigned n)
 	uint32_t octets = t->len;
 	unsigned i = 1;
 
-	if (t->len > io->segment_max || t->len == 0)
+	if (t->len > io->segment_max || t->len == 0 || t->ip_protocol)
 		return 1;
 	while (i < n && i < SEGMENTS_MAX && t[i].ends == t->ends && t[i].tos == t->tos &&
-	       t[i].len <= t->len && octets + t[i].len <= SEGMENTS_OCTETS) {
+	       !t[i].ip_protocol && t[i].len <= t->len && octets + t[i].len <= SEGMENTS_OCTETS) {
 		octets += t[i].len;
 		i++;
 		if (t[i - 1].len < t->len)
@@ -279,7 +296,7 @@ socket_for(const struct worker *w, const struct tx *t)
 
 	for (unsigned l = 0; l < w->fds.listens; l++) {
 		if (w->conf->data.listen[l].addr.family == family)
-			return w->fds.udp[l][w->id];
+			return t->ip_protocol ? ip_socket(w, t->ip_protocol, l) : w->fds.udp[l][w->id];
 	}
 	return -1;
 }
@@ -388,7 +405,7 @@ by_peer(struct tx *t, unsigned n)
 		if (taken[i])
 			continue;
 		for (unsigned j = i; j < n; j++) {
-			if (!taken[j] && t[j].ends == t[i].ends) {
+			if (!taken[j] && t[j].ends == t[i].ends && t[j].ip_protocol == t[i].ip_protocol) {
 				taken[j] = true;
 				sorted[k++] = t[j];
 			}
@@ -439,7 +456,7 @@ udp_send_frames(struct worker *w)
 		const struct dp_ends *ends = dp_ends_of(w->dp, out->frame[i].tunnel);
 		if (ends)
 			t[n++] = (struct tx){ out->frame[i].p, out->frame[i].len, out->frame[i].tos,
-					      ends };
+					      out->frame[i].ip_protocol, ends };
 	}
 	if (n)
 		udp_send(w, t, n);

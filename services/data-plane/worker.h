@@ -2,9 +2,9 @@
 /*
  * The shell of one worker: what its files share.
  *
- *      shell_udp.c   datagrams in and out        shell_bus.c   feed, lease, punts, injections,
- * reports shell_tun.c   IP packets in and out       shell_hand.c  packets from and for siblings
- *      kernel.c      addresses and routes of the TUN (worker 0)
+ *      shell_udp.c   datagrams in and out        shell_bus.c   feed, lease, punts, injections, reports
+ *      shell_ip.c    raw sockets beside them     shell_hand.c  packets from and for siblings
+ *      shell_tun.c   IP packets in and out       kernel.c      addresses and routes of the TUN (worker 0)
  */
 #ifndef TWIN_WORKER_H
 #define TWIN_WORKER_H
@@ -27,6 +27,7 @@ struct tx {
 	const uint8_t *p;
 	uint32_t len;
 	uint8_t tos;
+	uint8_t ip_protocol; /* 0: UDP */
 	const struct dp_ends *ends;
 };
 
@@ -43,6 +44,11 @@ struct rest { /* shell_rest.c */
 	uint64_t seen;	     /* how many until then */
 };
 
+struct ip_io { /* shell_ip.c */
+	struct loop_fd *watch[CONF_IP_PROTOCOLS][2];
+	uint64_t steered; /* dp_pairs_version() that the filters know */
+};
+
 struct udp_io;
 struct tun_io;
 
@@ -57,6 +63,7 @@ struct worker {
 	struct dp *dp;
 	struct fds fds;
 	struct udp_io *udp;
+	struct ip_io ip;
 	struct tun_io *tun;
 	struct loop_fd *hand;
 	struct kernel *kernel; /* worker 0 only */
@@ -102,10 +109,19 @@ worker_drop(struct worker *w, enum dp_drop why, uint64_t n)
 bool udp_start(struct worker *);
 bool udp_watch(struct worker *, bool on); /* reads from now on, or not */
 void udp_stop(struct worker *);
+#define UDP_RX 64 /* datagrams at a time */
+/* A batch from a socket of UDP, or (ip_protocol) a raw one; how many came. */
+unsigned udp_receive(struct worker *, int fd, uint16_t port, uint8_t ip_protocol);
 /* Sends in the order given, except that runs for one peer are put together. */
 void udp_send(struct worker *, struct tx *, unsigned n);
 /* The frames of the last dp_down, dp_up or row of dp_inject. */
 void udp_send_frames(struct worker *);
+
+bool ip_watch(struct worker *, bool on);
+void ip_stop(struct worker *);
+void ip_steer(struct worker *); /* after rows: whose packets this worker takes */
+/* The raw socket beside the l-th listener; -1: there is none of this protocol. */
+int ip_socket(const struct worker *, uint8_t ip_protocol, unsigned l);
 
 bool tun_start(struct worker *);
 bool tun_watch(struct worker *, bool on);

@@ -66,10 +66,14 @@ struct conf_pair {
 	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 40, 30, 200, 1000 */
 };
 
+#define CONF_IP_PROTOCOLS 2
+
 struct conf_data {
 	unsigned workers;
 	struct endpoint listen[2]; /* UDP 1701: one per outer address family at most */
 	unsigned listens;
+	uint8_t ip_protocol[CONF_IP_PROTOCOLS]; /* besides UDP: 115 for L2TPv3 over IP, and those of L2TPHC */
+	unsigned ip_protocols;
 	char tun[16];		 /* core side interface */
 	unsigned tun_mtu;
 	uint32_t receive_octets; /* socket buffers */

@@ -13,6 +13,8 @@
 	  offsetof(STRUCT, COUNT), SIZE(STRUCT, ARRAY) / SIZE(STRUCT, ARRAY[0]) }
 #define END { NULL, F_BOOL, 0, 0, NULL, 0, 0 }
 
+static const struct field octet_value[] = { { ".", F_UINT, 0, 1, NULL, 0, 0 }, END };
+
 static const struct field endpoint_fields[] = {
 	ROW("address", F_ADDR, struct endpoint, addr),
 	ROW("port", F_UINT, struct endpoint, port),
@@ -61,6 +63,7 @@ static const struct field claim_fields[] = {
 static const struct field data_fields[] = {
 	ROW("workers", F_UINT, struct conf_data, workers),
 	LIST("listen", struct conf_data, listen, listens, endpoint_fields),
+	LIST("ip-protocol", struct conf_data, ip_protocol, ip_protocols, octet_value),
 	ROW("tun", F_TEXT, struct conf_data, tun),
 	ROW("tun-mtu", F_UINT, struct conf_data, tun_mtu),
 	ROW("receive-buffer", F_UINT, struct conf_data, receive_octets),

@@ -30,6 +30,8 @@ static const struct row {
 	ROW(CONF_PART_SOCKETS, "data-plane/listen", NUMBER, data.listens),
 	ROW(CONF_PART_SOCKETS, "data-plane/listen", ENDPOINT, data.listen[0]),
 	ROW(CONF_PART_SOCKETS, "data-plane/listen", ENDPOINT, data.listen[1]),
+	ROW(CONF_PART_SOCKETS, "data-plane/ip-protocol", NUMBER, data.ip_protocols),
+	ROW(CONF_PART_SOCKETS, "data-plane/ip-protocol", NUMBER, data.ip_protocol),
 	ROW(CONF_PART_SOCKETS, "data-plane/tun", TEXT, data.tun),
 	ROW(CONF_PART_SOCKETS, "data-plane/tun-mtu", NUMBER, data.tun_mtu),
 	ROW(CONF_PART_SOCKETS, "data-plane/receive-buffer", NUMBER, data.receive_octets),

@@ -5,6 +5,7 @@
  * frames straight back.
  *
  *     dp_feeder RUN STORE TUNNELS SESSIONS
+ *     dp_feeder RUN STORE l2tpv3 SESSIONS       see below
  *
  * Tunnel t: peer 127.0.0.(10+t), from the third on fd00:99::(10+t), port 1701, its id 100+t.
  * Session t/s: its id 1000+s, address 10.99.t.s, and sequenced where s is a multiple of 4.  A line
@@ -101,18 +102,103 @@ put_session(struct store *s, uint16_t t, uint16_t id)
 	put(s, TABLE_SUBSCRIBER, key_session(t, id), &sub.base);
 }
 
-static void
-fill(struct feeder *f, unsigned tunnels, unsigned sessions)
-{
-	struct store_meta meta = { .position = 1, .epoch = 1, .lineage = 1 };
+/*
+ * ---- "l2tpv3": one peer of each kind, 10.7.0.(10+t) or fd00:7::(10+t)
+ *
+ *     1 over IP   2 over UDP   3 over IP, IPv6   4 L2TPHC, draft -05, of IPv4 only   5 L2TPHC, -03, protocol 200
+ *
+ * Session s of the first three: a cookie of 0, 4, 8 octets by s mod 3, a sublayer and numbers where s is a
+ * multiple of 4; its id at the peer 0x10000 + s.  L2TPHC has one session in a draft -05 tunnel.
+ */
+enum { OVER_IP = 1, OVER_UDP, OVER_IP6, HEADERLESS_05, HEADERLESS_03, KINDS };
 
-	if (store_begin(f->store) != 0)
-		die(store_error(f->store));
+static void
+put_tunnel3(struct store *s, uint16_t t)
+{
+	Row__Tunnel row = ROW__TUNNEL__INIT;
+	struct ip_addr peer = fx_ip(t == OVER_IP6 ? "fd00:7::10" : "10.7.0.10"), local = fx_ip(t == OVER_IP6 ? "fd00:7::1" : "10.7.0.1");
+
+	peer.b[t == OVER_IP6 ? 15 : 3] = (uint8_t)(10 + t);
+	row.id = t;
+	row.peer_id = t < HEADERLESS_05 ? 0x20000u + t : 100u + t;
+	row.version = t < HEADERLESS_05 ? 3 : 2;
+	row.over_ip = t == OVER_IP || t == OVER_IP6;
+	row.peer_addr = fx_octets(&peer);
+	row.local_addr = fx_octets(&local);
+	row.peer_port = row.local_port = row.over_ip ? 0 : 1701;
+	put(s, TABLE_TUNNEL, key_tunnel(t), &row.base);
+}
+
+static void
+put_session3(struct store *s, uint16_t t, uint16_t id)
+{
+	Row__Call call = ROW__CALL__INIT;
+	Row__Subscriber sub = ROW__SUBSCRIBER__INIT;
+	Row__HeaderlessData bare = ROW__HEADERLESS_DATA__INIT;
+	uint8_t cookie[8] = { 0xc0, (uint8_t)t, (uint8_t)id, 3, 4, 5, 6, 7 }, theirs[8] = { 0xd0, (uint8_t)t, (uint8_t)id, 3, 4, 5, 6, 7 };
+	uint8_t addr[4] = { 10, 99, (uint8_t)t, (uint8_t)id }, ours[4] = { 10, 99, 0, 254 };
+
+	call.tunnel = t;
+	call.id = id;
+	call.state = 10;
+	call.role = ROLE_LNS;
+	call.peer_id = (t < HEADERLESS_05 ? 0x10000u : 1000u) + id;
+	if (t < HEADERLESS_05) {
+		call.cookie = (ProtobufCBinaryData){ 4u * (id % 3), cookie };
+		call.peer_cookie = (ProtobufCBinaryData){ 4u * (id % 3), theirs };
+		call.sublayer = call.peer_sublayer = id % 4 == 0;
+		call.sequencing = call.peer_sequencing = id % 4 == 0 ? 2 : 0;
+	} else {
+		bare.ip_protocol = t == HEADERLESS_05 ? 115 : 200;
+		bare.bare = t == HEADERLESS_05;
+		bare.protocol = bare.bare ? 0x21 : 0;
+		bare.header = t == HEADERLESS_03;
+		bare.send_octets = bare.receive_octets = bare.header ? 1 + id % 2 : 0;
+		bare.send_session = 50u + id;
+		bare.receive_session = id;
+		call.headerless = &bare;
+	}
+	put(s, TABLE_CALL, key_session(t, id), &call.base);
+	sub.tunnel = t;
+	sub.session = id;
+	sub.forwarding = true;
+	sub.mtu = 1492;
+	sub.ipv4 = (ProtobufCBinaryData){ 4, addr };
+	sub.ipv4_local = (ProtobufCBinaryData){ 4, ours };
+	put(s, TABLE_SUBSCRIBER, key_session(t, id), &sub.base);
+}
+
+static void
+fill3(struct feeder *f, unsigned sessions)
+{
+	for (uint16_t t = OVER_IP; t < KINDS; t++) {
+		put_tunnel3(f->store, t);
+		for (uint16_t s = 1; s <= (t == HEADERLESS_05 ? 1 : sessions); s++)
+			put_session3(f->store, t, s);
+	}
+}
+
+static void
+fill2(struct feeder *f, unsigned tunnels, unsigned sessions)
+{
 	for (unsigned t = 1; t <= tunnels; t++) {
 		put_tunnel(f->store, (uint16_t)t);
 		for (unsigned s = 1; s <= sessions; s++)
 			put_session(f->store, (uint16_t)t, (uint16_t)s);
 	}
+}
+
+static void
+fill(struct feeder *f, bool l2tpv3, unsigned tunnels, unsigned sessions)
+{
+	struct store_meta meta = { .position = 1, .epoch = 1, .lineage = 1 };
+
+	if (store_begin(f->store) != 0)
+		die(store_error(f->store));
+	if (l2tpv3)
+		fill3(f, sessions);
+	else
+		fill2(f, tunnels, sessions);
 	store_meta_put(f->store, &meta);
 	if (store_commit(f->store) != 0)
 		die(store_error(f->store));
@@ -281,12 +367,12 @@ main(int argc, char **argv)
 	struct bus *bus;
 
 	if (argc != 5)
-		die("usage: dp_feeder RUN STORE TUNNELS SESSIONS");
+		die("usage: dp_feeder RUN STORE TUNNELS|l2tpv3 SESSIONS");
 	log_open("feeder", NOTE_INFO);
 	f.store = store_open_rw(argv[2], 64 << 20, error, sizeof error);
 	if (!f.store)
 		die(error);
-	fill(&f, (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
+	fill(&f, strcmp(argv[3], "l2tpv3") == 0, (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
 	f.loop = loop_new();
 	bus = f.loop ? bus_new(f.loop, argv[1]) : NULL;
 	if (!bus || !(f.sync = bus_router_bind(bus, "sync", on_sync, &f)) ||

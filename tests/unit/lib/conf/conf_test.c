@@ -259,6 +259,8 @@ static const struct {
 	  "interface", "length" },
 	{ "\"data-plane\":{\"workers\":0}", "data-plane/workers", "0" },
 	{ "\"data-plane\":{\"listen\":[{\"address\":\"10.0.0.1\"},{\"address\":\"10.0.0.2\"}]}", "listen", "each family" },
+	{ "\"data-plane\":{\"ip-protocol\":[17]}", "ip-protocol", "17" },
+	{ "\"data-plane\":{\"ip-protocol\":[115,200,201]}", "ip-protocol", "" },
 	{ "\"data-plane\":{\"listen\":[{\"address\":\"fe80::1%eth0\"}]}", "listen", "fe80::1%eth0" },
 	{ "\"profile\":[{\"name\":\"p\"}]", "profile[name='p']", "ppp" },
 	{ "\"profile\":[{\"name\":\"p\",\"ppp\":\"q\"}]", "profile[name='p']/ppp", "q" },
