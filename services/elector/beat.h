@@ -40,6 +40,7 @@ enum beat_flag {
 	BEAT_PREFERRED = 32,
 	BEAT_SAFETY = 64,    /* policy of the sender is prefer-safety */
 	BEAT_EMPTY = 128,    /* my store has never held anything */
+	BEAT_BLIND = 256,    /* promoting, active: this epoch began because nobody answered, and nobody but me decided it */
 };
 
 struct beat {

@@ -76,6 +76,8 @@ beat_flags(const struct elect *e, mono_t now)
 		f |= BEAT_OFFER;
 	if (e->leaving && !active)
 		f |= BEAT_GOODBYE;
+	if (e->blind && (active || e->role == ELECT_PROMOTING) && now >= e->grant_until)
+		f |= BEAT_BLIND;
 	if (e->conf.preferred)
 		f |= BEAT_PREFERRED;
 	if (e->conf.policy == POLICY_PREFER_SAFETY)
@@ -134,6 +136,7 @@ order_wanted(const struct elect *e)
 	o.active = e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING;
 	o.fresh = e->role == ELECT_PROMOTING;
 	o.vouched = o.fresh && e->vouched;
+	o.blind = o.fresh && e->blind;
 	o.quiesce = o.active && (e->quiescing || e->offering);
 	o.force = o.active && e->force_store;
 	o.stale = e->role == ELECT_STANDBY && elect_twin_active(e) && e->twin.role == ELECT_ACTIVE &&
@@ -146,23 +149,14 @@ elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 {
 	struct elect_order o = order_wanted(e), *was = &e->order;
 	bool same = o.active == was->active && o.quiesce == was->quiesce && o.fresh == was->fresh && o.force == was->force &&
-		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.vouched == was->vouched;
+		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.vouched == was->vouched &&
+		    o.blind == was->blind;
 
 	if (same && now - e->order_at < ORDER_EVERY)
 		return;
 	e->order = o;
 	e->order_at = now;
 	out->order(out, &o);
-}
-
-/*
- * This node was active, and then away for so long that a whole twin has promoted.  It may have died since: that nobody is
- * heard for a probation does not make our store the last one.  Who starts anew waits for it, and serves in an epoch of its own.
- */
-static bool
-overtaken(const struct elect *e, mono_t now, const struct elect_saved *saved)
-{
-	return e->conf.pair && saved->whole && !saved->offering && now - saved->until > elect_patience_most(e);
 }
 
 void
@@ -190,13 +184,12 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 	}
 	if (e->role == ELECT_PROMOTING)
 		e->role = ELECT_START; /* nothing was revealed under its epoch, and what it was decided upon may have changed */
-	if (e->role == ELECT_ACTIVE && overtaken(e, now, saved))
-		e->role = ELECT_START;
 	if (e->role != ELECT_ACTIVE)
 		return;
 	e->whole = saved->whole;
 	e->until = saved->until < now + conf->lease ? saved->until : now + conf->lease;
 	e->lapsed = e->until <= now;
+	e->overtaken = e->lapsed && elect_overtaken(e, now, e->until, e->whole);
 	e->offering = saved->offering;
 	e->switch_from = now;
 }
@@ -206,7 +199,7 @@ elect_saved_take(const struct elect *e, struct elect_saved *out)
 {
 	*out = (struct elect_saved){
 		.role = (uint8_t)e->role,
-		.whole = e->role == ELECT_ACTIVE ? e->whole : (e->twin.flags & BEAT_WHOLE) != 0,
+		.whole = e->role == ELECT_ACTIVE ? elect_twin_may_be_whole(e) : (e->twin.flags & BEAT_WHOLE) != 0,
 		.offering = e->offering,
 		.twin_active = elect_twin_active(e),
 		.epoch = e->epoch,

@@ -68,6 +68,7 @@ struct elect_order {
 	uint64_t epoch;
 	uint64_t alone;	 /* number of the last wish to go on alone that is granted */
 	bool vouched;	 /* a promotion: the active said that this node holds all that anybody was shown */
+	bool blind;	 /* a promotion: nobody answered; what others have served meanwhile is not known */
 };
 
 enum elect_event_kind {
@@ -157,7 +158,7 @@ struct elect {
 	mono_t until;
 	uint64_t floor_seq; /* acknowledgements below do not extend it */
 	bool lapsed;
-	bool overtaken;	    /* while lapsed: slept for so long that a whole twin has promoted, even if nobody is heard now */
+	bool overtaken;	    /* while lapsed: a whole twin may have promoted meanwhile, even if nobody is heard now */
 	bool slept;	    /* while promoting: others may have acted, so the lease begins lapsed */
 	bool forced;	    /* operator: go on without the twin, until it is heard */
 	mono_t grant_until, deny_until;
@@ -200,6 +201,7 @@ struct elect {
 	bool holding;	    /* addresses */
 	bool force_store;
 	bool vouched;	    /* as promoting: see struct elect_order */
+	bool blind;	    /* the same; as active: this epoch began so */
 
 	bool alarm[ELECT_ALARMS];
 	struct elect_change history[ELECT_HISTORY];

@@ -27,11 +27,21 @@ void elect_lease_acked(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_begin(struct elect *, mono_t now, struct elect_out *);
 bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbiter, operator */
+/* An active whose lease ended at `until`: may a twin that held everything have promoted since? */
+bool elect_overtaken(const struct elect *, mono_t now, mono_t until, bool whole);
+bool elect_twin_may_be_whole(const struct elect *); /* as far as the active's own word goes */
 
 /* elect_role.c: who we are */
 void elect_become(struct elect *, mono_t now, enum elect_role, const char *cause, struct elect_out *);
-/* `vouched`: the active said that this store holds all that anybody was shown. */
-void elect_promote(struct elect *, mono_t now, bool vouched, const char *cause, struct elect_out *);
+/* How much is known of the store with which a promotion begins. */
+enum elect_ground {
+	GROUND_STORE,	/* what it says itself: it was compared with the twin's, or nobody else has one */
+	GROUND_VOUCHED, /* the active said that it holds all that anybody was shown */
+	GROUND_SILENCE, /* nobody answered: others may have served meanwhile */
+};
+void elect_promote(struct elect *, mono_t now, enum elect_ground, const char *cause, struct elect_out *);
+void elect_outbid(struct elect *, mono_t now, struct elect_out *);
+void elect_begin_anew(struct elect *, mono_t now, const char *cause, struct elect_out *);
 void elect_yield(struct elect *, mono_t now, uint64_t epoch, const char *cause, struct elect_out *);
 void elect_role_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_role_command(struct elect *, mono_t now, const struct elect_event *, struct elect_out *);

@@ -107,7 +107,8 @@ alone_now(const struct elect *e, mono_t now)
 	if (!e->conf.pair || e->goodbye)
 		return true;
 	if (e->lapsed)
-		return !elect_stranger(e, now) && (silence >= (e->overtaken ? e->conf.start_wait : e->conf.probation) || (e->forced && silence >= e->conf.dead));
+		return !e->overtaken && !elect_stranger(e, now) &&
+		       (silence >= e->conf.probation || (e->forced && silence >= e->conf.dead));
 	if (!e->whole)
 		return true; /* the twin cannot promote */
 	return silence * 2 >= 3 * e->conf.heartbeat && (!deaf(e) || silence >= e->conf.dead);
@@ -127,17 +128,47 @@ elect_lease_begin(struct elect *e, mono_t now, struct elect_out *out)
 		elect_lease_acked(e, now, out);
 }
 
+/* A wish of state-sync to go on alone that was not granted yet: the twin may still act upon our last word. */
+bool
+elect_twin_may_be_whole(const struct elect *e)
+{
+	return e->whole || (e->status.ask && e->status.ask != e->alone);
+}
+
+/*
+ * The lease was bought by a beat sent `lease` before it ended, which a whole twin heard later, if at all: it promotes
+ * `dead` after that at the earliest.
+ */
+bool
+elect_overtaken(const struct elect *e, mono_t now, mono_t until, bool whole)
+{
+	return e->conf.pair && whole && now - until > e->conf.dead - e->conf.lease;
+}
+
 static void
 lapse(struct elect *e, mono_t now, struct elect_out *out)
 {
 	e->lapsed = true;
-	e->overtaken = e->whole && now - e->until > elect_patience_most(e); /* it has promoted, if it lived */
+	e->overtaken = elect_overtaken(e, now, e->until, elect_twin_may_be_whole(e));
 	if (e->until) {
 		e->count[ELECT_C_LEASE_LAPSES]++;
 		elect_note(e, out, NOTE_WARN, "lease lapsed epoch=%llu late_ms=%lld",
 			   (unsigned long long)e->epoch, (long long)((now - e->until) / MONO_MS));
 		elect_alarm_set(e, out, ELECT_ALARM_LEASE_LAPSED, true, NULL);
 	}
+}
+
+/*
+ * A twin that promoted while this node was away may have died since: that nobody is heard does not make our epoch the last
+ * one, nor our store.  It is waited for like one at a start, and then this node serves in an epoch of its own.
+ */
+static bool
+has_waited_long(const struct elect *e, mono_t now)
+{
+	mono_t silence = elect_silence(e, now);
+
+	return e->lapsed && e->overtaken && !elect_stranger(e, now) && elect_may_without_twin(e, now) &&
+	       (silence >= e->conf.start_wait || (e->forced && silence >= e->conf.dead));
 }
 
 void
@@ -147,6 +178,10 @@ elect_lease_tick(struct elect *e, mono_t now, struct elect_out *out)
 		return;
 	if (now >= e->until && !e->lapsed && e->conf.pair)
 		lapse(e, now, out);
+	if (has_waited_long(e, now)) {
+		elect_begin_anew(e, now, "nobody answered after an absence", out);
+		return;
+	}
 	if (alone_now(e, now)) {
 		extend(e, alone_until(e, now), ELECT_C_LEASE_ALONE, out);
 		revive(e, now, out, "alone");

@@ -59,10 +59,12 @@ next_epoch(const struct elect *e)
  * arrives early waits in the sockets or is dropped like any datagram, and the neighbours learn sooner.
  */
 void
-elect_promote(struct elect *e, mono_t now, bool vouched, const char *cause, struct elect_out *out)
+elect_promote(struct elect *e, mono_t now, enum elect_ground ground, const char *cause, struct elect_out *out)
 {
 	e->top_epoch = e->epoch = next_epoch(e);
-	e->vouched = vouched;
+	e->vouched = ground == GROUND_VOUCHED;
+	e->blind = ground == GROUND_SILENCE;
+	e->overtaken = false;
 	e->whole = false;
 	e->whole_seq = e->seq + 1;
 	e->floor_seq = e->seq + 1;
@@ -73,6 +75,32 @@ elect_promote(struct elect *e, mono_t now, bool vouched, const char *cause, stru
 	elect_become(e, now, ELECT_PROMOTING, cause, out);
 	elect_order_send(e, now, out);
 	elect_addresses(e, out, true);
+}
+
+/*
+ * A twin that does not hear us (a path that works one way) and knows of no active has begun to serve, from a store that is
+ * behind ours.  Its epoch is higher; but who yields to it gives up what peers have seen, so we take the next one.
+ */
+void
+elect_outbid(struct elect *e, mono_t now, struct elect_out *out)
+{
+	e->count[ELECT_C_OUTBIDS]++;
+	e->holding = false; /* it has claimed them */
+	elect_promote(e, now, GROUND_VOUCHED, "the twin serves and does not hear us", out);
+}
+
+/*
+ * This node is active in its own eyes, and others may have served since it was.  A new epoch says to whoever reads the
+ * store that it may be out of date: tunnels are recovered (RFC 4951).  The lease waits for the twin's word, or a probation.
+ */
+void
+elect_begin_anew(struct elect *e, mono_t now, const char *cause, struct elect_out *out)
+{
+	e->top_epoch += 2; /* one that the twin took, and that nobody has told us of */
+	e->holding = false; /* and it may have claimed them */
+	elect_promote(e, now, GROUND_SILENCE, cause, out);
+	e->slept = elect_twin_heard(e, now);
+	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, true, cause);
 }
 
 static void
@@ -168,7 +196,7 @@ nobody_tick(struct elect *e, mono_t now, struct elect_out *out)
 	if (!elect_sync_up(e, now) || !e->status.ready || since < 3 * e->conf.heartbeat)
 		return;
 	if (e->twin.flags & BEAT_READY ? we_win(e) : since >= e->conf.start_wait)
-		elect_promote(e, now, false, "nobody was active", out);
+		elect_promote(e, now, GROUND_STORE, "nobody was active", out);
 	else if (e->role == ELECT_START && e->twin.flags & BEAT_READY)
 		elect_become(e, now, ELECT_STANDBY, "the twin's store is ahead", out);
 }
@@ -184,7 +212,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 
 	if (!e->conf.pair) {
 		if (up && e->status.ready)
-			elect_promote(e, now, false, "no twin configured", out);
+			elect_promote(e, now, GROUND_STORE, "no twin configured", out);
 		return;
 	}
 	if (elect_silence(e, now) < wait || elect_stranger(e, now) || !up || !e->status.ready)
@@ -193,7 +221,7 @@ alone_at_start(struct elect *e, mono_t now, struct elect_out *out)
 		elect_alarm_set(e, out, ELECT_ALARM_WAITING, true, NULL);
 		return;
 	}
-	elect_promote(e, now, false, "no twin answered at start", out);
+	elect_promote(e, now, GROUND_SILENCE, "no twin answered at start", out);
 	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, !e->status.empty, stale ? NULL : "what its store on disk held");
 }
 
@@ -227,7 +255,7 @@ active_twin_silent(struct elect *e, mono_t now, struct elect_out *out)
 	bool able = promotable(e, now), may = elect_may_without_twin(e, now);
 
 	if (able && may) {
-		elect_promote(e, now, e->twin.flags & BEAT_WHOLE, "the active twin is silent", out);
+		elect_promote(e, now, e->twin.flags & BEAT_WHOLE ? GROUND_VOUCHED : GROUND_STORE, "the active twin is silent", out);
 		return;
 	}
 	elect_alarm_set(e, out, ELECT_ALARM_WAITING, !may, NULL);
@@ -245,7 +273,7 @@ standby_tick(struct elect *e, mono_t now, struct elect_out *out)
 	if (e->leaving) {
 		return;
 	} else if (heard && offered_to_us(e, now)) {
-		elect_promote(e, now, true, "the twin handed over", out);
+		elect_promote(e, now, GROUND_VOUCHED, "the twin handed over", out);
 	} else if (elect_twin_active(e)) {
 		e->nobody_from = 0;
 		if (elect_silence(e, now) >= elect_patience(e))
@@ -336,7 +364,7 @@ promote_command(struct elect *e, mono_t now, bool force, uint64_t ticket, struct
 	e->forced = !elect_twin_heard(e, now);
 	e->force_store = force && !e->status.ready;
 	elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, !promotable(e, now), "by the operator");
-	elect_promote(e, now, (e->twin.flags & BEAT_WHOLE) && promotable(e, now), "by the operator", out);
+	elect_promote(e, now, (e->twin.flags & BEAT_WHOLE) && promotable(e, now) ? GROUND_VOUCHED : GROUND_STORE, "by the operator", out);
 	out->answer(out, ticket, true, "promotes");
 }
 

@@ -101,6 +101,7 @@ call_off(struct elect *e, mono_t now, const char *why, struct elect_out *out)
 		e->floor_seq = e->seq + 1;
 		e->until = now;
 		e->lapsed = true;
+		e->overtaken = true; /* it may have taken the offer, and be gone */
 	}
 	e->quiescing = e->offering = false;
 	e->cancelled = true;

@@ -130,19 +130,39 @@ note_ack(struct elect *e, const struct beat *b)
 		e->acked = b->echo_seq;
 }
 
-/* The twin's role and epoch against ours: a higher epoch always wins, whatever its holder is doing. */
+/* A claim of this very moment, by a twin that we have heard all along and that does not hear us; while we serve. */
+static bool
+claimed_beside_us(const struct elect *e, mono_t now, bool was_passive)
+{
+	return was_passive && (e->twin.flags & BEAT_BLIND) && elect_holds_lease(e, now);
+}
+
+/* We were away, and the twin serves in an epoch below ours: it lost the number of it, and has gone on from an older store. */
+static bool
+served_meanwhile(const struct elect *e)
+{
+	return e->lapsed && e->twin.role == ELECT_ACTIVE && (e->twin.flags & BEAT_LEASE);
+}
+
+/* The twin's role and epoch against ours: a higher epoch wins, whatever its holder is doing, but for elect_outbid(). */
 static void
-weigh(struct elect *e, mono_t now, struct elect_out *out)
+weigh(struct elect *e, mono_t now, bool was_passive, struct elect_out *out)
 {
 	const struct beat *t = &e->twin;
+	bool serving = e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING;
 
 	if (t->epoch > e->top_epoch)
 		e->top_epoch = t->epoch;
-	if (e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING) {
-		if (t->epoch > e->epoch)
+	if (serving && t->epoch > e->epoch) {
+		if (claimed_beside_us(e, now, was_passive))
+			elect_outbid(e, now, out);
+		else
 			elect_yield(e, now, t->epoch, "the twin has a higher epoch", out);
-		return;
+	} else if (e->role == ELECT_ACTIVE && t->epoch < e->epoch && served_meanwhile(e)) {
+		elect_begin_anew(e, now, "the twin served while this node was away", out);
 	}
+	if (serving)
+		return;
 	if (t->epoch > e->epoch)
 		e->epoch = t->epoch;
 	if (e->role == ELECT_START && elect_twin_active(e))
@@ -175,6 +195,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	uint8_t role_before = e->twin.role;
 	bool first = !e->heard || b->boot != e->twin.boot;
 	bool silent = !e->heard || now - e->heard >= e->conf.dead;
+	bool was_passive = !first && !silent && role_before <= ELECT_STANDBY;
 
 	if (!e->conf.pair || b->path >= e->conf.paths)
 		return;
@@ -199,7 +220,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	if (first)
 		elect_note(e, out, NOTE_INFO, "twin heard node=%s role=%s epoch=%llu", b->node,
 			   elect_role_name(b->role), (unsigned long long)b->epoch);
-	weigh(e, now, out);
+	weigh(e, now, was_passive, out);
 	if (e->holding && (silent || role_before == ELECT_ACTIVE) && b->role != ELECT_ACTIVE)
 		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);

@@ -81,6 +81,7 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 	order.force = o->force;
 	order.stale = o->stale;
 	order.vouched = o->vouched;
+	order.blind = o->blind;
 	order.fresh = o->fresh;
 	order.epoch = o->epoch;
 	order.alone = o->alone;

@@ -121,7 +121,7 @@ static void
 obey(struct shell *sh, const Elect__Order *o)
 {
 	struct sync_order order = { .active = o->active, .quiesce = o->quiesce, .force = o->force, .stale = o->stale, .vouched = o->vouched,
-				    .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone };
+				    .blind = o->blind, .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone };
 
 	event(sh, &(struct sync_event){ .kind = SYNC_ORDER, .order = &order, .random = fresh() });
 }

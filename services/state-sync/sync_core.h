@@ -89,7 +89,7 @@ struct sync_status { /* field by field struct elect_status of the elector; see t
 };
 
 struct sync_order { /* field by field struct elect_order */
-	bool active, quiesce, force, stale, fresh, vouched;
+	bool active, quiesce, force, stale, fresh, vouched, blind;
 	uint64_t epoch, alone;
 };
 

@@ -63,14 +63,34 @@ serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 /*
  * Does the store hold all that a peer may have seen?  The active says so while it is, and its word counts: a session that it
  * began anew a moment before only brings what nobody was shown.  A store that was only found on disk may not: others may have
- * gone on.
+ * gone on.  Nor may one of which the elector does not know what others did since, or that somebody's epoch came after.
  */
 static bool
 whole(const struct sync *s, const struct sync_order *o)
 {
 	if (o->vouched)
 		return true;
+	if (o->blind || s->seen_epoch > s->meta.epoch)
+		return false;
 	return s->live_store && (s->meta.mirrored || strcmp(s->meta.node, s->conf.node) == 0);
+}
+
+static void
+demote(struct sync *s, mono_t now, struct sync_out *out)
+{
+	bool was = s->role == SYNC_R_ACTIVE;
+
+	sync_session_drop(s, now, "the role changed", true, out);
+	if (was) {
+		s->count[SYNC_C_DEMOTIONS]++;
+		sync_note(out, NOTE_INFO, "stands by position=%llu", (unsigned long long)s->meta.position);
+	}
+	s->role = SYNC_R_STANDBY;
+	end_pending(s, now, out);
+	sync_clients_tell(s, now, SYNC_K_ROLE, out);
+	sync_clients_welcome(s, now, out);
+	sync_twin_attempt(s, now);
+	sync_twin_hello(s, now, out);
 }
 
 static void
@@ -83,6 +103,8 @@ promote(struct sync *s, mono_t now, const struct sync_event *ev, struct sync_out
 		return; /* status says that we are not ready; the elector decides */
 	if (ev->order->epoch < s->meta.epoch)
 		return; /* the mirror brought a later one after this was decided: an epoch never goes back */
+	if (s->role == SYNC_R_ACTIVE)
+		demote(s, now, out); /* of an epoch before: what is not committed is not of the new one */
 	sync_session_drop(s, now, "promotion", true, out);
 	if (!s->meta.complete || s->meta.lineage == 0)
 		err = begin_lineage(s, ev, out);
@@ -113,24 +135,6 @@ resumes(const struct sync *s, const struct sync_order *o)
 {
 	return s->role != SYNC_R_ACTIVE && s->meta.complete && o->epoch == s->meta.epoch &&
 	       strcmp(s->meta.node, s->conf.node) == 0;
-}
-
-static void
-demote(struct sync *s, mono_t now, struct sync_out *out)
-{
-	bool was = s->role == SYNC_R_ACTIVE;
-
-	sync_session_drop(s, now, "the role changed", true, out);
-	if (was) {
-		s->count[SYNC_C_DEMOTIONS]++;
-		sync_note(out, NOTE_INFO, "stands by position=%llu", (unsigned long long)s->meta.position);
-	}
-	s->role = SYNC_R_STANDBY;
-	end_pending(s, now, out);
-	sync_clients_tell(s, now, SYNC_K_ROLE, out);
-	sync_clients_welcome(s, now, out);
-	sync_twin_attempt(s, now);
-	sync_twin_hello(s, now, out);
 }
 
 static void

@@ -283,7 +283,7 @@ remembers(struct world *w, const struct node *n)
 		struct key k = key_tunnel(l->peer_tid);
 		const struct row *r = rows_find(&n->store.now, TABLE_TUNNEL_SEQ, key_span(&k));
 		Row__TunnelSeq *seq;
-		if (l->state != LAC_UP || !l->nr_seen || !l->peer_tid || l->excused)
+		if (l->state != LAC_UP || !l->nr_seen || !l->peer_tid || l->excused || l->nr_anew)
 			continue;
 		seq = r ? row__tunnel_seq__unpack(NULL, r->len, row_row(r).p) : NULL;
 		if (!seq)
@@ -300,7 +300,7 @@ remembers(struct world *w, const struct node *n)
  * first, and with prefer-safety nobody serves before the other one has said what it holds.
  */
 static bool
-may_be_stale(struct world *w, const struct node *n, enum elect_role from)
+may_be_stale(struct world *w, const struct node *n, bool follows)
 {
 	const struct node *twin = &w->node[1 - n->id];
 	struct state_at theirs = store_at(&twin->store.meta);
@@ -308,19 +308,26 @@ may_be_stale(struct world *w, const struct node *n, enum elect_role from)
 
 	if (w->check.forced)
 		return true;
-	if (from != ELECT_START)
+	if (follows)
 		return gone && !behind(store_at(&n->store.meta), theirs);
 	if (gone && !behind(store_at(&n->store.meta), theirs))
 		return true;
 	return (dark(w, n) || !awake(twin)) && w->plan.policy == POLICY_PREFER_SERVICE;
 }
 
+/* A store of an epoch whose number died, and that a lower one was begun after: what was revealed since is not in it. */
+static bool
+of_a_lost_branch(const struct checker *c, const struct node *n)
+{
+	return c->epochs && store_at(&n->store.meta).epoch > c->active_epochs[(c->epochs - 1) % 64];
+}
+
 void
-check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role from)
+check_promoted(struct world *w, struct node *n, uint64_t epoch, bool follows)
 {
 	struct checker *c = &w->check;
 	const struct node *twin = &w->node[1 - n->id];
-	bool stale = behind(store_at(&n->store.meta), c->revealed);
+	bool lost = of_a_lost_branch(c, n), stale = lost || behind(store_at(&n->store.meta), c->revealed);
 	const struct sync *s = proc_sync(&n->p[P_SYNC]);
 
 	c->switchovers++;
@@ -333,7 +340,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 	if (epoch > c->epoch_top)
 		c->epoch_top = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
-	n->unheard = dark(w, n) && (dark(w, twin) || from == ELECT_START);
+	n->unheard = dark(w, n) && (dark(w, twin) || !follows);
 	if (w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(twin) && twin->lease_until > w->now)
 		return; /* the twin serves on, and nothing of it can reach us: split, as soon as we do */
 	if (c->split)
@@ -342,9 +349,9 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, enum elect_role 
 		remembers(w, n);
 		return;
 	}
-	if (!may_be_stale(w, n, from)) {
-		violated(w, INV_ACK_REMEMBERED, "%s, %s until now, is promoted at %llu.%llu, and %llu.%llu was revealed", n->name,
-			 elect_role_name(from), (unsigned long long)store_at(&n->store.meta).epoch,
+	if (!lost && !may_be_stale(w, n, follows)) {
+		violated(w, INV_ACK_REMEMBERED, "%s is promoted%s at %llu.%llu, and %llu.%llu was revealed", n->name,
+			 follows ? " in place of its twin" : "", (unsigned long long)store_at(&n->store.meta).epoch,
 			 (unsigned long long)n->store.meta.position, (unsigned long long)c->revealed.epoch,
 			 (unsigned long long)c->revealed.position);
 		return;

@@ -559,7 +559,9 @@ slac_tick(struct lac *l)
 	slac_rec_tick(l);
 	if (l->state == LAC_UP && l->hello_due && now >= l->hello_due) {
 		l->hello_due = now + l->w->plan.hello_ms * MONO_MS;
-		if (!l->out && !l->failed)
+		if (!l->out && !l->failed && slac_capable(l) && chance(l->w, 1000))
+			slac_ask_all(l); /* RFC 4951, 3.3: at any time */
+		else if (!l->out && !l->failed)
 			hello(l);
 	}
 	for (unsigned i = 0; i < LINES; i++) {

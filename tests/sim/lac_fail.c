@@ -133,8 +133,8 @@ vanish(struct line *s, const char *how)
 
 /* --- sessions (3.3) --------------------------------------------------------------------------------------------------- */
 
-static void
-ask_all(struct lac *l)
+void
+slac_ask_all(struct lac *l)
 {
 	uint8_t b[512];
 	struct wr w = wr_of(b, sizeof b);
@@ -437,8 +437,8 @@ slac_restart(struct lac *l)
 void
 slac_rec_tick(struct lac *l)
 {
-	if (l->state == LAC_UP && l->w->now >= l->sync_due)
-		ask_all(l);
+	if (l->state == LAC_UP && l->sync_due && l->w->now >= l->sync_due)
+		slac_ask_all(l);
 	if (!l->rec.out || l->w->now < l->rec.due)
 		return;
 	if (++l->rec.tries > TRIES) {

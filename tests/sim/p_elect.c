@@ -109,7 +109,7 @@ out_order(struct elect_out *o, const struct elect_order *order)
 		return;
 	m = msg_new(M_ORDER, NULL, 0);
 	m->u.order = (struct sync_order){ .active = order->active, .quiesce = order->quiesce, .force = order->force, .fresh = order->fresh,
-					  .stale = order->stale, .vouched = order->vouched, .epoch = order->epoch, .alone = order->alone };
+					  .stale = order->stale, .vouched = order->vouched, .blind = order->blind, .epoch = order->epoch, .alone = order->alone };
 	proc_post(&s->p->n->p[P_SYNC], m, 30 * MONO_US, true);
 }
 
@@ -167,7 +167,7 @@ step(struct shell *s, const struct elect_event *ev)
 		s->role = s->e.role;
 		mark(s->p->w, 1000 + s->role + s->e.epoch * 16);
 		if (s->role == ELECT_PROMOTING)
-			check_promoted(s->p->w, n, s->e.epoch, from);
+			check_promoted(s->p->w, n, s->e.epoch, from == ELECT_STANDBY && s->e.twin.role >= ELECT_PROMOTING);
 	}
 }
 

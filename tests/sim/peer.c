@@ -128,8 +128,8 @@ peer_up(struct line *s)
 	s->conf.ask_dns = s->id & 1;
 	s->conf.ask_pfc = s->id & 2;
 	s->conf.ask_acfc = s->id & 4;
-	s->conf.echo_ms = plan->echo_ms;
-	s->conf.echo_failures = 30;
+	s->conf.echo_ms = plan->echo_ms ? plan->echo_ms : 5000;
+	s->conf.echo_failures = 60000 / s->conf.echo_ms; /* a minute without a link, and it dials again */
 	s->out = (struct ppp_out){ out_send, out_event, NULL };
 	s->finished = s->net_up = s->network_wanted = false;
 	s->link_up = true;

@@ -423,6 +423,7 @@ bool slac_rec_hear(struct lac *, const struct l2tp_msg *);
 void slac_rec_forget(struct lac *);
 void slac_rec_tick(struct lac *);
 mono_t slac_rec_due(const struct lac *);
+void slac_ask_all(struct lac *);
 void slac_asked(struct lac *, const struct l2tp_msg *); /* FSQ */
 void slac_told(struct lac *, const struct l2tp_msg *);  /* FSR */
 void peer_up(struct line *);
@@ -521,7 +522,8 @@ void check_snapshot(struct world *, struct node *, uint64_t position);
 void check_release(struct world *, struct talk *, const struct effect *);
 void check_egress(struct world *, struct node *, uint64_t epoch, struct endpoint peer, const uint8_t *, size_t);
 void check_lease(struct world *, struct node *, uint64_t epoch, bool active, mono_t until_world);
-void check_promoted(struct world *, struct node *, uint64_t epoch, enum elect_role from);
+/* `follows`: it has stood by for an active twin; else it begins because it knows of none. */
+void check_promoted(struct world *, struct node *, uint64_t epoch, bool follows);
 void check_revealed(struct world *, uint64_t epoch, uint64_t position);
 void check_epoch(struct world *, struct node *, uint64_t epoch);
 void check_told(struct world *, struct node *, uint64_t epoch);

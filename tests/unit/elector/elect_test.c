@@ -479,11 +479,12 @@ START_TEST(a_deaf_twin_ends_the_lease)
 }
 END_TEST
 
-START_TEST(who_slept_longer_than_its_lease_listens_first)
+START_TEST(who_slept_a_little_longer_than_its_lease_listens_first)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t epoch = n.e.epoch;
 
-	n.now += 100 * MS;
+	n.now = n.e.until + 15 * MS; /* nobody can have promoted: dead - lease is 20 ms */
 	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
 	ck_assert(!elect_holds_lease(&n.e, n.now));
 	ck_assert(n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
@@ -491,19 +492,125 @@ START_TEST(who_slept_longer_than_its_lease_listens_first)
 	ck_assert(!elect_holds_lease(&n.e, n.now));
 	ticks(&n, 3); /* probation in silence */
 	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_eq(n.e.epoch, epoch);
 }
 END_TEST
 
-START_TEST(who_slept_so_long_that_its_twin_has_promoted_waits_for_it)
+/* The twin had promoted, if it lived, and may be gone: its epoch was spoken under, so ours is over. */
+START_TEST(who_slept_so_long_that_its_twin_may_have_promoted_waits_and_begins_an_epoch_above)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t epoch = n.e.epoch;
 
-	n.now += 500 * MS;
+	n.s.mirrored = false;
+	n.t.holds = 0;
+	n.now = n.e.until + (_i ? 21 : 500) * MS;
 	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
 	ticks(&n, 95);
 	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
 	ticks(&n, 10);
 	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_gt(n.e.epoch, (epoch | 1) + 2); /* above the one that the twin may have taken */
+	ck_assert(n.e.blind && !n.e.vouched);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+	ck_assert_uint_eq(n.t.holds, 1); /* the twin may have claimed them */
+}
+END_TEST
+
+START_TEST(who_slept_long_goes_on_when_a_twin_that_did_not_promote_answers)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t epoch = n.e.epoch;
+
+	n.now += 500 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	hear(&n, twin_beat(&n, ELECT_STANDBY, epoch, BEAT_READY));
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_eq(n.e.epoch, epoch);
+}
+END_TEST
+
+/* It lost its store and the number of its epoch with its power, and began below us: what it said, our store does not have. */
+START_TEST(a_twin_that_served_in_a_lower_epoch_meanwhile_means_a_new_one)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	uint64_t epoch;
+
+	n.e.epoch = n.e.top_epoch = epoch = 10;
+	tick(&n);
+	n.now += 500 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 5, BEAT_READY)); /* it has no lease: it says nothing to anybody */
+	ck_assert_uint_eq(n.e.epoch, epoch);
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 5, BEAT_READY | BEAT_LEASE));
+	ck_assert_uint_gt(n.e.epoch, epoch);
+	ck_assert(n.t.order.blind);
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(!elect_holds_lease(&n.e, n.now)); /* the twin has one */
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+/* A path that works one way: the twin, which knows of no active, begins to serve, and we hear it. */
+START_TEST(a_claim_made_beside_an_active_is_outbid)
+{
+	struct node n = node_new(0, POLICY_PREFER_SERVICE);
+	uint64_t claim;
+
+	n.s.empty = false;
+	tick(&n);
+	for (int i = 0; i < 10; i++) {
+		hear(&n, twin_beat(&n, ELECT_START, 0, BEAT_READY));
+		tick(&n);
+	}
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	claim = n.e.epoch + 1;
+	n.t.holds = 0;
+	hear(&n, twin_beat(&n, ELECT_PROMOTING, claim, BEAT_READY | (_i ? BEAT_BLIND : 0)));
+	if (_i) {
+		ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+		ck_assert_uint_gt(n.e.epoch, claim);
+		ck_assert(n.t.order.vouched && n.t.order.fresh && !n.t.order.blind);
+		ck_assert_uint_eq(n.t.holds, 1); /* announced anew */
+		tick(&n);
+		ck_assert(elect_holds_lease(&n.e, n.now));
+		hear(&n, twin_beat(&n, ELECT_ACTIVE, claim, BEAT_READY | BEAT_BLIND));
+		ck_assert(elect_holds_lease(&n.e, n.now));
+	} else {
+		ck_assert_int_eq(n.e.role, ELECT_STANDBY); /* an operator, or everything it needs: it knows what it does */
+	}
+}
+END_TEST
+
+/* It has served for longer than we have heard it: neighbours and peers are with it now. */
+START_TEST(a_claim_from_before_we_heard_each_other_is_not_outbid)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.s.mirrored = false;
+	n.s.ask = 7;
+	ticks(&n, 100);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, n.e.epoch + 1, BEAT_READY | BEAT_BLIND));
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(who_begins_because_nobody_answers_says_so)
+{
+	struct node n = node_new(1, POLICY_PREFER_SERVICE);
+
+	n.s.empty = false;
+	ticks(&n, 99);
+	n.e.grant_until = _i ? n.now + 100 * MONO_S : 0;
+	while (n.e.role != ELECT_ACTIVE && n.now < 20 * MONO_S)
+		tick(&n);
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert_int_eq((n.t.beat.flags & BEAT_BLIND) != 0, !_i); /* an arbiter decided it */
 }
 END_TEST
 
@@ -784,27 +891,44 @@ START_TEST(a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promote
 	uint64_t epoch = n.e.epoch;
 
 	elect_saved_take(&n.e, &saved);
-	n.now += MONO_S;
+	n.s.mirrored = false;
+	n.now = n.e.until + (_i ? 21 * MS : MONO_S);
 	elect_init(&n.e, &c, n.now, 1, &saved);
-	ck_assert_int_eq(n.e.role, ELECT_START);
-	n.s.active = false;
-	n.s.mirrored = true; /* its own store */
 	ticks(&n, 95);
-	ck_assert_int_eq(n.e.role, ELECT_START);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
 	n.now += 100 * MS;
 	step(&n, &(struct elect_event){ .kind = ELECT_TICK }); /* late itself: silence begins anew */
-	ck_assert_int_eq(n.e.role, ELECT_START);
 	ticks(&n, 97);
-	while (n.e.role == ELECT_START) {
-		n.now += 10 * MS;
-		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
-	}
-	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
-	ck_assert_uint_gt(n.e.epoch, epoch);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_eq(n.e.epoch, epoch);
+	ticks(&n, 10);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_gt(n.e.epoch, (epoch | 1) + 2);
 	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
 	saved.whole = false; /* nobody could promote: it goes on where it was */
+	n.now += MONO_S;
 	elect_init(&n.e, &c, n.now, 1, &saved);
-	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ticks(&n, 20);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert_uint_eq(n.e.epoch, epoch);
+}
+END_TEST
+
+/* State-sync wants to go on alone, and the twin does not know yet: it may still act upon our last word. */
+START_TEST(a_wish_that_is_not_granted_is_no_proof_that_the_twin_could_not_promote)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	struct elect_saved saved;
+
+	n.s.ask = 3;
+	n.s.mirrored = false;
+	status(&n);
+	ck_assert(!n.e.whole);
+	elect_saved_take(&n.e, &saved);
+	ck_assert(saved.whole);
+	n.now = n.e.until + 100 * MS;
+	step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	ck_assert(n.e.lapsed && n.e.overtaken);
 }
 END_TEST
 
@@ -1119,8 +1243,13 @@ main(void)
 	tcase_add_test(t, prefer_safety_stops_when_the_twin_is_silent);
 	tcase_add_test(t, prefer_safety_goes_on_after_a_goodbye);
 	tcase_add_test(t, a_deaf_twin_ends_the_lease);
-	tcase_add_test(t, who_slept_longer_than_its_lease_listens_first);
-	tcase_add_test(t, who_slept_so_long_that_its_twin_has_promoted_waits_for_it);
+	tcase_add_test(t, who_slept_a_little_longer_than_its_lease_listens_first);
+	tcase_add_loop_test(t, who_slept_so_long_that_its_twin_may_have_promoted_waits_and_begins_an_epoch_above, 0, 2);
+	tcase_add_test(t, who_slept_long_goes_on_when_a_twin_that_did_not_promote_answers);
+	tcase_add_test(t, a_twin_that_served_in_a_lower_epoch_meanwhile_means_a_new_one);
+	tcase_add_loop_test(t, a_claim_made_beside_an_active_is_outbid, 0, 2);
+	tcase_add_test(t, a_claim_from_before_we_heard_each_other_is_not_outbid);
+	tcase_add_loop_test(t, who_begins_because_nobody_answers_says_so, 0, 2);
 	tcase_add_test(t, who_slept_and_meets_a_higher_epoch_yields);
 	tcase_add_test(t, addresses_are_announced_again_when_the_other_holder_yields);
 	tcase_add_test(t, a_recording_of_an_old_life_counts_for_nothing);
@@ -1136,7 +1265,8 @@ main(void)
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
 	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
-	tcase_add_test(t, a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promoted);
+	tcase_add_loop_test(t, a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promoted, 0, 2);
+	tcase_add_test(t, a_wish_that_is_not_granted_is_no_proof_that_the_twin_could_not_promote);
 	tcase_add_test(t, a_standbys_restart_remembers_that_it_was_whole);
 	tcase_add_test(t, leaving_hands_over_or_says_goodbye);
 	tcase_add_test(t, an_arbiter_that_denies_keeps_a_standby_down);

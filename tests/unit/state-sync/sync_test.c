@@ -892,6 +892,28 @@ START_TEST(what_the_active_vouched_for_is_whole)
 }
 END_TEST
 
+/* It was the active one until just now, and in a life of the process: only others can know better. */
+START_TEST(what_others_served_meanwhile_makes_a_store_stale)
+{
+	struct pair *p = mirrored();
+	struct node *a = &p->n[0];
+	struct sync_order promote = { .active = true, .fresh = true, .epoch = 9, .blind = _i == 1 };
+	uint64_t before = a->disk.meta.stale_since;
+
+	link_set(p, false);
+	if (_i == 2)
+		a->s.seen_epoch = 7;
+	submit(a, 1); /* of the epoch before, and not committed: it is made again in the new one, or never was */
+	step(a, (struct sync_event){ .kind = SYNC_ORDER, .order = &promote, .random = 7 });
+	ck_assert(a->status.active);
+	ck_assert_uint_eq(a->disk.meta.epoch, 9);
+	ck_assert_uint_eq(a->disk.meta.stale_since, _i ? 9 : before);
+	ck_assert_uint_eq(a->s.count[SYNC_C_DEMOTIONS], 1);
+	ck_assert_uint_eq(a->s.pending_count, 0);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(after_a_switchover_the_old_active_follows_without_a_snapshot)
 {
 	struct pair *p = mirrored();
@@ -1308,6 +1330,7 @@ main(void)
 	tcase_add_test(t, only_what_was_held_up_to_date_is_whole);
 	tcase_add_test(t, an_epoch_never_goes_back);
 	tcase_add_loop_test(t, what_the_active_vouched_for_is_whole, 0, 2);
+	tcase_add_loop_test(t, what_others_served_meanwhile_makes_a_store_stale, 0, 3);
 	tcase_add_test(t, after_a_switchover_the_old_active_follows_without_a_snapshot);
 	tcase_add_test(t, a_quiesce_that_is_called_off_loses_nothing);
 	tcase_add_test(t, a_restarted_active_resumes_but_a_strange_store_does_not);
