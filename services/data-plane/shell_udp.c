@@ -393,27 +393,6 @@ send_all(struct worker *w, int fd, unsigned n)
 	}
 }
 
-/* Stable: what one peer gets stays in order. */
-static void
-by_peer(struct tx *t, unsigned n)
-{
-	struct tx sorted[TX_MAX];
-	bool taken[TX_MAX] = { false };
-	unsigned k = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (taken[i])
-			continue;
-		for (unsigned j = i; j < n; j++) {
-			if (!taken[j] && t[j].ends == t[i].ends && t[j].ip_protocol == t[i].ip_protocol) {
-				taken[j] = true;
-				sorted[k++] = t[j];
-			}
-		}
-	}
-	memcpy(t, sorted, n * sizeof *t);
-}
-
 void
 udp_send(struct worker *w, struct tx *t, unsigned n)
 {
@@ -421,8 +400,7 @@ udp_send(struct worker *w, struct tx *t, unsigned n)
 	unsigned at = 0, messages = 0;
 	int fd = -1;
 
-	if (n > 2)
-		by_peer(t, n);
+	runs_sort(t, n);
 	if (io->segment_max < RX_OCTETS && loop_now(w->loop) >= io->segment_retry)
 		io->segment_max = RX_OCTETS;
 	while (at < n) {

@@ -17,19 +17,10 @@
 #include "kernel.h"
 #include "late.h"
 #include "loop/loop.h"
+#include "runs.h"
 
-#define TX_MAX DP_FRAMES
 #define TUN_ARENA (1u << 20)
 #define ROOM 64 /* octets kept free before every packet: DP_HEADROOM and the kernel's header */
-
-/* One datagram to be sent. */
-struct tx {
-	const uint8_t *p;
-	uint32_t len;
-	uint8_t tos;
-	uint8_t ip_protocol; /* 0: UDP */
-	const struct dp_ends *ends;
-};
 
 struct held { /* an injection that waits for a sequence number */
 	struct held *next;
@@ -112,7 +103,7 @@ void udp_stop(struct worker *);
 #define UDP_RX 64 /* datagrams at a time */
 /* A batch from a socket of UDP, or (ip_protocol) a raw one; how many came. */
 unsigned udp_receive(struct worker *, int fd, uint16_t port, uint8_t ip_protocol);
-/* Sends in the order given, except that runs for one peer are put together. */
+/* Sends in the order given, except that runs of one size for one peer are put together (runs.h). */
 void udp_send(struct worker *, struct tx *, unsigned n);
 /* The frames of the last dp_down, dp_up or row of dp_inject. */
 void udp_send_frames(struct worker *);
