@@ -90,12 +90,6 @@ on_send(struct ppp_out *out, struct span frame, bool reveals_nothing)
 }
 
 static void
-copy_text(char *out, size_t cap, const char *from)
-{
-	snprintf(out, cap, "%s", from ? from : "");
-}
-
-static void
 fill_call(struct step *st, struct aaa_request *q)
 {
 	const struct tun *t = tun_find(st->sm, q->tunnel);
@@ -549,6 +543,20 @@ link_listens(const struct step *st)
 	return st->s->ppp && !st->finished;
 }
 
+/* "pap by radius", "proxy-chap-md5 by users-file" */
+static void
+how_proved(const struct sess *s, bool local, char *out, size_t cap)
+{
+	const char *const words[] = { s->ask_auth & 0x80 ? "proxy-" : "", ppp_auth_name((enum ppp_auth)(s->ask_auth & 0x7f)),
+				      " by ", local ? "users-file" : "radius" };
+
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+		copy_text(out, cap, words[i]);
+		cap -= strlen(out);
+		out += strlen(out);
+	}
+}
+
 void
 link_answer(struct step *st, const struct aaa_answer *a)
 {
@@ -561,8 +569,7 @@ link_answer(struct step *st, const struct aaa_answer *a)
 
 	s->ask_token = 0;
 	st->sm->counts[SM_AAA_ATTRIBUTES_BAD] += a->grant.ignored;
-	snprintf(how, sizeof how, "%s%s by %s", s->ask_auth & 0x80 ? "proxy-" : "",
-		 ppp_auth_name((enum ppp_auth)(s->ask_auth & 0x7f)), a->local ? "users-file" : "radius");
+	how_proved(s, a->local, how, sizeof how);
 	s->refusal = a->verdict == AAA_UNANSWERED ? REFUSAL_UNANSWERED : REFUSAL_NONE;
 	/* Challenged again while open, and now under another name: no (RFC 1994, 4.1). */
 	if (accepted && sub && sub->forwarding && strcmp(sub->user, a->user) != 0)

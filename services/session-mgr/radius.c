@@ -57,34 +57,49 @@ rad_md5(struct span a, struct span b, struct span c, uint8_t out[16])
 	MD5_Final(out, &m);
 }
 
-/* RFC 2104, 2, with the text in three parts so that a field can be exchanged without a copy. */
+/* RFC 2104, 4: what both ends of the key's digest are, so that the key is digested once and not with each text. */
+struct hmac_key {
+	uint8_t key[64];
+	size_t len; /* SIZE_MAX: none yet */
+	MD5_CTX inner, outer;
+};
+
 static void
-hmac3(struct span key, struct span a, struct span b, struct span c, uint8_t out[16])
+hmac_key_set(struct hmac_key *k, struct span key)
 {
-	uint8_t pad[64] = { 0 }, inner[16];
-	MD5_CTX m;
+	uint8_t pad[64] = { 0 };
 
 	if (key.len > sizeof pad)
 		MD5(key.p, key.len, pad);
 	else if (key.len)
 		memcpy(pad, key.p, key.len);
+	k->len = key.len <= sizeof k->key ? key.len : SIZE_MAX; /* a longer one is digested each time */
+	if (key.len && key.len <= sizeof k->key)
+		memcpy(k->key, key.p, key.len);
 	for (size_t i = 0; i < sizeof pad; i++)
 		pad[i] ^= 0x36;
-	MD5_Init(&m);
-	MD5_Update(&m, pad, sizeof pad);
-	MD5_Update(&m, a.p, a.len);
-	MD5_Update(&m, b.p, b.len);
-	MD5_Update(&m, c.p, c.len);
-	MD5_Final(inner, &m);
+	MD5_Init(&k->inner);
+	MD5_Update(&k->inner, pad, sizeof pad);
 	for (size_t i = 0; i < sizeof pad; i++)
 		pad[i] ^= 0x36 ^ 0x5c;
-	rad_md5(span_of(pad, sizeof pad), span_of(inner, sizeof inner), span_of(NULL, 0), out);
+	MD5_Init(&k->outer);
+	MD5_Update(&k->outer, pad, sizeof pad);
 }
 
 void
 rad_hmac_md5(struct span key, struct span text, uint8_t out[16])
 {
-	hmac3(key, text, span_of(NULL, 0), span_of(NULL, 0), out);
+	static _Thread_local struct hmac_key k = { .len = SIZE_MAX };
+	MD5_CTX m;
+
+	if (k.len != key.len || (key.len && memcmp(k.key, key.p, key.len) != 0))
+		hmac_key_set(&k, key);
+	m = k.inner;
+	MD5_Update(&m, text.p, text.len);
+	MD5_Final(out, &m);
+	m = k.outer;
+	MD5_Update(&m, out, 16);
+	MD5_Final(out, &m);
 }
 
 static bool

@@ -163,15 +163,10 @@ keep_octets(uint8_t **p, uint16_t *len, const void *from, size_t n)
 	return true;
 }
 
-/* A row that was just made, as the store will hold it. */
+/* A row that was just made, as the store will hold it; larger than any but a few. */
 static bool
 keep_packed(uint8_t **p, uint16_t *len, const ProtobufCMessage *row)
 {
-	uint8_t room[4096];
-	struct span packed = message_pack(row, room, sizeof room);
-
-	if (packed.p)
-		return keep_octets(p, len, packed.p, packed.len);
 	if (!keep_room(p, len, protobuf_c_message_get_packed_size(row)))
 		return false;
 	protobuf_c_message_pack(row, *p);
@@ -467,13 +462,22 @@ sm_apply(struct sm *sm, enum table table, struct span key, struct span packed, b
 
 /*
  * Record and apply: the same row, the same way, on the active as on its shadow.  The sink packs it; here it is
- * applied as it stands, since packing and unpacking gives back what went in.
+ * applied as it stands, since packing and unpacking gives back what went in.  A subscriber is kept packed, and
+ * so is packed here, once for both.
  */
 void
 put(struct sm *sm, struct sink *sink, enum table table, struct span key, const ProtobufCMessage *row)
 {
-	sink_record(sink, table, key, row);
-	if (!apply_row(sm, table, key, span_of(NULL, 0), row))
+	uint8_t room[4096];
+	struct span packed = span_of(NULL, 0);
+
+	if (table == TABLE_SUBSCRIBER && row)
+		packed = message_pack(row, room, sizeof room);
+	if (packed.p && sink->packed)
+		sink->packed(sink, table, key, packed);
+	else
+		sink_record(sink, table, key, row);
+	if (!apply_row(sm, table, key, packed, row))
 		sm_count(sm, SM_ROWS_UNREADABLE);
 }
 

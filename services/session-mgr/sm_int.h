@@ -232,6 +232,17 @@ sess_session(const struct sess *s)
 			sink_note((STEP)->sink, (LEVEL), __VA_ARGS__); \
 	} while (0)
 
+/* Cut to what fits.  As snprintf's %s, which takes 500 instructions. */
+static inline void
+copy_text(char *out, size_t cap, const char *from)
+{
+	const size_t n = from ? strnlen(from, cap - 1) : 0;
+
+	if (n)
+		memcpy(out, from, n);
+	out[n] = 0;
+}
+
 static inline void
 sm_count(struct sm *sm, enum sm_counter c)
 {

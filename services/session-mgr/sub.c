@@ -78,7 +78,7 @@ take(struct step *st, const struct lease_choice *c, const char *user)
 	char pool[CONF_NAME];
 
 	/* The choice lends its texts from rows that are about to change. */
-	snprintf(pool, sizeof pool, "%s", c->pool);
+	copy_text(pool, sizeof pool, c->pool);
 	if (c->was && user[0] && strcmp(name_text(c->was->user), user) == 0)
 		sm_count(sm, SM_LEASES_AGAIN);
 	if (c->was && strcmp(name_text(c->was->pool_name), pool) != 0)
@@ -98,8 +98,8 @@ release(struct sm *sm, struct sink *sink, struct lease *l, uint64_t wall)
 		remove_lease(sm, sink, l);
 		return;
 	}
-	snprintf(pool, sizeof pool, "%s", name_text(l->pool_name));
-	snprintf(user, sizeof user, "%s", name_text(l->user));
+	copy_text(pool, sizeof pool, name_text(l->pool_name));
+	copy_text(user, sizeof user, name_text(l->user));
 	put_lease(sm, sink, &k, pool, user, 0, 0, wall);
 	if (pools_surplus(p)) {
 		sm_count(sm, SM_LEASES_FORGOTTEN);
@@ -327,11 +327,16 @@ grant_limits(struct step *st, Row__Subscriber *row, const struct aaa_grant *g)
 static char *
 new_session_id(struct step *st)
 {
-	uint8_t r[4];
-	char id[32];
+	uint8_t b[12];
+	char id[2 * sizeof b + 1] = "";
 
-	st->sm->env.random(st->sm->env.arg, r, sizeof r);
-	snprintf(id, sizeof id, "%08X%08X%08X", (uint32_t)st->t.wall, st->s->key, get_u32(r));
+	put_u32(b, (uint32_t)st->t.wall);
+	put_u32(b + 4, st->s->key);
+	st->sm->env.random(st->sm->env.arg, b + 8, 4);
+	for (size_t i = 0; i < sizeof b; i++) {
+		id[2 * i] = "0123456789ABCDEF"[b[i] >> 4];
+		id[2 * i + 1] = "0123456789ABCDEF"[b[i] & 15];
+	}
 	return text(st->sm, id);
 }
 

@@ -378,9 +378,13 @@ back_octets(struct back *b, const void *from, size_t n)
 static bool
 back_varint_long(struct back *b, uint64_t v)
 {
-	uint8_t octets[10];
+	const size_t n = pb_varint_len(v);
 
-	return back_octets(b, octets, (size_t)(pb_put_varint(octets, v) - octets));
+	if ((size_t)(b->p - b->start) < n)
+		return false;
+	b->p -= n;
+	pb_put_varint(b->p, v);
+	return true;
 }
 
 static inline bool
@@ -492,8 +496,10 @@ back_field(struct back *b, const field *f, const ProtobufCMessage *m, unsigned d
 static inline bool
 back_lead(struct back *b, const struct step *s)
 {
-	if (s->tag_len != 1 || b->p == b->start)
-		return back_octets(b, s->tag, s->tag_len);
+	if ((size_t)(b->p - b->start) < s->tag_len)
+		return false;
+	if (s->tag_len == 2)
+		*--b->p = s->tag[1];
 	*--b->p = s->tag[0];
 	return true;
 }

@@ -44,6 +44,8 @@ struct sink {
 	void (*record)(struct sink *, enum table table, struct span key, const ProtobufCMessage *row);
 	void (*effect)(struct sink *, const struct effect *);
 	void (*note)(struct sink *, enum note_level level, const char *line);
+	/* The same as record(), of a row that is packed already.  NULL: record() it is. */
+	void (*packed)(struct sink *, enum table table, struct span key, struct span row);
 };
 
 /* row NULL: the row is removed. */

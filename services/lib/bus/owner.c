@@ -291,17 +291,21 @@ refused(struct owner *o, enum owner_counter which, const char *what, const char 
 		     (unsigned long long)before);
 }
 
-static void
-sink_take_record(struct sink *s, enum table table, struct span key, const ProtobufCMessage *row)
+/* False: full.  `row` NULL and `packed` without octets: a removal. */
+static bool
+put_row(struct owner *o, enum table table, struct span key, const ProtobufCMessage *row, struct span packed)
 {
-	struct owner *o = owner_of(s);
+	return packed.p ? batch_put_packed(o->batch, table, key, packed, false) : batch_put(o->batch, table, key, row);
+}
 
+static void
+take_record(struct owner *o, enum table table, struct span key, const ProtobufCMessage *row, struct span packed)
+{
 	if (!owner_active(o)) {
 		refused(o, RECORDS_REFUSED, "record", "not active");
 		return;
 	}
-	if (!batch_put(o->batch, table, key, row) &&
-	    (!submit(o) || !batch_put(o->batch, table, key, row))) {
+	if (!put_row(o, table, key, row, packed) && (!submit(o) || !put_row(o, table, key, row, packed))) {
 		/* The core has applied what state-sync will never see. */
 		refused(o, RECORDS_REFUSED, "record", "too large, or state-sync is far behind");
 		start_over(o, NOTE_ERROR, "a record was refused");
@@ -309,6 +313,18 @@ sink_take_record(struct sink *s, enum table table, struct span key, const Protob
 	}
 	outbox_record(&o->outbox);
 	o->v[RECORDS_OUT]++;
+}
+
+static void
+sink_take_record(struct sink *s, enum table table, struct span key, const ProtobufCMessage *row)
+{
+	take_record(owner_of(s), table, key, row, span_of(NULL, 0));
+}
+
+static void
+sink_take_packed(struct sink *s, enum table table, struct span key, struct span row)
+{
+	take_record(owner_of(s), table, key, NULL, row);
 }
 
 static void
@@ -792,7 +808,7 @@ owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, cons
 
 	if (!o)
 		return NULL;
-	o->sink = (struct sink){ sink_take_record, sink_take_effect, sink_take_note };
+	o->sink = (struct sink){ sink_take_record, sink_take_effect, sink_take_note, sink_take_packed };
 	o->bus = bus;
 	o->loop = loop;
 	o->ops = *ops;

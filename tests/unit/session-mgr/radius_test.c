@@ -119,14 +119,33 @@ START_TEST(accounting_requests_carry_a_computed_authenticator)
 }
 END_TEST
 
+/* RFC 2202, 2: cases 1, 2, 6, 7; each key again after another one. */
 START_TEST(hmac_md5_is_that_of_rfc_2104)
 {
-	static const uint8_t expected[16] = { 0x75, 0x0c, 0x78, 0x3e, 0x6a, 0xb0, 0xb5, 0x03,
-					      0xea, 0xa8, 0x6e, 0x31, 0x0a, 0x5d, 0xb7, 0x38 };
+	static uint8_t key1[16], key6[80];
+	const struct {
+		struct span key;
+		const char *text;
+		uint8_t digest[16];
+	} cases[] = {
+		{ span_of(key1, 16), "Hi There",
+		  { 0x92, 0x94, 0x72, 0x7a, 0x36, 0x38, 0xbb, 0x1c, 0x13, 0xf4, 0x8e, 0xf8, 0x15, 0x8b, 0xfc, 0x9d } },
+		{ span_of("Jefe", 4), "what do ya want for nothing?",
+		  { 0x75, 0x0c, 0x78, 0x3e, 0x6a, 0xb0, 0xb5, 0x03, 0xea, 0xa8, 0x6e, 0x31, 0x0a, 0x5d, 0xb7, 0x38 } },
+		{ span_of(key6, 80), "Test Using Larger Than Block-Size Key - Hash Key First",
+		  { 0x6b, 0x1a, 0xb7, 0xfe, 0x4b, 0xd7, 0xbf, 0x8f, 0x0b, 0x62, 0xe6, 0xce, 0x61, 0xb9, 0xd0, 0xcd } },
+		{ span_of(key6, 80), "Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data",
+		  { 0x6f, 0x63, 0x0f, 0xad, 0x67, 0xcd, 0xa0, 0xee, 0x1f, 0xb1, 0xf5, 0x62, 0xdb, 0x3a, 0xa5, 0x3e } },
+	};
 	uint8_t out[16];
 
-	rad_hmac_md5(span_of("Jefe", 4), span_of("what do ya want for nothing?", 28), out);
-	ck_assert_mem_eq(out, expected, 16);
+	memset(key1, 0x0b, sizeof key1);
+	memset(key6, 0xaa, sizeof key6);
+	for (unsigned i = 0; i < 16; i++) {
+		unsigned c = (i / 2 + i % 2) % 4;
+		rad_hmac_md5(cases[c].key, span_of(cases[c].text, strlen(cases[c].text)), out);
+		ck_assert_mem_eq(out, cases[c].digest, 16);
+	}
 }
 END_TEST
 
