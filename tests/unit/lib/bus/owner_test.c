@@ -268,7 +268,7 @@ END_TEST
 START_TEST(a_lease_that_runs_out_holds_what_is_committed)
 {
 	start_active();
-	lease(5, mono_now() + 20 * MONO_MS, true);
+	fake_sync_lease(&fake, 5, true, mono_now() + 20 * MONO_MS); /* may be over before it is read */
 	UNTIL(!owner_may_send(owner));
 	write_tunnel(1, false);
 	emit("late");
