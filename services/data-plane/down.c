@@ -31,9 +31,8 @@ arena_room(struct dp *dp, uint32_t octets)
 	return p + DP_HEADROOM;
 }
 
-/* The next Ns, if it is below the lease. */
-static bool
-ns_next(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint16_t *ns)
+bool
+ns_next(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint32_t *ns)
 {
 	if (t->silent)
 		return false;
@@ -43,7 +42,7 @@ ns_next(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint16_t
 		ns_wish(dp, s);
 		return false;
 	}
-	*ns = (uint16_t)s->ns_next++;
+	*ns = s->ns_next++;
 	if (s->ns_lease - s->ns_next <= DP_NS_LEASE / 2)
 		ns_wish(dp, s);
 	return true;
@@ -51,13 +50,13 @@ ns_next(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint16_t
 
 /* Nr is reserved in data messages: 0 (RFC 2661, 3.1). */
 static void
-sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s, uint16_t ns,
+sequenced_head(uint8_t *b, const struct dp_tunnel *t, const struct dp_session *s, uint32_t ns,
 	       uint16_t bits)
 {
 	put_u16(b, (uint16_t)(L2TP_BIT_S | bits | 2));
-	put_u16(b + 2, t->peer_id);
+	put_u16(b + 2, (uint16_t)t->peer_id);
 	put_u16(b + 4, s->peer_session);
-	put_u16(b + 6, ns);
+	put_u16(b + 6, (uint16_t)ns);
 	put_u16(b + 8, 0);
 }
 
@@ -69,37 +68,83 @@ tos_down(const struct dp *dp, const struct dp_tunnel *t, uint8_t inner)
 	return (uint8_t)((dp->dscp_copy ? inner & 0xfc : 0) | (t->ecn ? inner & 3 : 0));
 }
 
-static enum dp_drop __attribute__((noinline))
+static enum dp_drop
 frame_sequenced(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip,
 		uint32_t len, uint8_t proto, uint8_t tos)
 {
 	uint32_t ppp = s->head_len - 6u; /* octets of address, control and protocol */
-	uint16_t ns;
+	uint32_t ns;
 
 	if (!ns_next(dp, s, t, &ns))
 		return DP_DROP_NS_LEASE;
 	memcpy(ip - ppp, s->head + 16 - ppp, ppp);
 	ip[-1] = proto;
 	sequenced_head(ip - ppp - 10, t, s, ns, 0);
-	frame_note(dp, s, ip - ppp - 10, len + ppp + 10, tos);
+	frame_note(dp, s, ip - ppp - 10, len + ppp + 10, tos, 0);
 	return DP_OK;
 }
 
-uint32_t
-l2tp_data_head(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *p)
+enum dp_drop
+data_head(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint16_t proto, uint16_t bits,
+	  uint8_t *p, uint32_t *n)
 {
-	uint16_t ns;
+	uint32_t ns;
 
-	if (s->flags & S_SEQ_TX) {
+	if (s->flags & S_V3)
+		return form_head(dp, s, t, proto, p, n);
+	*n = s->flags & S_SEQ_TX ? 10 : 6;
+	if (*n == 10) {
 		if (!ns_next(dp, s, t, &ns))
-			return 0;
-		sequenced_head(p, t, s, ns, 0);
-		return 10;
+			return DP_DROP_NS_LEASE;
+		sequenced_head(p, t, s, ns, bits);
+		return DP_OK;
 	}
-	put_u16(p, 2);
-	put_u16(p + 2, t->peer_id);
+	put_u16(p, bits | 2);
+	put_u16(p + 2, (uint16_t)t->peer_id);
 	put_u16(p + 4, s->peer_session);
-	return 6;
+	return DP_OK;
+}
+
+static inline void
+frame_v2(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
+	 uint8_t proto, uint8_t tos)
+{
+	memcpy(ip - 16, s->head, 16);
+	ip[-1] = proto;
+	put_u16(ip - s->head_len + 2, (uint16_t)t->peer_id);
+	frame_note(dp, s, ip - s->head_len, len + s->head_len, tos, 0);
+}
+
+static inline void
+frame_count(struct dp *dp, struct dp_session *s, uint32_t len)
+{
+	s->out_packets++;
+	s->out_octets += len;
+	dp->count[DP_COUNT_DOWN_FRAMES]++;
+	dp->count[DP_COUNT_DOWN_OCTETS] += len;
+}
+
+/* Any frame but L2TPv2's without a number. */
+static enum dp_drop __attribute__((noinline))
+frame_other(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t *ip, uint32_t len,
+	    uint8_t proto, uint8_t inner)
+{
+	const uint8_t tos = tos_down(dp, t, inner);
+	enum dp_drop why = DP_OK;
+
+	if (s->flags & S_TRUNK) {
+		trunk_down(dp, dp->now, s, proto, ip, len, inner);
+		return DP_OK;
+	}
+	if (s->flags & S_V3 || form_straight(s, cold_of(dp, s)->form, proto))
+		why = form_frame_ip(dp, s, t, ip, len, proto, tos);
+	else if (s->flags & S_SEQ_TX)
+		why = frame_sequenced(dp, s, t, ip, len, proto, tos);
+	else
+		frame_v2(dp, s, t, ip, len, proto, tos);
+	if (!why)
+		frame_count(dp, s, len);
+	return why;
 }
 
 enum dp_drop
@@ -107,28 +152,13 @@ frame_ip(struct dp *dp, struct dp_session *s, const struct dp_tunnel *t, uint8_t
 	 uint8_t proto)
 {
 	const uint8_t inner = proto == PPP_IPV4 ? ip[1] : ip6_tos(ip);
-	uint8_t tos = tos_down(dp, t, inner);
 
 	if (dp->out.frames == DP_FRAMES)
 		return DP_DROP_NO_ROOM;
-	if (s->flags & S_TRUNK) {
-		trunk_down(dp, dp->now, s, proto, ip, len, inner);
-		return DP_OK;
-	}
-	if (s->flags & S_SEQ_TX) {
-		enum dp_drop why = frame_sequenced(dp, s, t, ip, len, proto, tos);
-		if (why)
-			return why;
-	} else {
-		memcpy(ip - 16, s->head, 16);
-		ip[-1] = proto;
-		put_u16(ip - s->head_len + 2, t->peer_id);
-		frame_note(dp, s, ip - s->head_len, len + s->head_len, tos);
-	}
-	s->out_packets++;
-	s->out_octets += len;
-	dp->count[DP_COUNT_DOWN_FRAMES]++;
-	dp->count[DP_COUNT_DOWN_OCTETS] += len;
+	if (s->flags & (S_SEQ_TX | S_TRUNK | S_V3 | S_HEADERLESS))
+		return frame_other(dp, s, t, ip, len, proto, inner);
+	frame_v2(dp, s, t, ip, len, proto, tos_down(dp, t, inner));
+	frame_count(dp, s, len);
 	return DP_OK;
 }
 
@@ -323,20 +353,30 @@ dp_out_reset(struct dp *dp)
 	out_reset(dp);
 }
 
-/* Address and control always, protocol in two octets: what LCP needs before and after (RFC
- * 1661, 6.5, 6.6). */
+/* Is there a call, and do we know what its peer calls it? */
+static bool
+has_peer(const struct dp *dp, const struct dp_session *s)
+{
+	const struct dp_cold *c = cold_of(dp, s);
+
+	return c->has_call && (s->flags & S_V3 ? c->form->peer != 0 : s->peer_session != 0);
+}
+
+/*
+ * Always through the tunnel, and the protocol in two octets; L2TPv2: address and control always, which is what LCP
+ * needs before and after (RFC 1661, 6.5, 6.6); L2TPv3: never.
+ */
 struct dp_verdict
 dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 {
 	struct dp_session *s = session_find(dp, session_key(tunnel, session));
 	const struct dp_tunnel *t = dp->tunnel[tunnel];
 	struct dp_verdict v = { .tunnel = tunnel, .session = session };
-	uint32_t head = 6 + 2;
-	uint16_t ns = 0;
+	enum dp_drop why;
+	uint32_t head;
 	uint8_t *p;
 
-	if (!s || !t || !cold_of(dp, s)->has_call || s->peer_session == 0 || frame.len < 2 ||
-	    frame.len > DP_PACKET_MAX - 64)
+	if (!s || !t || !has_peer(dp, s) || frame.len < 2 || frame.len > DP_PACKET_MAX - 64)
 		return refused(dp, v, DP_DROP_INJECT_BAD);
 	if ((s->flags & (S_SEQ_TX | S_MINE)) == S_SEQ_TX ||
 	    (s->flags & (S_SEQ_FOLLOW | S_MINE)) == S_SEQ_FOLLOW) {
@@ -344,22 +384,18 @@ dp_inject(struct dp *dp, uint16_t tunnel, uint16_t session, struct span frame)
 		v.worker = (uint16_t)(session % dp->workers);
 		return v;
 	}
-	head += s->flags & S_SEQ_TX ? 4 : 0;
-	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, head + (uint32_t)frame.len);
+	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, DP_HEADROOM + (uint32_t)frame.len);
 	if (!p)
 		return refused(dp, v, DP_DROP_NO_ROOM);
-	if (s->flags & S_SEQ_TX && !ns_next(dp, s, t, &ns))
-		return refused(dp, v, DP_DROP_NS_LEASE);
-	struct wr w = wr_of(p, head + frame.len);
-	uint16_t bits = priority(frame);
-	wr_u16(&w, (uint16_t)(bits | (s->flags & S_SEQ_TX ? L2TP_BIT_S : 0) | 2));
-	wr_u16(&w, t->peer_id);
-	wr_u16(&w, s->peer_session);
-	if (s->flags & S_SEQ_TX)
-		wr_u32(&w, (uint32_t)ns << 16);
-	wr_u16(&w, 0xff03);
-	wr_bytes(&w, frame.p, frame.len);
-	frame_note(dp, s, p, (uint32_t)wr_len(&w), 0);
+	why = data_head(dp, s, t, get_u16(frame.p), priority(frame), p, &head);
+	if (why)
+		return refused(dp, v, why);
+	if (!(s->flags & S_V3)) {
+		put_u16(p + head, 0xff03);
+		head += 2;
+	}
+	memcpy(p + head, frame.p, frame.len);
+	frame_note(dp, s, p, head + (uint32_t)frame.len, 0, t->ends.ip_protocol);
 	dp->count[DP_COUNT_INJECTED]++;
 	v.act = DP_FORWARD;
 	return v;

@@ -28,7 +28,7 @@
 struct dp;
 
 #define DP_BATCH 64    /* datagrams or packets a call takes at most */
-#define DP_HEADROOM 16 /* octets before a packet given to dp_down that may be written */
+#define DP_HEADROOM 32 /* octets before a packet given to dp_down that may be written */
 #define DP_FRAMES 512  /* frames one call gives at most */
 #define DP_PACKETS 4096 /* packets one call gives at most */
 #define DP_PACKET_MAX 65535

@@ -9,6 +9,7 @@
 #include "bucket.h"
 #include "dp.h"
 #include "fib.h"
+#include "form.h"
 #include "trunk.h"
 #include "rows.pb-c.h"
 
@@ -28,6 +29,8 @@ enum {
 	S_MINE = 1024,	  /* this worker owns its sequence numbers */
 	S_WISHING = 2048, /* in the list of lease wishes */
 	S_TRUNK = 4096,	  /* compressed, multiplexed: cold->trunk */
+	S_V3 = 8192,	  /* L2TPv3: cold->form */
+	S_HEADERLESS = 16384, /* L2TPHC beside the tunnel: cold->form */
 };
 
 /* Line 0: what a packet is judged by.  Line 1: what it leaves behind. */
@@ -45,7 +48,7 @@ struct dp_session {
 
 	uint64_t in_packets, in_octets, out_packets, out_octets, drops;
 	uint32_t ns_next, ns_lease; /* next Ns to send; those below ns_lease may be */
-	uint16_t nr, nr_late;	    /* expected next; what would follow the last late one */
+	uint32_t nr, nr_late;	    /* expected next; what would follow the last late one */
 	uint16_t late_run;
 	uint16_t restarts; /* of its tunnel, when its Ns were given out last */
 	uint32_t index;
@@ -84,6 +87,7 @@ struct dp_cold {
 	unsigned claims;
 	struct ip_addr own[2]; /* client: our addresses */
 	bool beyond;	       /* claims something outside of the pools */
+	struct dp_form *form;  /* NULL: L2TPv2 and nothing beside it */
 	struct trunk *trunk;   /* NULL: plain packets */
 	struct trunk_conf trunk_conf;
 	bool trunk_live; /* it forwards: its contexts are ahead of the store's */
@@ -92,8 +96,9 @@ struct dp_cold {
 
 struct dp_tunnel {
 	struct dp_ends ends;
-	uint16_t peer_id;
+	uint32_t peer_id;
 	uint16_t room; /* largest IP packet that its path carries */
+	uint8_t version;
 	bool ecn;      /* RFC 9601: outer ECN may be set */
 	bool silent;   /* RFC 4951: not recovered yet, a sequence sent now would begin twice */
 	uint16_t restarts; /* how often our Ns began at 0 again (RFC 4951, 3.2.3) */
@@ -153,6 +158,12 @@ struct dp {
 	uint32_t *wish, *orphan; /* keys: whose lease runs low; whose lease has no call any more */
 	uint32_t wishes, wish_cap, orphans, orphan_cap;
 	uint32_t asked; /* leases asked for and not committed */
+
+	struct dp_form *forms;
+	uint32_t forms_astray;		      /* of which no tunnel is known */
+	struct dp_form *headerless[DP_PAIR_HASH]; /* sessions of L2TPHC, by peer */
+	uint32_t pairs;				  /* how many those are */
+	uint64_t pairs_version;
 
 	uint32_t *trunk; /* indexes of sessions that are trunks */
 	uint32_t trunks, trunk_cap;
@@ -245,12 +256,18 @@ uint8_t *arena_room(struct dp *, uint32_t octets);
 enum dp_drop frame_ip(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *ip,
 		      uint32_t len, uint8_t proto);
 
-/* The L2TP header of a data message, Ns and all, for `p` with 10 octets of room: its length; 0: no Ns leased. */
-uint32_t l2tp_data_head(struct dp *, struct dp_session *, const struct dp_tunnel *, uint8_t *p);
+/*
+ * The L2TP header of a data message that carries a frame of `proto`, number and all, for `p` with
+ * DP_HEADROOM octets of room; `*n` is its length.  `bits`: of an L2TPv2 header, besides.
+ */
+enum dp_drop data_head(struct dp *, struct dp_session *, const struct dp_tunnel *, uint16_t proto, uint16_t bits,
+		       uint8_t *p, uint32_t *n);
+/* The next Ns, if it is below the lease. */
+bool ns_next(struct dp *, struct dp_session *, const struct dp_tunnel *, uint32_t *ns);
 static inline void
-frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos)
+frame_note(struct dp *dp, const struct dp_session *s, uint8_t *p, uint32_t len, uint8_t tos, uint8_t ip_protocol)
 {
-	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos, 0 };
+	dp->out.frame[dp->out.frames++] = (struct dp_frame){ p, len, (uint16_t)(s->key >> 16), tos, ip_protocol };
 }
 
 /* The way of a datagram ends here; its control message goes to tunnel-ctl, if it may. */
@@ -264,6 +281,17 @@ up_drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop 
 void punt_control(struct dp *, mono_t now, const struct dp_datagram *, uint32_t tunnel, struct dp_verdict *);
 /* up3.c: a datagram of L2TPv3. */
 void up_v3(struct dp *, mono_t now, const struct dp_datagram *, struct dp_verdict *);
+
+/* A frame of the peer whose session's own checks are done: with its PPP header, or (up_frame) behind it. */
+void up_ppp(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint8_t *p, uint32_t len,
+	    struct dp_verdict *);
+void up_frame(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint16_t proto, uint8_t *p,
+	      uint32_t len, struct dp_verdict *);
+/* From a tunnel's peer, for a call that we do not know to be up; `data`: why IP is dropped. */
+void up_early(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint32_t key, uint8_t *p,
+	      uint32_t len, enum dp_drop data, struct dp_verdict *);
+/* Reads the protocol field; `p` and `len` move behind it. */
+enum dp_drop protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto);
 
 /* An IP packet of the peer, judged; and a frame for session-mgr (`p` is behind its protocol field). */
 void up_ip(struct dp *, mono_t now, const struct dp_datagram *, struct dp_session *, uint16_t proto, uint8_t *p,
@@ -293,8 +321,8 @@ void icmp_too_big(struct dp *, mono_t now, struct dp_session *, const uint8_t *p
 enum dp_drop fragment4(struct dp *, struct dp_session *, const struct dp_tunnel *, const uint8_t *p,
 		       uint32_t len, unsigned mtu);
 
-/* RFC 2661, 5.4: judges a received Ns.  false: drop it. */
-bool seq_take(struct dp *, struct dp_session *, uint16_t ns);
+/* RFC 2661, 5.4; RFC 3931, appendix C: judges a received number.  false: drop it. */
+bool seq_take(struct dp *, struct dp_session *, uint32_t ns);
 /* As LAC: the LNS turned sequencing on or off. */
 void seq_follow(struct dp *, struct dp_session *, bool has_seq);
 /* Puts the session on the list of wishes if its lease runs low. */

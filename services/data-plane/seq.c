@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Data sequence numbers (RFC 2661, 5.4), both ways.
+ * Data sequence numbers (RFC 2661, 5.4; of 24 bits in RFC 3931, 4.6.1), both ways.
  *
  * Received: no packet is held back.  What is ahead is taken, and the gap counted; what is behind
  * (late, or twice) is dropped, since PPP promises order and a late packet would break it.  A peer
@@ -14,23 +14,26 @@
 
 #include "dp_int.h"
 
+/* Numbers have 16 bits, or 24 (RFC 3931, 4.6); half of their space is ahead. */
 bool
-seq_take(struct dp *dp, struct dp_session *s, uint16_t ns)
+seq_take(struct dp *dp, struct dp_session *s, uint32_t ns)
 {
-	int16_t ahead = (int16_t)(uint16_t)(ns - s->nr);
+	const unsigned unused = s->flags & S_V3 ? 8 : 16;
+	const uint32_t mask = UINT32_MAX >> unused;
+	int32_t ahead = (int32_t)((ns - s->nr) << unused) >> unused;
 
 	if (!(s->flags & S_NR_KNOWN)) {
 		s->flags |= S_NR_KNOWN;
 		ahead = 0;
 	}
 	if (ahead >= 0) {
-		dp->count[DP_COUNT_SEQ_LOST] += (uint16_t)ahead;
-		s->nr = (uint16_t)(ns + 1);
+		dp->count[DP_COUNT_SEQ_LOST] += (uint32_t)ahead;
+		s->nr = (ns + 1) & mask;
 		s->late_run = 0;
 		return true;
 	}
 	s->late_run = ns == s->nr_late ? (uint16_t)(s->late_run + 1) : 1;
-	s->nr_late = (uint16_t)(ns + 1);
+	s->nr_late = (ns + 1) & mask;
 	if (s->late_run < dp->resync)
 		return false;
 	dp->count[DP_COUNT_SEQ_RESYNC]++;

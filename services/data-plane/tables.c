@@ -351,6 +351,7 @@ session_free(struct dp *dp, struct dp_session *s)
 	usage_close(dp, s);
 	claims_drop(dp, s);
 	trunk_end(dp, s);
+	form_end(dp, s);
 	index_remove(dp, s->key);
 	cold_of(dp, s)->used = false;
 	s->flags = 0;
@@ -360,7 +361,7 @@ session_free(struct dp *dp, struct dp_session *s)
 
 /* The head of an unsequenced frame: nothing but ids, the address octets and the protocol. */
 static void
-head_write(struct dp_session *s, const struct dp_cold *c)
+head_write(struct dp *dp, struct dp_session *s, const struct dp_cold *c)
 {
 	uint8_t b[16];
 	struct wr w = wr_of(b, sizeof b);
@@ -376,51 +377,90 @@ head_write(struct dp_session *s, const struct dp_cold *c)
 	s->head_len = (uint8_t)wr_len(&w);
 	memset(s->head, 0, sizeof s->head);
 	memcpy(s->head + sizeof s->head - s->head_len, b, s->head_len);
+	form_settle(dp, s);
 }
 
 /* ---- rows -------------------------------------------------------------------------------- */
 
+static void
+tunnel_remove(struct dp *dp, uint16_t id)
+{
+	if (!dp->tunnel[id])
+		return;
+	free(dp->tunnel[id]);
+	dp->tunnel[id] = NULL;
+	dp->tunnels--;
+	form_tunnel(dp, id, false);
+}
+
+static struct dp_tunnel *
+tunnel_have(struct dp *dp, uint16_t id)
+{
+	struct dp_tunnel *t = dp->tunnel[id];
+
+	if (t)
+		return t;
+	t = calloc(1, sizeof *t);
+	if (!t) {
+		dp->count[DP_COUNT_ROWS_NO_MEMORY]++;
+		return NULL;
+	}
+	t->room = DP_PACKET_MAX;
+	dp->tunnels++;
+	return dp->tunnel[id] = t;
+}
+
+/* Its ends, or false: they make no sense. */
 static bool
-apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
+tunnel_ends(const Row__Tunnel *row, struct dp_ends *ends)
 {
 	struct ip_addr local, peer;
-	uint16_t id;
-	struct dp_tunnel *t;
 
-	if (!key_tunnel_read(key, &id))
+	if (!ip_addr_from(row->peer_addr.data, row->peer_addr.len, &peer) || row->peer_port > 65535 ||
+	    row->local_port > 65535)
 		return false;
-	t = dp->tunnel[id];
-	if (!row) {
-		free(t);
-		dp->tunnels -= t != NULL;
-		dp->tunnel[id] = NULL;
-		return true;
-	}
-	if (!ip_addr_from(row->peer_addr.data, row->peer_addr.len, &peer) ||
-	    row->peer_port > 65535 || row->local_port > 65535 || row->peer_id > 65535)
+	if (row->version != 3 && ((row->version != 2 && row->version != 0) || row->over_ip || row->peer_id > 65535))
 		return false;
 	ip_addr_from(row->local_addr.data, row->local_addr.len,
 		     &local); /* none: the kernel's choice */
-	if (!t) {
-		t = calloc(1, sizeof *t);
-		if (!t) {
-			dp->count[DP_COUNT_ROWS_NO_MEMORY]++;
-			return true;
-		}
-		dp->tunnel[id] = t;
-		dp->tunnels++;
-		t->room = DP_PACKET_MAX;
+	*ends = (struct dp_ends){ dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)row->local_port,
+				  (uint16_t)row->peer_port, row->over_ip ? L2TP3_IP_PROTOCOL : 0 };
+	return true;
+}
+
+static bool
+apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
+{
+	struct dp_ends ends;
+	struct dp_tunnel *t;
+	uint16_t id;
+
+	if (!key_tunnel_read(key, &id))
+		return false;
+	if (!row) {
+		tunnel_remove(dp, id);
+		return true;
 	}
-	struct dp_ends ends = { dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)row->local_port,
-				(uint16_t)row->peer_port };
+	if (!tunnel_ends(row, &ends))
+		return false;
+	t = tunnel_have(dp, id);
+	if (!t)
+		return true;
+	const uint8_t version = row->version == 3 ? 3 : 2;
+	const bool is_new = t->version == 0;
+	const bool other = is_new || t->version != version || ends.ip_protocol != t->ends.ip_protocol ||
+			   !dp_addr_eq(&ends.peer, &t->ends.peer) || !dp_addr_eq(&ends.local, &t->ends.local);
 	if (!dp_addr_eq(&ends.peer, &t->ends.peer))
 		t->room = DP_PACKET_MAX;
 	t->ends = ends;
-	t->peer_id = (uint16_t)row->peer_id;
+	t->version = version;
+	t->peer_id = row->peer_id;
 	t->ecn = row->ecn_capable;
 	t->restarts = (uint16_t)row->data_restarts;
 	t->silent = row->recovery == REC_WAIT || row->recovery == REC_ASKED;
 	t->keep = true;
+	if (other)
+		form_tunnel(dp, id, is_new);
 	return true;
 }
 
@@ -446,6 +486,7 @@ call_remove(struct dp *dp, struct dp_session *s)
 	s->flags &= (uint16_t) ~(S_UP | S_SEQ_TX | S_SEQ_MUST | S_SEQ_FOLLOW | S_NR_KNOWN);
 	s->ns_next = s->ns_lease = 0;
 	ns_answered(dp, c);
+	form_end(dp, s);
 	c->has_call = false;
 	session_settle(dp, s);
 }
@@ -476,7 +517,7 @@ apply_call(struct dp *dp, struct span key, const Row__Call *row)
 			call_remove(dp, s);
 		return true;
 	}
-	if (row->peer_id > 65535)
+	if (!form_row_good(dp->tunnel[tunnel], row))
 		return false;
 	s = s ? s : session_have(dp, tunnel, session);
 	if (!s)
@@ -490,9 +531,13 @@ apply_call(struct dp *dp, struct span key, const Row__Call *row)
 	s->peer_session = (uint16_t)row->peer_id;
 	if (!c->has_call && dp->tunnel[tunnel])
 		s->restarts = dp->tunnel[tunnel]->restarts;
-	head_write(s, c);
 	c->role = (uint8_t)row->role;
 	c->has_call = c->keep_call = true;
+	if (!form_apply(dp, s, row)) {
+		dp->count[DP_COUNT_ROWS_NO_MEMORY]++;
+		s->flags &= (uint16_t)~S_UP;
+	}
+	head_write(dp, s, c);
 	ns_wish(dp, s);
 	return true;
 }
@@ -685,7 +730,7 @@ subscriber_remove(struct dp *dp, struct dp_session *s)
 	s->flags &= (uint16_t) ~(S_FORWARDING | S_V4 | S_V6 | S_CHECK | S_CLIENT);
 	s->mtu = 1500;
 	c->acfc = c->pfc = c->has_sub = false;
-	head_write(s, c);
+	head_write(dp, s, c);
 	session_settle(dp, s);
 }
 
@@ -724,7 +769,7 @@ apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 	c->local_iid = row->ipv6_iid_local;
 	c->acfc = row->acfc;
 	c->pfc = row->pfc;
-	head_write(s, c);
+	head_write(dp, s, c);
 	subscriber_addresses(dp, s, row);
 	trunk_apply(dp, s, row->forwarding ? row->trunk : NULL);
 	return true;
@@ -813,11 +858,8 @@ dp_load_end(struct dp *dp)
 			call_remove(dp, session_at(dp, i));
 	}
 	for (unsigned i = 0; i < 65536; i++) {
-		if (dp->tunnel[i] && !dp->tunnel[i]->keep) {
-			free(dp->tunnel[i]);
-			dp->tunnel[i] = NULL;
-			dp->tunnels--;
-		}
+		if (dp->tunnel[i] && !dp->tunnel[i]->keep)
+			tunnel_remove(dp, (uint16_t)i);
 	}
 }
 
@@ -874,6 +916,7 @@ dp_free(struct dp *dp)
 	for (uint32_t i = 0; i < dp->top; i++) {
 		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].claim);
 		trunk_free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].trunk);
+		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].form);
 		free(dp->cold[i / PAGE_SESSIONS][i % PAGE_SESSIONS].ctx.bits);
 	}
 	trunk_rows_fini(dp);

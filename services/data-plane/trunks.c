@@ -16,8 +16,9 @@
 #include "l2tp/l2tp.h"
 #include "rows.pb-c.h"
 
-#define OUTER4 (20 + 8)
-#define OUTER6 (40 + 8)
+#define OUTER4 20
+#define OUTER6 40
+#define OUTER_UDP 8
 #define LINK_MTU 1500
 #define CHECKPOINT 8 /* packets of a context between two rows of its moving part (design, 3: below 16) */
 
@@ -34,12 +35,14 @@ struct step {
 
 /* ---- out: frames ---------------------------------------------------------------------------- */
 
+/* As the link negotiated it; L2TPv3 never has address and control. */
 static uint16_t
-ppp_head(const struct dp_cold *c, uint16_t proto, uint8_t b[4])
+ppp_head(const struct dp *dp, const struct dp_session *s, uint16_t proto, uint8_t b[4])
 {
+	const struct dp_cold *c = cold_of(dp, s);
 	struct wr w = wr_of(b, 4);
 
-	if (!c->acfc)
+	if (!c->acfc && !(s->flags & S_V3))
 		wr_u16(&w, 0xff03);
 	if (!c->pfc || proto > 0xff)
 		wr_u8(&w, (uint8_t)(proto >> 8));
@@ -47,24 +50,43 @@ ppp_head(const struct dp_cold *c, uint16_t proto, uint8_t b[4])
 	return (uint16_t)wr_len(&w);
 }
 
+/* What stands before the information of a frame: through the tunnel, or beside it. */
+static enum dp_drop
+frame_head(struct step *st, uint16_t proto, uint8_t *p, uint32_t *n, uint8_t *ip_protocol)
+{
+	const struct dp_form *f = cold_of(st->dp, st->s)->form;
+	enum dp_drop why = DP_OK;
+
+	*ip_protocol = st->t->ends.ip_protocol;
+	if (form_straight(st->s, f, proto)) {
+		*ip_protocol = f->ip_protocol;
+		*n = form_straight_head(f, p);
+		*n += f->hc.bare ? 0u : ppp_head(st->dp, st->s, proto, p + *n);
+		return DP_OK;
+	}
+	why = data_head(st->dp, st->s, st->t, proto, 0, p, n);
+	if (!why)
+		*n += ppp_head(st->dp, st->s, proto, p + *n);
+	return why;
+}
+
 static void
 on_frame(struct trunk_sink *sink, uint16_t proto, struct span info, uint8_t tos)
 {
 	struct step *st = (struct step *)sink;
 	struct dp *dp = st->dp;
-	uint8_t head[4], *p;
-	const uint16_t ppp = ppp_head(cold_of(dp, st->s), proto, head);
-	uint32_t l2tp;
+	uint8_t ip_protocol, *p;
+	enum dp_drop why;
+	uint32_t n;
 
-	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, 10u + ppp + (uint32_t)info.len);
-	l2tp = p ? l2tp_data_head(dp, st->s, st->t, p) : 0;
-	if (!l2tp) {
-		drop_count(dp, st->s, p ? DP_DROP_NS_LEASE : DP_DROP_NO_ROOM);
+	p = dp->out.frames == DP_FRAMES ? NULL : arena_room(dp, DP_HEADROOM + (uint32_t)info.len);
+	why = p ? frame_head(st, proto, p, &n, &ip_protocol) : DP_DROP_NO_ROOM;
+	if (why) {
+		drop_count(dp, st->s, why);
 		return;
 	}
-	memcpy(p + l2tp, head, ppp);
-	memcpy(p + l2tp + ppp, info.p, info.len);
-	frame_note(dp, st->s, p, l2tp + ppp + (uint32_t)info.len, dp->dscp_copy ? tos & 0xfc : 0);
+	memcpy(p + n, info.p, info.len);
+	frame_note(dp, st->s, p, n + (uint32_t)info.len, dp->dscp_copy ? tos & 0xfc : 0, ip_protocol);
 	dp->count[DP_COUNT_DOWN_FRAMES]++;
 	dp->count[DP_COUNT_TRUNK_FRAMES]++;
 }
@@ -220,13 +242,29 @@ params_of(const Row__HeaderCompression *h, struct crtp_params *out)
 	return true;
 }
 
+/* Outer headers, L2TP and PPP of a multiplexed frame: what it costs beside its information. */
+static uint16_t
+frame_overhead(const struct dp *dp, const struct dp_session *s)
+{
+	const struct dp_form *f = cold_of(dp, s)->form;
+	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
+	const uint16_t ip = t && dp_addr_ip(&t->ends.peer).family == 6 ? OUTER6 : OUTER4;
+	uint8_t head[4];
+	const uint16_t ppp = ppp_head(dp, s, PPPMUX_PROTO, head);
+
+	if (form_straight(s, f, PPPMUX_PROTO))
+		return (uint16_t)(ip + (f->hc.header ? 1 + f->hc.send_octets : 0) + (f->hc.bare ? 0 : ppp));
+	if (s->flags & S_V3)
+		return (uint16_t)(ip + (f->out.udp ? OUTER_UDP : 0) + l2tp3_data_header_len(&f->out) + ppp);
+	return (uint16_t)(ip + OUTER_UDP + (s->flags & S_SEQ_TX ? 10 : 6) + ppp);
+}
+
 /* What one frame may hold so that it fits the peer's MRU and an ordinary link, outer headers and all. */
 static uint16_t
 frame_limit(const struct dp *dp, const struct dp_session *s, const Row__Trunk *row)
 {
 	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
-	const bool v6 = t && dp_addr_ip(&t->ends.peer).family == 6;
-	uint32_t limit = LINK_MTU - (v6 ? OUTER6 : OUTER4) - (s->flags & S_SEQ_TX ? 10 : 6) - 4;
+	uint32_t limit = LINK_MTU - frame_overhead(dp, s);
 
 	if (t && t->room < limit)
 		limit = t->room;
@@ -235,18 +273,6 @@ frame_limit(const struct dp *dp, const struct dp_session *s, const Row__Trunk *r
 	if (row->mux_octets && row->mux_octets < limit)
 		limit = row->mux_octets;
 	return (uint16_t)limit;
-}
-
-/* What a frame costs beside its information: outer headers, L2TP, PPP. */
-static uint16_t
-frame_overhead(const struct dp *dp, const struct dp_session *s)
-{
-	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
-	const bool v6 = t && dp_addr_ip(&t->ends.peer).family == 6;
-	uint8_t head[4];
-
-	return (uint16_t)((v6 ? OUTER6 : OUTER4) + (s->flags & S_SEQ_TX ? 10 : 6) +
-			  ppp_head(cold_of(dp, s), PPPMUX_PROTO, head));
 }
 
 static void

@@ -371,7 +371,7 @@ up_ip(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session 
  * Reads the protocol field with or without FF 03, in one octet or two (RFC 1661, 6.5 and 6.6):
  * whatever was negotiated, both forms are understood.  `p` and `len` move behind it.
  */
-static enum dp_drop
+enum dp_drop
 protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto)
 {
 	if (*len >= 2 && (*p)[0] == 0xff && (*p)[1] == 0x03) {
@@ -396,13 +396,11 @@ protocol_read(uint8_t **p, uint32_t *len, uint16_t *proto)
 	return *proto & 1 ? DP_OK : DP_DROP_PPP_PROTOCOL;
 }
 
-static void
-up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *p,
-       uint32_t len, struct dp_verdict *v)
+/* `why`: what was found wrong already. */
+static inline void
+frame(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, enum dp_drop why,
+      uint16_t proto, uint8_t *p, uint32_t len, struct dp_verdict *v)
 {
-	uint16_t proto = 0;
-	enum dp_drop why = protocol_read(&p, &len, &proto);
-
 	if (!why && (proto == PPP_IPV4 || proto == PPP_IPV6)) {
 		const uint16_t need = S_FORWARDING | (proto == PPP_IPV4 ? S_V4 : S_V6);
 		if ((s->flags & need) != need)
@@ -420,11 +418,30 @@ up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session
 		punt_link(dp, now, d, s, dp->tunnel[s->key >> 16], proto, p, len, v);
 }
 
+void
+up_ppp(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint8_t *p,
+       uint32_t len, struct dp_verdict *v)
+{
+	uint16_t proto = 0;
+	enum dp_drop why = protocol_read(&p, &len, &proto);
+
+	frame(dp, now, d, s, why, proto, p, len, v);
+}
+
+void
+up_frame(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint16_t proto,
+	 uint8_t *p, uint32_t len, struct dp_verdict *v)
+{
+	frame(dp, now, d, s, DP_OK, proto, p, len, v);
+}
+
 /* ---- the session's own checks ------------------------------------------------------------ */
 
 static enum dp_drop __attribute__((noinline))
 sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_verdict *v)
 {
+	if (s->flags & S_V3)
+		return DP_DROP_VERSION;
 	if ((s->flags & (S_TRUNK | S_MINE)) == S_TRUNK) {
 		v->act = DP_HAND;
 		v->worker = (uint16_t)((uint16_t)s->key % dp->workers);
@@ -450,21 +467,19 @@ sequence(struct dp *dp, struct dp_session *s, const struct head *h, struct dp_ve
  * behind its ICCN, before the call's record has reached us.  Its control frames go to session-mgr,
  * which holds them for a moment; data has nowhere to go.
  */
-static void
-early(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head *h,
-      enum dp_drop data, struct dp_verdict *v)
+void
+up_early(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_session *s, uint32_t key,
+	 uint8_t *p, uint32_t len, enum dp_drop data, struct dp_verdict *v)
 {
-	uint8_t *p = d->p + h->off;
-	uint32_t len = h->end - h->off;
 	uint16_t proto = 0;
 	enum dp_drop why = protocol_read(&p, &len, &proto);
 
 	if (!why && (proto == PPP_IPV4 || proto == PPP_IPV6))
 		why = data;
 	if (why)
-		drop(dp, h->s, v, why);
+		drop(dp, s, v, why);
 	else
-		punt_link(dp, now, d, h->s, dp->tunnel[h->key >> 16], proto, p, len, v);
+		punt_link(dp, now, d, s, dp->tunnel[key >> 16], proto, p, len, v);
 }
 
 static void __attribute__((noinline)) refuse(struct dp *dp, mono_t now, const struct dp_datagram *d,
@@ -480,8 +495,11 @@ static void __attribute__((noinline)) refuse(struct dp *dp, mono_t now, const st
 		drop(dp, h->s, v, DP_DROP_NO_TUNNEL);
 	else if (!dp_addr_eq(&dp->tunnel[h->key >> 16]->ends.peer, &d->ends->peer))
 		drop(dp, NULL, v, DP_DROP_PEER);
+	else if (dp->tunnel[h->key >> 16]->version != 2)
+		drop(dp, h->s, v, DP_DROP_VERSION);
 	else
-		early(dp, now, d, h, h->s ? DP_DROP_NOT_UP : DP_DROP_NO_SESSION, v);
+		up_early(dp, now, d, h->s, h->key, d->p + h->off, h->end - h->off,
+			 h->s ? DP_DROP_NOT_UP : DP_DROP_NO_SESSION, v);
 }
 
 static inline void
@@ -502,7 +520,7 @@ judge(struct dp *dp, mono_t now, const struct dp_datagram *d, const struct head 
 		return;
 	}
 	v->act = DP_DROP;
-	if (h->has_seq || (s->flags & (S_SEQ_MUST | S_SEQ_FOLLOW | S_TRUNK)))
+	if (h->has_seq || (s->flags & (S_SEQ_MUST | S_SEQ_FOLLOW | S_TRUNK | S_V3)))
 		why = sequence(dp, s, h, v);
 	if (why) {
 		drop(dp, s, v, why);

@@ -87,6 +87,70 @@ fx_call(struct dp *dp, uint16_t tunnel, uint16_t id, uint16_t peer_id, unsigned 
 	dp_apply(dp, TABLE_CALL, key_span(&k), &row.base);
 }
 
+/* A tunnel of L2TPv3. */
+FX void
+fx_tunnel3(struct dp *dp, uint16_t id, const char *peer, bool over_ip)
+{
+	struct ip_addr a = fx_ip(peer), l = fx_ip(a.family == 4 ? "192.0.2.1" : "2001:db8::1");
+	struct key k = key_tunnel(id);
+	Row__Tunnel row = ROW__TUNNEL__INIT;
+
+	row.id = id;
+	row.version = 3;
+	row.over_ip = over_ip;
+	row.peer_id = 0xabcd0000 + id;
+	row.peer_addr = fx_octets(&a);
+	row.local_addr = fx_octets(&l);
+	row.peer_port = row.local_port = over_ip ? 0 : 1701;
+	dp_apply(dp, TABLE_TUNNEL, key_span(&k), &row.base);
+}
+
+/* A call's row with what L2TPv3 and L2TPHC add; cookies are their first octet, counting up. */
+struct fx_form {
+	uint32_t peer_id;
+	unsigned cookie, peer_cookie; /* lengths */
+	bool sublayer, peer_sublayer;
+	unsigned sequencing, peer_sequencing;
+	bool circuit_down, our_circuit_down, not_up, seq_required;
+	Row__HeaderlessData *headerless;
+};
+
+FX void
+fx_cookie(uint8_t out[8], uint8_t first)
+{
+	for (unsigned i = 0; i < 8; i++)
+		out[i] = (uint8_t)(first + i);
+}
+
+enum { FX_COOKIE = 0x51, FX_PEER_COOKIE = 0xa1 };
+
+FX void
+fx_call_form(struct dp *dp, uint16_t tunnel, uint16_t id, struct fx_form f)
+{
+	struct key k = key_session(tunnel, id);
+	Row__Call row = ROW__CALL__INIT;
+	uint8_t ours[8], theirs[8];
+
+	fx_cookie(ours, FX_COOKIE);
+	fx_cookie(theirs, FX_PEER_COOKIE);
+	row.tunnel = tunnel;
+	row.id = id;
+	row.peer_id = f.peer_id;
+	row.state = f.not_up ? 3 : 10;
+	row.role = ROLE_LNS;
+	row.seq_required = f.seq_required;
+	row.cookie = (ProtobufCBinaryData){ f.cookie, ours };
+	row.peer_cookie = (ProtobufCBinaryData){ f.peer_cookie, theirs };
+	row.sublayer = f.sublayer;
+	row.peer_sublayer = f.peer_sublayer;
+	row.sequencing = f.sequencing;
+	row.peer_sequencing = f.peer_sequencing;
+	row.circuit_down = f.circuit_down;
+	row.our_circuit_down = f.our_circuit_down;
+	row.headerless = f.headerless;
+	dp_apply(dp, TABLE_CALL, key_span(&k), &row.base);
+}
+
 struct fx_sub {
 	const char *v4, *v6, *pd, *route, *user;
 	unsigned v6_len, pd_len, route_len, mtu;

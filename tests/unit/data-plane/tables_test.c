@@ -100,9 +100,11 @@ START_TEST(rows_without_sense_are_counted_and_ignored)
 	dp_apply(dp, TABLE_TUNNEL, span_of("abc", 3), &t.base);
 	dp_apply(dp, TABLE_CALL, key_span(&k), &c.base);
 	dp_apply(dp, TABLE_CALL, span_of(NULL, 0), NULL);
+	fx_tunnel(dp, 1, 100, LAC, false);
 	c.peer_id = 70000;
 	dp_apply(dp, TABLE_CALL, key_span(&session), &c.base);
 	ck_assert_uint_eq(dp_counts(dp)[DP_COUNT_ROWS_BAD], 5);
+	fx_gone(dp, TABLE_TUNNEL, 1, 0);
 	s.ipv4 = odd;
 	s.ipv6_prefix = odd;
 	s.ipv6_prefix_len = 4000000000u;
