@@ -192,6 +192,8 @@ bool dp_ctx_next(struct dp *, struct dp_ctx *);
 const struct dp_ends *dp_ends_of(const struct dp *, uint32_t tunnel);
 /* The path to this tunnel's peer carries IP packets of `octets` (with outer_df only). */
 void dp_path_mtu(struct dp *, uint16_t tunnel, unsigned octets);
+/* What stands around an IP packet in this tunnel, outer IP header and all, at most. */
+unsigned dp_around(const struct dp *, uint16_t tunnel);
 
 /*
  * Data sequence numbers are used only below a committed lease (design, 3).  While this node is

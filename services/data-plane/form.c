@@ -318,6 +318,18 @@ form_tunnel(struct dp *dp, uint16_t tunnel, bool is_new)
 	}
 }
 
+unsigned
+dp_around(const struct dp *dp, uint16_t tunnel)
+{
+	const struct dp_tunnel *t = dp->tunnel[tunnel];
+	const unsigned ip = t && dp_addr_ip(&t->ends.peer).family == 4 ? 20 : 40;
+	const unsigned udp = t && t->ends.ip_protocol ? 0 : 8;
+
+	if (!t || t->version == 2)
+		return ip + udp + 10 + 4; /* with Ns and Nr; address, control and protocol */
+	return ip + udp + L2TP3_DATA_HEADER_MAX - (udp ? 0 : 4) + 2;
+}
+
 /* ---- frames ------------------------------------------------------------------------------------ */
 
 /*

@@ -305,12 +305,12 @@ socket_for(const struct worker *w, const struct tx *t)
 static void
 path_learn(struct worker *w, const struct tx *t, uint16_t tunnel)
 {
-	struct endpoint e = { dp_addr_ip(&t->ends->peer), t->ends->peer_port };
+	struct endpoint e = { dp_addr_ip(&t->ends->peer), t->ends->peer_port ? t->ends->peer_port : 1701 };
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&e, &sa), size = sizeof(int);
 	bool v4 = e.addr.family == 4;
 	int mtu = 0, fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	unsigned around = (v4 ? 20 : 40) + 8 + 10 + 4;
+	const unsigned around = dp_around(w->dp, tunnel);
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, len) == 0 &&
 	    getsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU : IPV6_MTU, &mtu, &size) ==

@@ -799,7 +799,7 @@ apply_data_ns(struct dp *dp, struct span key, const Row__DataNs *row)
 		s->restarts = (uint16_t)row->restarts;
 		s->ns_lease = row->below - 1;
 	}
-	if ((int32_t)(row->below - s->ns_lease) > 0) {
+	if (s->ns_lease == 0 || (int32_t)(row->below - s->ns_lease) > 0) { /* 0: none yet */
 		s->ns_next = s->ns_lease = row->below;
 		ns_answered(dp, cold_of(dp, s));
 	}
