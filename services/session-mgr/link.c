@@ -176,6 +176,9 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 	case PPP_EV_NET_DOWN:
 		sub_net_down(st, ev->net.cp);
 		break;
+	case PPP_EV_PREFIX:
+		sub_prefix(st, ev->prefix);
+		break;
 	case PPP_EV_FINISHED:
 		st->finished = true;
 		st->cause = ev->cause;

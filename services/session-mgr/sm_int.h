@@ -20,6 +20,7 @@
 #include "due.h"
 #include "pool.h"
 #include "rows.pb-c.h"
+#include "ppp/ra.h"
 #include "sm.h"
 
 #define CALL_ESTABLISHED 10 /* proto/rows.proto, Call.state */
@@ -281,6 +282,7 @@ enum refusal sub_grant(struct step *, const struct aaa_grant *, const char *user
 bool sub_net(struct step *, struct ppp_net *); /* false: nothing to offer */
 void sub_net_up(struct step *, const struct ppp_event *);
 void sub_net_down(struct step *, enum ppp_cp);
+void sub_prefix(struct step *, const struct ppp_ra_heard *);
 /* trunk.c: the trunk part of the row. */
 void sub_trunk_up(struct step *, Row__Subscriber *, const struct ppp_event *);
 void sub_trunk_down(struct step *, Row__Subscriber *, enum ppp_cp);

@@ -259,7 +259,7 @@ add_v4(struct sm *sm, ProtobufCBinaryData **list, size_t *n, size_t max, uint32_
 		add_octets(sm, list, n, max, b, sizeof b);
 }
 
-#define DNS_MAX (2 + CONF_DNS)
+#define DNS_MAX (2 + CONF_DNS + PPP_RA_DNS)
 #define ROUTES_MAX (AAA_ROUTES + 1)
 
 static void
@@ -625,6 +625,38 @@ sub_net_up(struct step *st, const struct ppp_event *ev)
 	} else if (ev->net.cp == PPP_CP_IPV6CP) {
 		ipv6_up(st, row, ev->net.local_iid, ev->net.peer_iid);
 	}
+}
+
+/* Its IPv4 servers (IPCP) stay, its IPv6 servers are those of this advertisement. */
+static void
+client_dns6(struct sm *sm, Row__Subscriber *row, const struct ppp_ra_heard *h)
+{
+	const ProtobufCBinaryData *had = row->dns;
+	const size_t n = row->n_dns;
+
+	row->dns = NULL; /* what was unpacked has no room for more */
+	row->n_dns = 0;
+	for (size_t i = 0; i < n; i++)
+		if (had[i].len == 4)
+			add_octets(sm, &row->dns, &row->n_dns, DNS_MAX, had[i].data, 4);
+	for (unsigned i = 0; i < h->dns_count; i++)
+		add_octets(sm, &row->dns, &row->n_dns, DNS_MAX, h->dns[i], 16);
+}
+
+/* As client: the prefix that the far end advertises; with our interface identifier it is an address of this host. */
+void
+sub_prefix(struct step *st, const struct ppp_ra_heard *h)
+{
+	Row__Subscriber *row = sub_of(st);
+	ProtobufCBinaryData *had = row ? &row->ipv6_prefix : NULL;
+	size_t len = h->prefix_len ? sizeof h->prefix : 0;
+
+	if (!row || !row->client || !ipv6_is_up(row) || (had->len == len && (!len || memcmp(had->data, h->prefix, len) == 0)))
+		return;
+	*had = octets(st->sm, h->prefix, len);
+	row->ipv6_prefix_len = h->prefix_len;
+	client_dns6(st->sm, row, h);
+	st->sub_dirty = true;
 }
 
 void

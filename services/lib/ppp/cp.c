@@ -9,11 +9,16 @@
  *    a datagram that the network duplicated does not look like a crossed connection.
  *  - For three restart times after an Ack, a second copy of the very request that it acknowledged gets
  *    the same Ack and is no event: it is a retransmission because our Ack was lost, or a duplicate.
+ *  - Two ends that are both Opened and both asked anew can chase each other for ever: each one's request finds the
+ *    other just Opened by the answer to the one before, and begins it all again. The third such request in a row,
+ *    with the options of those before, is acknowledged and is no event.
  *  - A packet of a later phase while we wait for the peer's Configure-Ack says that the Ack was sent, and lost: it
  *    is discarded (3.4), and our Configure-Request goes out again at once, the first time that this happens.
  *  - Max-Failure (4.6) turns Naks into Rejects; after three times as many the negotiation is given up.
  */
 #include "ppp/link.h"
+
+#define CHASE_LAPS 3
 
 /* What an action may need of the packet that caused it. */
 struct cause_packet {
@@ -364,15 +369,22 @@ cp_acceptable(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, str
 	return true;
 }
 
-/* FNV-1a over Identifier and options; equal digests within three restart times are the same request. */
+/* FNV-1a */
+static uint32_t
+digest_over(uint8_t id, struct span options)
+{
+	uint32_t h = (2166136261u ^ id) * 16777619u;
+
+	for (size_t i = 0; i < options.len; i++)
+		h = (h ^ options.p[i]) * 16777619u;
+	return h ? h : 1;
+}
+
+/* Equal digests within three restart times are the same request. */
 static uint32_t
 digest_of(const struct ppp_packet *pkt)
 {
-	uint32_t h = (2166136261u ^ pkt->id) * 16777619u;
-
-	for (size_t i = 0; i < pkt->data.len; i++)
-		h = (h ^ pkt->data.p[i]) * 16777619u;
-	return h ? h : 1;
+	return digest_over(pkt->id, pkt->data);
 }
 
 static void
@@ -393,6 +405,20 @@ acknowledge_again(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp,
 	build_ack(&b, cp_ops(cp), pkt);
 	build_send(&b, ctx, false);
 	return true;
+}
+
+/* See the choices above. */
+static bool
+is_chase(struct ppp_fsm *f, const struct ppp_ctx *ctx, const struct ppp_packet *pkt)
+{
+	const uint32_t asked = digest_over(0, pkt->data);
+	const bool again = ctx->now < f->dup_until && asked == f->asked;
+
+	f->asked = asked;
+	if (f->state != PPP_OPENED)
+		return false;
+	f->laps = again && f->laps < CHASE_LAPS ? f->laps + 1 : again ? CHASE_LAPS : 0;
+	return f->laps == CHASE_LAPS;
 }
 
 /* RCR-: the Reject if there is one, for it is answered first (5.3, 5.4), else the Nak. */
@@ -417,6 +443,7 @@ receive_request(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, c
 	struct ppp_fsm *f = &l->cp[cp];
 	const struct cp_ops *ops = cp_ops(cp);
 	struct check k;
+	bool chase;
 
 	if (acknowledge_again(l, ctx, cp, pkt))
 		return;
@@ -433,9 +460,15 @@ receive_request(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, c
 	}
 	ops->agreed(&k);
 	build_ack(&k.nak, ops, pkt);
+	chase = is_chase(f, ctx, pkt);
 	f->acked = digest_of(pkt);
 	f->dup_until = ctx->now + 3 * restart_time(ctx);
 	f->naks_sent = 0;
+	if (chase) {
+		l->dirty = true;
+		build_send(&k.nak, ctx, false);
+		return;
+	}
 	step(l, ctx, cp, FSM_RCR_GOOD, &(struct cause_packet){ pkt, &k.nak });
 }
 

@@ -33,7 +33,10 @@ iid_of(struct span v)
 static void
 ipv6cp_fresh(struct ppp_link *l, const struct ppp_ctx *ctx)
 {
-	l->local_iid = l->net.local_iid ? l->net.local_iid : new_iid(ctx, l->net.peer_iid);
+	if (l->net.local_iid)
+		l->local_iid = l->net.local_iid;
+	else if (!l->local_iid || l->local_iid == l->net.peer_iid) /* one that was in use stays, and so do addresses made of it */
+		l->local_iid = new_iid(ctx, l->net.peer_iid);
 	l->cp[PPP_CP_IPV6CP].ask = ASK_IID;
 	hc_fresh(l, ctx, PPP_CP_IPV6CP);
 }

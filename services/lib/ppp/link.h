@@ -23,6 +23,7 @@ enum {
 	LINK_HEARD = 1 << 3,	 /* some LCP packet was recognized */
 	LINK_ADDRESS_REFUSED = 1 << 4, /* we rejected the peer's IP-Address */
 	LINK_PROXIED = 1 << 5,	 /* LCP was taken over from the LAC */
+	LINK_PREFIX = 1 << 7,	 /* client: a prefix was heard */
 	LINK_HURRIED = 1 << 6,	 /* our Configure-Request was repeated before its time, once */
 };
 
@@ -206,6 +207,8 @@ mono_t echo_interval(const struct ppp_ctx *);
 
 void ra_start(struct ppp_link *, const struct ppp_ctx *);
 void ra_timer(struct ppp_link *, const struct ppp_ctx *);
+/* After a snapshot; client: asks soon, or, where a prefix was heard before, at its leisure. */
+void ra_resume(struct ppp_link *, const struct ppp_ctx *, mono_t leisure);
 void ra_input(struct ppp_link *, const struct ppp_ctx *, struct span packet);
 
 static inline mono_t

@@ -139,6 +139,7 @@ enum ppp_event_kind {
 	PPP_EV_NETWORK,	 /* network phase: answer with ppp_link_network; again after every renegotiation of LCP */
 	PPP_EV_NET_UP,	 /* .net */
 	PPP_EV_NET_DOWN, /* .net.cp; may come without an UP before it */
+	PPP_EV_PREFIX,	 /* client: .prefix; with prefix_len 0: the one told before is over; may come again and again */
 	PPP_EV_FINISHED, /* .cause: the call can be cleared; once per ppp_link_up */
 	PPP_EV_FAULT,	 /* .fault: something to count */
 };
@@ -181,6 +182,7 @@ struct ppp_event {
 			const struct crtp_params *hc_send, *hc_recv;
 			uint16_t mux_send_pid, mux_recv_pid; /* PPPMuxCP; 0: none is assumed */
 		} net;
+		const struct ppp_ra_heard *prefix; /* of ra.h; lent */
 		struct ppp_cause cause;
 		enum ppp_fault fault;
 	};
@@ -217,6 +219,8 @@ struct ppp_fsm {
 	uint8_t id;	   /* of the last Configure- or Terminate-Request sent */
 	uint8_t awaiting;  /* its answer has not come */
 	uint8_t naks_sent, naks_rcvd;
+	uint8_t laps;	   /* requests in a row that reopened what they had just opened; not in the snapshot, */
+	uint32_t asked;	   /* nor is what they asked: digest of the options */
 	uint8_t ask;	   /* bit per option of ours that we (still) ask for; each protocol's own meaning */
 };
 

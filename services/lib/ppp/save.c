@@ -404,7 +404,9 @@ arm(struct ppp_link *l, const struct ppp_ctx *ctx, uint32_t h)
 	arm_auth(l, ctx, soon, h);
 	if (ppp_link_cp_open(l, PPP_CP_LCP) && !l->echo.off && ctx->conf->echo_ms)
 		l->echo.due = spread(ctx, h, echo_interval(ctx) / 2, echo_interval(ctx) / 2);
-	if (ppp_link_cp_open(l, PPP_CP_IPV6CP) && ra && !ctx->conf->client) {
+	if (ppp_link_cp_open(l, PPP_CP_IPV6CP) && ctx->conf->client)
+		ra_resume(l, ctx, spread(ctx, h, 60 * MONO_S, 600 * MONO_S));
+	else if (ppp_link_cp_open(l, PPP_CP_IPV6CP) && ra) {
 		l->ras = 255; /* its first ones are long sent */
 		l->ra_due = spread(ctx, h, RESUME_LEAST, ra);
 	}

@@ -109,6 +109,24 @@ START_TEST(copied_frames_leave_an_open_link_alone)
 }
 END_TEST
 
+/* One request lost and one late: each end's request found the other just Opened, and so on for ever. */
+START_TEST(two_ends_do_not_chase_each_other)
+{
+	struct pair p;
+
+	pair_init(&p, PPP_AUTH_NONE);
+	p.odd = 6;
+	p.fate = LOSE;
+	p.odd2 = 15;
+	p.fate2 = LATE;
+	dial(&p);
+	run(&p, p.now + 40 * S);
+	ck_assert(all_open(&p));
+	ck_assert_uint_ge(p.server.net_down[PPP_CP_IPV6CP], 1); /* the chase began */
+	ck_assert_uint_le(p.server.net_down[PPP_CP_IPV6CP] + p.client.net_down[PPP_CP_IPV6CP], 6);
+}
+END_TEST
+
 START_TEST(every_step_from_a_snapshot)
 {
 	struct pair p;
@@ -423,6 +441,7 @@ main(void)
 	tcase_add_loop_test(t, each_frame_lost_copied_or_late, 0, AUTHS);
 	tcase_add_loop_test(t, each_two_frames_disturbed, 0, AUTHS);
 	tcase_add_test(t, copied_frames_leave_an_open_link_alone);
+	tcase_add_test(t, two_ends_do_not_chase_each_other);
 	tcase_add_loop_test(t, every_step_from_a_snapshot, 0, AUTHS);
 	tcase_add_loop_test(t, one_step_from_a_snapshot, 0, AUTHS);
 	tcase_add_loop_test(t, snapshots_and_losses, 0, AUTHS);

@@ -17,6 +17,7 @@
 #include "ppp/frame.h"
 #include "ppp/fsm.h"
 #include "ppp/ppp.h"
+#include "ppp/ra.h"
 
 #define MS MONO_MS
 #define S MONO_S
@@ -39,6 +40,8 @@ struct end {
 	unsigned faults[PPP_FAULTS];
 	struct ppp_event lcp, up[PPP_CPS];
 	struct ppp_cause cause;
+	unsigned prefixes;
+	struct ppp_ra_heard prefix;
 	struct {
 		bool waiting;
 		uint16_t serial;
@@ -196,6 +199,10 @@ end_event(struct ppp_out *out, const struct ppp_event *ev)
 		break;
 	case PPP_EV_NET_DOWN:
 		e->net_down[ev->net.cp]++;
+		break;
+	case PPP_EV_PREFIX:
+		e->prefixes++;
+		e->prefix = *ev->prefix;
 		break;
 	case PPP_EV_FINISHED:
 		e->finished++;

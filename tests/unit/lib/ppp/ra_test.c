@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Router advertisements and solicitations: octets, checksum, and when the link sends them.
+ * Router advertisements and solicitations: octets, checksum, when the link sends them, what its client takes.
  */
 #include "ppp/ra.h"
 
 #include "lib/ppp/pair.h"
+
+#define FIXED_AND_MTU (40 + 16 + 8)
 
 static struct pair p;
 
@@ -84,13 +86,19 @@ START_TEST(solicitations)
 }
 END_TEST
 
+static bool
+is_ra(const struct flight *f)
+{
+	return get_u16(f->b) == PPP_IPV6 && f->b[2 + 40] == 134;
+}
+
 static unsigned
 advertised(void)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < p.flights; i++)
-		n += get_u16(p.flight[i].b) == PPP_IPV6;
+		n += is_ra(&p.flight[i]);
 	p.flights = 0;
 	return n;
 }
@@ -104,7 +112,7 @@ advertised_within(mono_t t)
 		run(&p, p.now + 5 * MS); /* less than a frame is under way */
 		for (unsigned i = 0; i < p.flights; i++)
 			if (get_u16(p.flight[i].b) == PPP_IPV6) {
-				n++;
+				n += is_ra(&p.flight[i]);
 				p.flight[i--] = p.flight[--p.flights];
 			}
 	}
@@ -134,6 +142,120 @@ START_TEST(when_they_are_sent)
 }
 END_TEST
 
+START_TEST(a_solicitation_of_ours)
+{
+	uint8_t b[48], source[16];
+
+	ck_assert_uint_eq(ppp_rs_build(2, b, sizeof b), 48);
+	ck_assert_mem_eq(b + 42, "\x7d\x35", 2); /* as the one above */
+	ck_assert(ppp_rs_read(span_of(b, 48), source));
+	ck_assert_uint_eq(ppp_rs_build(2, b, 47), 0);
+}
+END_TEST
+
+static size_t
+advertisement(uint32_t valid, uint32_t preferred, uint8_t len, uint8_t b[PPP_RA_MAX])
+{
+	static const uint8_t dns[1][16] = { { 0x20, 1, [15] = 0x53 } };
+	const struct ppp_ra ra = { .local_iid = 1, .lifetime_s = 1800, .mtu = 1492, .prefix = { 0x20, 1, 0x0d, 0xb8 },
+				   .prefix_len = len, .valid_s = valid, .preferred_s = preferred, .dns = dns,
+				   .dns_count = 1, .dns_s = 5400 };
+
+	return ppp_ra_build(&ra, b, PPP_RA_MAX);
+}
+
+START_TEST(what_is_taken_from_an_advertisement)
+{
+	uint8_t b[PPP_RA_MAX];
+	struct ppp_ra_heard h;
+	size_t n = advertisement(7200, 3600, 64, b);
+
+	ck_assert(ppp_ra_read(span_of(b, n), &h));
+	ck_assert_uint_eq(h.prefix_len, 64);
+	ck_assert_mem_eq(h.prefix, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0", 16);
+	ck_assert_uint_eq(h.valid_s, 7200);
+	ck_assert_uint_eq(h.lifetime_s, 1800);
+	ck_assert_uint_eq(h.dns_count, 1);
+	ck_assert_uint_eq(h.dns[0][15], 0x53);
+	for (size_t at = 0; at < n; at++)
+		ck_assert(!ppp_ra_read(span_of(b, at), &h));
+	for (size_t at = 4; at < n; at++) {
+		b[at] ^= 0x20;
+		ck_assert_msg(!ppp_ra_read(span_of(b, n), &h), "octet %zu", at);
+		b[at] ^= 0x20;
+	}
+	b[8] = 0x20; /* not from a link-local address */
+	finish(b, n);
+	ck_assert(!ppp_ra_read(span_of(b, n), &h));
+	n = advertisement(7200, 7201, 64, b); /* RFC 4862, 5.5.3 c */
+	ck_assert(ppp_ra_read(span_of(b, n), &h) && h.prefix_len == 0);
+	n = advertisement(7200, 3600, 60, b); /* no address can be made of it */
+	ck_assert(ppp_ra_read(span_of(b, n), &h) && h.prefix_len == 0);
+	n = advertisement(7200, 3600, 64, b);
+	b[FIXED_AND_MTU + 16] = 0xfe; /* a link-local prefix */
+	b[FIXED_AND_MTU + 17] = 0x80;
+	finish(b, n);
+	ck_assert(ppp_ra_read(span_of(b, n), &h) && h.prefix_len == 0);
+}
+END_TEST
+
+START_TEST(a_client_takes_the_prefix)
+{
+	pair_init(&p, PPP_AUTH_NONE);
+	p.server.conf.ra_ms = 0;
+	dial(&p);
+	run(&p, p.now + 1 * S);
+	ck_assert(all_open(&p));
+	ck_assert_uint_ge(p.client.prefixes, 1);
+	ck_assert_mem_eq(p.client.prefix.prefix, p.server.net.prefix6, 16);
+	ck_assert_uint_eq(p.server.prefixes, 0);
+}
+END_TEST
+
+START_TEST(a_client_asks_until_it_hears)
+{
+	uint8_t frame[2 + PPP_RA_MAX] = { 0, 0x57 };
+	unsigned asked = 0;
+
+	pair_init(&p, PPP_AUTH_NONE);
+	p.server.net.prefix6_len = 0;
+	dial(&p);
+	for (mono_t end = p.now + 60 * S; p.now < end;) {
+		run(&p, p.now + 5 * MS);
+		for (unsigned i = 0; i < p.flights; i++)
+			if (get_u16(p.flight[i].b) == PPP_IPV6) {
+				asked++;
+				p.flight[i--] = p.flight[--p.flights];
+			}
+	}
+	ck_assert_uint_eq(asked, 3); /* RFC 4861, 10 */
+	ck_assert_uint_eq(p.client.prefixes, 0);
+	feed(&p.client, span_of(frame, 2 + advertisement(100000, 3600, 64, frame + 2)));
+	ck_assert_uint_eq(p.client.prefix.prefix_len, 64);
+	run(&p, p.now + 50000 * S);
+	feed(&p.client, span_of(frame, 2 + advertisement(0, 0, 64, frame + 2))); /* forged, or taken back: two hours are left */
+	run(&p, p.now + 7100 * S);
+	ck_assert_uint_eq(p.client.prefix.prefix_len, 64);
+	feed(&p.client, span_of(frame, 2 + advertisement(0, 0, 64, frame + 2)));
+	run(&p, p.now + 101 * S);
+	ck_assert_uint_eq(p.client.prefix.prefix_len, 0);
+}
+END_TEST
+
+START_TEST(a_client_asks_again_after_a_switchover)
+{
+	pair_init(&p, PPP_AUTH_NONE);
+	p.server.conf.ra_ms = 0;
+	dial(&p);
+	run(&p, p.now + 20 * S);
+	p.client.prefixes = 0;
+	reload(&p.client);
+	run(&p, p.now + 700 * S);
+	ck_assert_uint_ge(p.client.prefixes, 1);
+	ck_assert_uint_eq(p.client.prefix.prefix_len, 64);
+}
+END_TEST
+
 START_TEST(without_a_prefix_there_is_none)
 {
 	pair_init(&p, PPP_AUTH_NONE);
@@ -154,6 +276,11 @@ main(void)
 
 	tcase_add_test(t, octets_of_an_advertisement);
 	tcase_add_test(t, solicitations);
+	tcase_add_test(t, a_solicitation_of_ours);
+	tcase_add_test(t, what_is_taken_from_an_advertisement);
+	tcase_add_test(t, a_client_takes_the_prefix);
+	tcase_add_test(t, a_client_asks_until_it_hears);
+	tcase_add_test(t, a_client_asks_again_after_a_switchover);
 	tcase_add_test(t, when_they_are_sent);
 	tcase_add_test(t, without_a_prefix_there_is_none);
 	suite_add_tcase(s, t);
