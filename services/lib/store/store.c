@@ -96,7 +96,7 @@ store_begin(struct store *s)
 	if (s->txn)
 		return store_fail(s, "a second transaction in", EALREADY);
 	s->txn_failed = false;
-	s->txn_octets = 0;
+	s->txn_puts = s->txn_rows = 0;
 	int rc = mdb_txn_begin(s->env->env, NULL, 0, &s->txn);
 	return rc ? store_fail(s, "starting a transaction in", rc) : 0;
 }
@@ -109,19 +109,55 @@ txn_fail(struct store *s, const char *doing, int rc)
 	return s->txn_errno;
 }
 
-#define ROOM_AHEAD (32u << 20) /* octets allocated at a time, while the disk has them */
+#define ROOM_LEAST (64u << 10) /* ... and when it hardly has any */
 #define ROOM_KEPT (1u << 20)   /* that only removals may use: who is full must be able to get less */
 #define PAGES_A_PUT 4	       /* pages that one put may newly take: a leaf and the way to it */
+#define PAGES_SPARE 64	       /* the way to the root of every table, and the list of free pages */
+#define NODE_OCTETS 32	       /* of a row in its leaf, beside key and row */
 
+/* Up to `end` from what there is; 0 or an errno. */
 static int
-allocate(struct store *s, int fd, uint64_t octets, uint64_t most)
+allocate(struct store *s, int fd, uint64_t end, uint64_t most)
 {
-	if (octets > most)
-		octets = most;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)octets) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+	if (end > most)
+		end = most;
+	if (end <= s->room)
+		return 0;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)s->room, (off_t)(end - s->room)) < 0 && errno != EOPNOTSUPP &&
+	    errno != ENOSYS)
 		return errno;
-	s->room = octets;
+	s->room = end;
 	return 0;
+}
+
+/*
+ * As far ahead as the disk lets us.  To try and be refused is slow (a file system that has not enough gives back what it had
+ * found), so that a disk that was too full for much is asked for little the next time.
+ */
+static int
+allocate_ahead(struct store *s, int fd, uint64_t need, uint64_t most)
+{
+	for (; s->ahead >= ROOM_LEAST; s->ahead /= 4) {
+		if (allocate(s, fd, need + s->ahead, most) == 0) {
+			s->ahead = s->ahead * 2 < STORE_AHEAD ? s->ahead * 2 : STORE_AHEAD;
+			return 0;
+		}
+	}
+	s->ahead = ROOM_LEAST;
+	return allocate(s, fd, need, most);
+}
+
+/*
+ * What this transaction may write at most.  A put copies the way to its leaf, but each page is copied once; and what it adds
+ * fills pages to a third or better.
+ */
+static uint64_t
+may_write(struct store *s, uint64_t used, size_t page)
+{
+	const uint64_t by_puts = s->txn_rows + s->txn_puts * PAGES_A_PUT * page;
+	const uint64_t by_pages = used + 3 * (s->txn_rows + s->txn_puts * NODE_OCTETS) + PAGES_SPARE * page;
+
+	return by_puts < by_pages ? by_puts : by_pages;
 }
 
 /* Has blocks for what this transaction may write.  Where the file system cannot, pages are not written in place. */
@@ -134,15 +170,15 @@ room_for(struct store *s, size_t kept, size_t octets)
 
 	mdb_env_info(s->env->env, &info);
 	mdb_env_stat(s->env->env, &stat);
-	s->txn_octets += octets + (size_t)PAGES_A_PUT * stat.ms_psize;
-	const uint64_t need = (info.me_last_pgno + 1) * stat.ms_psize + s->txn_octets + kept;
+	s->txn_puts++;
+	s->txn_rows += octets + (octets >= stat.ms_psize / 2 ? stat.ms_psize : 0); /* pages of its own: the last is not full */
+	const uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+	const uint64_t need = used + may_write(s, used, stat.ms_psize) + kept;
 	if (need <= s->room || s->room >= info.me_mapsize)
 		return 0;
 	if (mdb_env_get_fd(s->env->env, &fd) != 0)
 		return 0;
-	if (allocate(s, fd, need + ROOM_AHEAD, info.me_mapsize) == 0)
-		return 0;
-	return allocate(s, fd, need, info.me_mapsize);
+	return allocate_ahead(s, fd, need, info.me_mapsize);
 }
 
 /* Refusals before LMDB sees anything; they do not harm the transaction. */
@@ -181,7 +217,7 @@ store_put(struct store *s, unsigned table, struct span key, struct span row)
 
 	if (rc)
 		return rc;
-	rc = room_for(s, ROOM_KEPT, row.len);
+	rc = room_for(s, ROOM_KEPT, key.len + row.len);
 	if (rc)
 		return txn_fail(s, "making room in", rc);
 	rc = mdb_put(s->txn, s->env->dbi[table], &k, &v, 0);
@@ -203,6 +239,16 @@ store_del(struct store *s, unsigned table, struct span key)
 	return rc && rc != MDB_NOTFOUND ? txn_fail(s, "removing a row from", rc) : 0;
 }
 
+/* What is cleared goes to the list of free pages. */
+static size_t
+list_of_all_pages(struct store *s)
+{
+	MDB_envinfo info;
+
+	mdb_env_info(s->env->env, &info);
+	return info.me_last_pgno * sizeof(uint64_t);
+}
+
 int
 store_clear_table(struct store *s, unsigned table)
 {
@@ -210,7 +256,7 @@ store_clear_table(struct store *s, unsigned table)
 
 	if (rc)
 		return rc;
-	rc = room_for(s, 0, 0);
+	rc = room_for(s, 0, list_of_all_pages(s));
 	if (rc)
 		return txn_fail(s, "making room in", rc);
 	rc = mdb_drop(s->txn, s->env->dbi[table], 0);

@@ -8,9 +8,9 @@
  *
  * Whatever a commit returned 0 for survives kill -9 of every process (it is in the page cache, and
  * LMDB writes its root last).  It survives a power cut when store_durable(s, true) was in force, or
- * after a later store_sync().  Without either, a power cut may leave a file that is not whole:
- * store_open_rw notices (boot id), checks the file in a child process, and sets a damaged one
- * aside.
+ * after a later store_sync().  Without either, a power cut may leave a file that is not whole, and a
+ * disk may change any: store_open_rw walks over all of it first, in a child process, and sets a damaged
+ * one aside.
  *
  * Results are 0 or -errno: -ENOSPC map full, -EUCLEAN damaged, -EINVAL key or table out of shape,
  * -ENOENT no such row (store) or no store yet (open), -EBUSY reader table full even after stale

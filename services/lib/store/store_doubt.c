@@ -2,12 +2,12 @@
 /*
  * A writer that dies in the middle of its store leaves word of it, so that its next life does not die there again.
  *
- * LMDB checks little of what it reads.  A page that a disk has changed makes it stop with an assertion of its own, or follow
- * a pointer to nowhere; the next process would, too, and the one after it.  The file DIR/doubt takes one letter for each:
+ * LMDB checks little of what it reads.  A page that changes under it makes it stop with an assertion of its own, or follow
+ * a pointer to nowhere; the next process might, too, and the one after it.  The file DIR/doubt takes one letter for each:
  *
  *   A  LMDB found its own structures contradictory: the store is damaged, there is nothing to look at
- *   S  SIGSEGV or SIGBUS, which may be anything: the store is read through in a child before it is opened, and set aside if
- *      that fails, or at the third time within a minute
+ *   S  SIGSEGV or SIGBUS, which may be anything: at the third time within a minute a store is set aside, although it looks
+ *      whole (store_check.c)
  *
  * One writer a process: the handlers know one directory.
  */
@@ -64,8 +64,8 @@ watch_faults(void)
 #endif
 }
 
-enum store_doubt
-store_doubt_read(const char *dir)
+bool
+store_doubt_damaged(const char *dir)
 {
 	char path[sizeof doubt_path], letters[16];
 	struct stat st;
@@ -73,17 +73,17 @@ store_doubt_read(const char *dir)
 	ssize_t n;
 
 	if (snprintf(path, sizeof path, "%s/doubt", dir) >= (int)sizeof path)
-		return STORE_TRUSTED;
+		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return STORE_TRUSTED;
+		return false;
 	n = fstat(fd, &st) == 0 ? read(fd, letters, sizeof letters) : 0;
 	close(fd);
 	if (n > 0 && memchr(letters, 'A', (size_t)n))
-		return STORE_DAMAGED;
+		return true;
 	if (time(NULL) - st.st_mtime > OLD_S)
 		unlink(path);
-	return n >= TIMES ? STORE_DAMAGED : n > 0 ? STORE_DOUBTFUL : STORE_TRUSTED;
+	return n >= TIMES;
 }
 
 void

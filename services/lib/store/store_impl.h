@@ -22,6 +22,8 @@ struct store_env {
 	struct store_env *next;
 };
 
+#define STORE_AHEAD (32u << 20) /* octets of blocks asked for at a time, while the disk has them */
+
 struct store_view {
 	struct store *store;
 	MDB_txn *txn;
@@ -36,16 +38,19 @@ struct store {
 	bool txn_failed;
 	int txn_errno;
 	uint64_t room;	     /* octets of the file that have blocks for sure */
-	size_t txn_octets;   /* that this transaction may add */
+	uint64_t ahead;	     /* how many are asked for beyond what is needed */
+	uint64_t txn_puts, txn_rows; /* of this transaction: changes, and octets of what is put */
 	struct store_view *open_views, *spare_views;
 	char error[STORE_ERROR];
 };
 
 /* store_doubt.c: what an earlier writer's death says about the store */
-enum store_doubt { STORE_TRUSTED, STORE_DOUBTFUL, STORE_DAMAGED };
-enum store_doubt store_doubt_read(const char *dir);
+bool store_doubt_damaged(const char *dir); /* LMDB said so, or it has killed too many */
 void store_doubt_watch(const char *dir, MDB_env *); /* leaves word of this process's death */
 void store_doubt_over(const char *dir);		    /* that store is not there any more, or was closed in order */
+
+/* store_check.c: true when every page of the store under `dir` is what it should be, and when there is no store. */
+bool store_whole(const char *dir);
 
 /* LMDB's result as -errno; writes the sentence. */
 int store_fail(struct store *, const char *doing, int rc);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How a store is opened, checked and set aside.
+ * How a store is opened and set aside.
  *
  * While commits are not synced (store_durable false, which is the rule for a mirrored node) the
  * kernel may write pages in any order, and a power cut can leave a root whose pages never arrived.
- * LMDB cannot notice that at open, and meets such pages later with an abort or a wild pointer.  So:
+ * A disk may change pages, too.  LMDB notices neither at open.  So:
  *
- *   - a file DIR/unsynced holds the boot id under which unsynced commits were made;
- *   - found under another boot id, every row of every table is read and unpacked, in a child
- * process;
- *   - the same is done after a writer that died in the store (store_doubt.c);
- *   - a child that fails or dies means: damaged.  The files are set aside, the store starts empty,
- * and state-sync fills it from the twin.
+ *   - the writer has all of the store walked over before it opens it (store_check.c);
+ *   - what is not whole is set aside, the store starts empty, and state-sync fills it from the twin;
+ *   - a writer that dies in its store leaves word of it (store_doubt.c);
+ *   - a file DIR/unsynced holds the boot id under which unsynced commits were made: found under another
+ *     boot id, the last of them may be missing although what is there is whole (store_was_behind).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/store_impl.h"
@@ -105,64 +102,6 @@ left_unsynced(const char *dir)
 	close(fd);
 	boot_id(now);
 	return strcmp(now, then) != 0;
-}
-
-/* --- checking in a child ------------------------------------------------------------------- */
-
-static bool
-check_row(void *arg, struct span key, struct span row)
-{
-	volatile uint8_t sum = 0;
-
-	for (size_t i = 0; i < key.len; i++)
-		sum ^= key.p[i];
-	for (size_t i = 0; i < row.len; i++)
-		sum ^= row.p[i];
-	return true;
-}
-
-static int
-check_tables(struct store *s)
-{
-	struct store_view *v = store_view_begin(s);
-
-	if (!v)
-		return 1;
-	for (unsigned t = 0; t < TABLE_MAX; t++) {
-		if (table_info(t) && store_each(v, t, check_row, NULL) != (long)store_count(v, t))
-			return 1;
-	}
-	return 0;
-}
-
-static int env_open(struct store *, uint64_t map_octets, bool writable);
-static void env_release(struct store_env *);
-
-/* True: every row can be read.  The child touches only its own mapping; whatever kills it kills it
- * alone. */
-static bool
-readable_whole(const char *dir)
-{
-	int status = 0;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return false;
-	if (pid == 0) {
-		struct store s = { .dir = (char *)dir };
-		struct rlimit no_core = { 0, 0 };
-		int null = open("/dev/null", O_WRONLY);
-
-		setrlimit(RLIMIT_CORE, &no_core);
-		if (null >= 0)
-			dup2(null, STDERR_FILENO); /* LMDB's own last words */
-		envs = NULL;
-		int rc = env_open(&s, 0, false);
-		_exit(rc == -ENOENT ? 0 : rc ? 1 : check_tables(&s));
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool
@@ -394,9 +333,8 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 	uint64_t map = map_octets < SMALLEST_MAP ? SMALLEST_MAP : map_octets & ~(uint64_t)4095;
 	int rc = s ? make_dir(s) : -ENOMEM;
 	bool behind = rc == 0 && left_unsynced(dir);
-	enum store_doubt doubt = rc == 0 ? store_doubt_read(dir) : STORE_TRUSTED;
 
-	if (doubt == STORE_DAMAGED || ((behind || doubt == STORE_DOUBTFUL) && !readable_whole(dir))) {
+	if (rc == 0 && (store_doubt_damaged(dir) || !store_whole(dir))) {
 		s->damaged = true;
 		rc = store_discard(dir);
 	}
@@ -411,6 +349,7 @@ store_open_rw(const char *dir, uint64_t map_octets, char *error, size_t error_le
 	if (rc)
 		return give_up(s, rc, error, error_len);
 	s->writer = true;
+	s->ahead = STORE_AHEAD;
 	s->behind = behind;
 	store_doubt_watch(dir, s->env->env);
 	rc = store_mark_unsynced(s, true);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,23 @@ teardown(void)
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		remove_in(names[i]);
 	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+/* --- a disk of our own size: instead of the C library's ---------------------------------------- */
+
+static off_t disk_octets; /* 0: as much as there is */
+static unsigned disk_asked, disk_refused;
+
+int
+fallocate(int fd, int mode, off_t offset, off_t len)
+{
+	disk_asked++;
+	if (disk_octets && offset + len > disk_octets) {
+		disk_refused++;
+		errno = ENOSPC;
+		return -1;
+	}
+	return (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
 static struct store *
@@ -314,6 +332,43 @@ START_TEST(a_full_map_is_an_answer_and_the_last_commit_stays)
 }
 END_TEST
 
+/* A snapshot's page: thousands of small rows in one transaction. */
+static int
+put_many(struct store *w, unsigned rows)
+{
+	static const uint8_t row[90];
+	int rc = store_begin(w);
+
+	for (unsigned i = 1; i <= rows && !rc; i++) {
+		struct key k = key_session((uint16_t)(i * 40503), (uint16_t)i); /* not in order */
+		rc = store_put(w, TABLE_CALL, key_span(&k), span_of(row, sizeof row));
+	}
+	if (rc)
+		store_abort(w);
+	else
+		commit(w);
+	return rc;
+}
+
+START_TEST(a_disk_that_has_little_room_is_used_and_not_asked_for_much_again_and_again)
+{
+	struct store *w = writer();
+
+	disk_octets = 4 << 20;
+	disk_asked = disk_refused = 0;
+	ck_assert_int_eq(put_many(w, 5000), 0); /* 0.6 MB */
+	ck_assert_uint_lt(disk_asked, 100);
+	ck_assert_uint_lt(disk_refused, 20);
+	ck_assert_int_eq(put_many(w, 60000), -ENOSPC);
+	struct store_view *v = store_view_begin(w);
+	ck_assert_uint_eq(store_count(v, TABLE_CALL), 5000);
+	store_view_end(v);
+	disk_octets = 0;
+	ck_assert_int_eq(put_many(w, 60000), 0);
+	store_close(w);
+}
+END_TEST
+
 START_TEST(a_reader_without_a_store_is_told_so)
 {
 	ck_assert_ptr_null(store_open_ro(dir, 20, error, sizeof error));
@@ -551,6 +606,141 @@ START_TEST(a_store_that_its_writer_died_of_is_looked_through_or_set_aside)
 }
 END_TEST
 
+/* --- a page that a disk has changed ---------------------------------------------------------------- */
+
+#define PAGE 4096u
+
+struct kept {
+	uint8_t *octets;
+	size_t pages;
+};
+
+static FILE *
+data_file(const char *mode)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	return fopen(path, mode);
+}
+
+static struct kept
+data_keep(void)
+{
+	struct kept k = { malloc(MAP), 0 };
+	FILE *f = data_file("r");
+	size_t len = fread(k.octets, 1, MAP, f);
+
+	fclose(f);
+	while (len > 0 && k.octets[len - 1] == 0) /* the rest of the map */
+		len--;
+	k.pages = (len + PAGE - 1) / PAGE;
+	return k;
+}
+
+static void
+data_put_back(const struct kept *k, size_t page, const uint8_t *instead)
+{
+	FILE *f = data_file("w");
+
+	ck_assert_uint_eq(fwrite(k->octets, PAGE, k->pages, f), k->pages);
+	fseek(f, (long)(page * PAGE), SEEK_SET);
+	ck_assert_uint_eq(fwrite(instead, PAGE, 1, f), 1);
+	fclose(f);
+}
+
+static bool
+add_up(void *arg, struct span key, struct span row)
+{
+	uint64_t *sum = arg;
+
+	for (size_t i = 0; i < key.len; i++)
+		*sum = *sum * 31 + key.p[i];
+	for (size_t i = 0; i < row.len; i++)
+		*sum = *sum * 31 + row.p[i];
+	return true;
+}
+
+static uint64_t
+sum_of(struct store *s)
+{
+	struct store_view *v = store_view_begin(s);
+	uint64_t sum = 1;
+
+	for (unsigned t = 0; t < TABLE_MAX; t++)
+		if (table_info(t))
+			ck_assert_int_eq(store_each(v, t, add_up, &sum), (long)store_count(v, t));
+	store_view_end(v);
+	return sum;
+}
+
+/* Leaves, branches, rows of one page and of several, and pages that are free. */
+static void
+write_all_kinds(struct store *w, unsigned round)
+{
+	static char *name[1000];
+	uint8_t row[12000] = "a row";
+	Row__Counters counters = ROW__COUNTERS__INIT;
+	struct key k = key_text("1");
+
+	for (unsigned i = 0; i < 1000; i++)
+		name[i] = "counter";
+	counters.n_name = 1000;
+	counters.name = name;
+	store_begin(w);
+	store_put(w, TABLE_COUNTERS, key_span(&k), span_of(row, row__counters__pack(&counters, row)));
+	for (unsigned i = 1; i <= 300; i++) {
+		k = key_session(7, (uint16_t)(i * round));
+		store_put(w, TABLE_CALL, key_span(&k), span_of(row, 20 + i % 90));
+		store_put(w, TABLE_LINK, key_span(&k), span_of(row, i % 50 ? 40 : 3000));
+		if (round == 3 && i % 2)
+			store_del(w, TABLE_CALL, key_span(&k));
+	}
+	commit(w);
+}
+
+/* Whatever is on it: the store is set aside, or says what it said before and can be written to. */
+static void
+must_be_found_or_harmless(const struct kept *was, size_t page, const uint8_t *instead, uint64_t sum, unsigned *found)
+{
+	data_put_back(was, page, instead);
+	struct store *w = writer();
+	if (store_was_damaged(w)) {
+		++*found;
+		ck_assert_uint_ne(sum_of(w), sum);
+	} else {
+		ck_assert_msg(sum_of(w) == sum, "page %zu was lost unnoticed", page);
+		write_all_kinds(w, 2);
+	}
+	store_close(w);
+}
+
+START_TEST(a_page_that_has_turned_to_something_else_is_found_by_the_next_writer)
+{
+	uint8_t junk[3][PAGE];
+	unsigned found = 0;
+	struct store *w = writer();
+
+	for (unsigned round = 1; round <= 3; round++)
+		write_all_kinds(w, round);
+	const uint64_t sum = sum_of(w);
+	store_close(w);
+	const struct kept was = data_keep();
+	ck_assert_uint_gt(was.pages, 40);
+	srandom(1);
+	for (size_t page = 2; page < was.pages; page++) {
+		for (size_t i = 0; i < PAGE; i++)
+			junk[0][i] = (uint8_t)random();
+		memset(junk[1], 0, PAGE);
+		memcpy(junk[2], was.octets + (page > 2 ? page - 1 : page + 1) * PAGE, PAGE);
+		for (unsigned i = 0; i < 3; i++)
+			must_be_found_or_harmless(&was, page, junk[i], sum, &found);
+	}
+	ck_assert_uint_gt(found, was.pages); /* of three times as many: some are free */
+	free(was.octets);
+}
+END_TEST
+
 static bool
 marker_stands(void)
 {
@@ -612,7 +802,7 @@ main(int argc, char **argv)
 	TCase *tc = tcase_create("store");
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120); /* a busy disk */
 	tcase_add_test(tc, a_view_is_one_moment_whatever_the_writer_does);
 	tcase_add_test(tc, an_aborted_transaction_leaves_nothing);
 	tcase_add_test(tc, walks_are_in_key_order_whole_by_prefix_and_from_a_key);
@@ -622,6 +812,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, meta_reads_back);
 	tcase_add_test(tc, a_row_comes_as_its_struct);
 	tcase_add_test(tc, a_full_map_is_an_answer_and_the_last_commit_stays);
+	tcase_add_test(tc, a_disk_that_has_little_room_is_used_and_not_asked_for_much_again_and_again);
 	tcase_add_test(tc, a_reader_without_a_store_is_told_so);
 	tcase_add_test(tc, a_reader_may_not_write);
 	tcase_add_test(tc, what_was_committed_survives_kill_9_and_nothing_is_half);
@@ -632,6 +823,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, a_file_cut_short_is_found_and_set_aside);
 	tcase_add_test(tc, a_file_that_is_no_store_at_all_is_set_aside);
 	tcase_add_test(tc, a_store_that_its_writer_died_of_is_looked_through_or_set_aside);
+	tcase_add_test(tc, a_page_that_has_turned_to_something_else_is_found_by_the_next_writer);
 	tcase_add_test(tc, the_marker_says_whether_a_power_cut_could_hurt);
 	tcase_add_test(tc, a_store_made_anew_is_noticed);
 	suite_add_tcase(s, tc);
