@@ -10,6 +10,7 @@
 
 #define DSCP_EF 46 /* RFC 3246 */
 #define WAITING_MOST 256
+#define TELL_AGAIN (2 * MONO_S) /* a lossy way may look like a peer that was replaced */
 
 /* One class of traffic: its mux, and when each packet in it came. */
 struct lane {
@@ -24,6 +25,7 @@ struct trunk {
 	struct crtp_comp *comp;
 	struct crtp_dec *dec;
 	struct trunk_stats stats;
+	mono_t told; /* last crtp_comp_tell; 0: never */
 	struct lane lane[TRUNK_CLASSES];
 };
 
@@ -170,6 +172,19 @@ send_states(struct trunk *t, mono_t now, struct trunk_sink *out)
 	}
 }
 
+/*
+ * The peer was replaced by its standby, whose decompressor may lack what we told in its last moments: we need not be
+ * asked for it.
+ */
+static void
+tell_a_new_peer(struct trunk *t, mono_t now)
+{
+	if (!crtp_dec_renewed(t->dec) || (t->told && now - t->told < TELL_AGAIN))
+		return;
+	t->told = now;
+	crtp_comp_tell(t->comp);
+}
+
 /* ---- receiving ---------------------------------------------------------------------------- */
 
 bool
@@ -249,6 +264,7 @@ trunk_receive(struct trunk *t, mono_t now, uint16_t proto, struct span info, str
 		receive_mux(t, now, info, out);
 	else
 		receive_one(t, now, proto, info, out);
+	tell_a_new_peer(t, now);
 	send_states(t, now, out);
 }
 

@@ -608,6 +608,22 @@ crtp_comp_refresh(struct crtp_comp *c)
 	c->epoch++;
 }
 
+/* RFC 2508 has no absolute fields but those of a full header. */
+void
+crtp_comp_tell(struct crtp_comp *c)
+{
+	for (uint32_t i = 0; i < c->contexts; i++) {
+		struct cctx *x = &c->ctx[i];
+		if (x->hash == 0 || !x->rtp || x->period == 0 || x->epoch != c->epoch)
+			continue;
+		if (!c->fam[x->v6].enhanced)
+			x->epoch = (uint8_t)(c->epoch - 1);
+		else if (left(x, REP_FULL) == 0)
+			repeat(x, REP_WHOLE, c->n1);
+		c->stat[CRTP_C_TOLD]++;
+	}
+}
+
 const uint64_t *
 crtp_comp_stats(const struct crtp_comp *c)
 {

@@ -146,6 +146,12 @@ bool crtp_comp_state(struct crtp_comp *, mono_t now, struct span packet);
  */
 void crtp_comp_refresh(struct crtp_comp *);
 
+/*
+ * Every RTP context tells all that it knows in its next packets, N+1 times, without a new generation where RFC 3545
+ * allows that: when the peer's decompressor may have missed what was told last, and was not to ask.
+ */
+void crtp_comp_tell(struct crtp_comp *);
+
 /* Gives up contexts older than age_s; looks at some hundred a call.  To be called now and then. */
 void crtp_comp_age(struct crtp_comp *, mono_t now);
 
@@ -194,6 +200,13 @@ size_t crtp_dec_state(struct crtp_dec *, mono_t now, uint8_t *buf, size_t cap);
 mono_t crtp_dec_due(const struct crtp_dec *); /* MONO_NEVER: nothing to send */
 
 /*
+ * Unasked, the peer's compressor opened a context anew that was in order, and skipped generations as one does that
+ * was taken up from a checkpoint: the peer is a standby that was promoted.  Its decompressor then lives from
+ * checkpoints too, see crtp_comp_tell.  True once each time.
+ */
+bool crtp_dec_renewed(struct crtp_dec *);
+
+/*
  * RFC 2508, 3.3.5: the link told of an error; asks for an advisory block of each context that was
  * active within the last second, 255 at most.
  */
@@ -236,7 +249,8 @@ size_t crtp_dec_octets(const struct crtp_dec *);
  *
  * A promoted decompressor imports both and bridges the gap: the first packet of a context may be
  * any number of steps ahead (up to 255), if a checksum proves it and the IPv4 ID has been going
- * steadily. A promoted compressor imports its constant parts and opens each context with full
+ * steadily.  Where none does, because something changed in the last moment before the checkpoint, it
+ * drops up to three packets before it asks: the peer may tell unasked (crtp_dec_renewed).  A promoted compressor imports its constant parts and opens each context with full
  * headers of a new generation: so no moving part of it is needed, and the peer need not ask.
  */
 enum crtp_part { CRTP_PART_CONSTANT, CRTP_PART_MOVING };

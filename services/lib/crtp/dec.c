@@ -636,6 +636,15 @@ crtp_decompress(struct crtp_dec *d, mono_t now, struct crtp_pkt *k)
 	return v;
 }
 
+bool
+crtp_dec_renewed(struct crtp_dec *d)
+{
+	const bool was = d->renewed;
+
+	d->renewed = false;
+	return was;
+}
+
 void
 crtp_dec_prefetch(const struct crtp_dec *d, const struct crtp_pkt *k)
 {

@@ -70,6 +70,7 @@ struct crtp_dec {
 	} fam[2]; /* IPv4, IPv6: what we offered */
 	bool wide;
 	bool twice, beyond;
+	bool renewed; /* crtp_dec_renewed */
 	uint8_t checkpoint;
 	tick_t state_gap;
 	mono_t ask_due; /* when the next CONTEXT_STATE may leave */

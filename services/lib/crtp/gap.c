@@ -24,6 +24,7 @@ enum {
 	STRIKES_MAX = 2,  /* packets in a row that seem late, before that is no longer believed */
 	OLD_PACKETS = 12, /* for so many packets the state before a gap is kept */
 	BRIDGE_MAX = 255, /* steps that a checkpoint may be behind */
+	BRIDGE_TRIES = 3, /* packets that may find no way over a bridge before the peer is asked */
 	STEADY = 16,	  /* packets that the ID has gone steadily, to be believed over a bridge */
 };
 
@@ -128,7 +129,10 @@ is_copy(const struct dctx *x, struct head *h)
 	return same;
 }
 
-/* A context from a checkpoint: the packets since it were delivered by another, or by nobody. */
+/*
+ * A context from a checkpoint: the packets since it were delivered by another, or by nobody.  What changed in the last
+ * moments is told again by a peer that notices (crtp_dec_renewed): hence a few tries before asking.
+ */
 static enum crtp_verdict
 bridge(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp_pkt *k)
 {
@@ -146,6 +150,8 @@ bridge(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct crtp
 		d->stat[CRTP_D_BRIDGED]++;
 		return CRTP_OK;
 	}
+	if (++x->strikes <= BRIDGE_TRIES)
+		return CRTP_GAP;
 	invalidate(d, x, t);
 	return CRTP_GAP;
 }

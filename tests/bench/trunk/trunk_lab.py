@@ -9,7 +9,8 @@
     trunk.pps.FLOWS          the highest rate of RTP packets with less than 0.1 % lost
     trunk.pps.ratio          1,000 flows over 100
     trunk.delay.T.p50|p99    microseconds from sending to arrival, 100 calls, T in milliseconds; trunk.delay: the worst p99 - T
-    trunk.switchover.*       200 calls each way, kill -9 of the active node of a pair (the story of tests/scenario/trunk-switchover)
+    trunk.switchover.*       200 calls each way, kill -9 of the active node of a pair (the story of tests/scenario/trunk-switchover):
+                             lost (of one call and direction at worst, beyond the gap), context_state, wrong; over all rounds
 
 Cables are veth pairs; packets are counted at the far end as they come in, and thrown away there.  The workers have a core
 each and real-time priority, so that neither waits for something else on this machine; the generator, in whose time the kernel
@@ -30,7 +31,7 @@ import lab as L
 import trunkline as T
 import voice
 from lab import Trouble, say, sh, until
-from stage import Node
+from stage import Node, Stage
 
 RATES = (100000, 160000, 200000)  # the middle one is where Simplemux with ROHC was measured
 LOSS = 1e-3
@@ -206,3 +207,24 @@ def bench_delay(R):
             site.end()
     if worst is not None:
         R.figure("trunk.delay", worst, "us beyond T")
+
+
+def bench_switchover(R):
+    lost = asked = wrong = 0
+    gaps = []
+    for i in range(2 if R.QUICK else 20):
+        st = Stage()
+        try:
+            ways, states = T.killed_under_calls(st, 200, 200, 50)
+        finally:
+            st.close()
+        for way, (gap, inside, beyond, bad) in ways.items():
+            say(f"  {i + 1}, {way}: gap {1000 * gap:.0f} ms; beyond it {sum(beyond)} packets, {max(beyond)} of one call; {len(bad)} wrong")
+            gaps.append(1000 * gap)
+            lost, wrong = max(lost, max(beyond)), wrong + len(bad)
+        say(f"  {i + 1}: CONTEXT_STATEs {states}")
+        asked += sum(states)
+    R.figure("trunk.switchover.gap.p50", R.percentile(gaps, 50), "ms")
+    R.figure("trunk.switchover.lost", lost, "packets")
+    R.figure("trunk.switchover.context_state", asked, "messages")
+    R.figure("trunk.switchover.wrong", wrong, "packets")

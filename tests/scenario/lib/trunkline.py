@@ -6,11 +6,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
 import voice
-from stage import L, Node, Trouble, expect, frames, sh, until
+from stage import L, Node, Trouble, expect, frames, sh, step, until
 
 VOICE = os.path.join(os.path.dirname(os.path.realpath(__file__)), "voice.py")
 COMPRESS = {"enabled": True}
@@ -18,7 +19,7 @@ MUX = {"enabled": True, "time": 5000}
 
 
 class Client(Node):
-    def __init__(self, lab, trunk=True, mux=True):
+    def __init__(self, lab, trunk=True, mux=True, tun_mtu=1500):
         self.lab, self.name, self.ns = lab, "client", lab.ns("lac")
         self.run, self.store = f"{lab.dir}/run-client", f"{lab.disk}/store-client"
         self.services = ("elector", "state-sync", "tunnel-ctl", "session-mgr", "worker-0")
@@ -30,7 +31,7 @@ class Client(Node):
             line["multiplexing"] = MUX
         conf = {
             "node": {"name": "client", "run-dir": self.run, "store-dir": self.store},
-            "data-plane": {"workers": 1, "listen": [{"address": "10.10.0.10"}], "receive-buffer": 8388608},
+            "data-plane": {"workers": 1, "listen": [{"address": "10.10.0.10"}], "receive-buffer": 8388608, "tun-mtu": tun_mtu},
             "profile": [{"name": "provider", "roles": "client", "local-host-name": "branch", "ppp": "line"}],
             "lns-group": [{"name": "provider", "member": [{"address": L.SERVICE}], "profile": "provider"}],
             "dial": [{"name": "uplink", "lns-group": "provider", "user": "branch", "password": "between us",
@@ -160,3 +161,61 @@ def around_gap(way, flows, packets, path):
         else:
             beyond[g % flows] += 1
     return seen[at + 1][0] - seen[at][0], inside, beyond
+
+
+def states(client):
+    """CONTEXT_STATEs that the client sent and heard."""
+    t, = trunks(client)
+    return t["receive"]["states-sent"], t["send"]["states-heard"]
+
+
+def killed_under_calls(st, flows, packets, pps):
+    """Calls both ways through the trunk of a pair, and kill -9 of everything on the active node in the middle.  What each way
+    saw: (gap in s, packets lost in it, packets of each call lost beyond it, what was wrong), and CONTEXT_STATEs (sent, heard)."""
+    users = network(st.lab)
+    a, b = (st.node(n, **{**st.PATIENT, **lns(users=users)}) for n in "ab")
+    client = Client(st.lab)
+    a.start()
+    b.start()
+    a.wait("active")
+    b.wait("standby")
+    a.wait_mirror("mirrored")
+    client.start()
+    dialled(client)
+    up, down = listen(st)
+    speakers = [speak(st.lab, way, flows, packets, pps) for way in ("up", "down")]
+    until("half of the calls' time has passed", 30,
+          lambda: sum(t["send"]["packets"] for t in trunks(client)) > flows * packets * 0.4)
+    before = states(client)
+    a.kill()
+    b.wait("active")
+    for p in speakers:
+        spoken(p)
+    until("the last packets", 10, lambda: all(heard_last(w, path, flows, packets) for w, path in (("up", up), ("down", down))))
+    stop_taps(st)
+    asked = states(client)
+    ways = {}
+    for way, path in (("up", up), ("down", down)):
+        wrong = heard(st, way, flows, packets, path)["wrong"]
+        ways[way] = (*around_gap(way, flows, packets, path), wrong)
+    return ways, (asked[0] - before[0], asked[1] - before[1])
+
+
+def tshark(path, *more):
+    r = subprocess.run(["tshark", "-n", "-r", path, *more], capture_output=True, text=True, timeout=100)
+    expect("tshark reads the capture", r.returncode == 0, r.stderr[-300:])
+    return r.stdout.splitlines()
+
+
+def tshark_agrees(path):
+    """Nothing malformed in PPP, and no complaint but the one about what tshark does not know: a FULL_HEADER of IPv6."""
+    if not shutil.which("tshark"):
+        step("there is no tshark: only our own eyes")
+        return
+    bad = [x for x in tshark(path, "-Y", "ppp and (_ws.malformed or _ws.expert.severity >= 0x600000)", "-T", "fields", "-e", "frame.number",
+                             "-e", "_ws.col.Protocol", "-e", "_ws.expert.message")
+           if "only supported version is 4" not in x]
+    expect("tshark finds nothing malformed", not bad, bad[:5])
+    lines = len(tshark(path, "-Y", "pppmux"))
+    expect("tshark sees multiplexed frames", lines > 0)
+    step(f"tshark reads the access link without a complaint: {lines} multiplexed frames")

@@ -375,6 +375,77 @@ START_TEST(what_else_a_mux_can_hold)
 }
 END_TEST
 
+/* Another one in the place of `e`, with the contexts that were written down so far. */
+static void
+promote(struct end *e, const struct trunk_conf *c)
+{
+	struct trunk *fresh = trunk_new(c);
+	struct crtp_row row;
+
+	ck_assert_ptr_nonnull(fresh);
+	while (crtp_comp_export(trunk_comp(e->t), &row, 1))
+		ck_assert(crtp_comp_import(trunk_comp(fresh), row.cid, span_of(row.b, row.len)));
+	while (crtp_dec_export(trunk_dec(e->t), &row, 1))
+		ck_assert(crtp_dec_import(trunk_dec(fresh), row.cid, span_of(row.b, row.len)));
+	trunk_free(e->t);
+	e->t = fresh;
+}
+
+/* The flow's time stamp has jumped: a talk spurt. */
+static void
+spurt(uint8_t *p, unsigned flow, unsigned n)
+{
+	uint64_t sum = 17 + 40;
+
+	voice(p, flow, n, 0xb8);
+	put_u32(p + 32, get_u32(p + 32) + 48000);
+	put_u16(p + 26, 0);
+	for (unsigned i = 12; i < 60; i += 2)
+		sum += get_u16(p + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	put_u16(p + 26, (uint16_t)~sum ? (uint16_t)~sum : 0xffff);
+}
+
+/*
+ * b dies right after all of a's calls began to speak again; the gap takes every copy of that.  The standby need not
+ * ask: a sees by its first packets that it is another, and tells.  One packet a call is lost beyond the gap.
+ */
+START_TEST(a_promoted_peer_need_not_ask)
+{
+	struct trunk_conf c = whole();
+	uint8_t p[60];
+
+	c.dec.checkpoint = 8;
+	begin(&c);
+	for (unsigned n = 0; n < 70; n++) {
+		for (unsigned flow = 0; flow < 20; flow++) {
+			if (n == 60 && flow == 0)
+				promote(&b, &c);
+			if (n < 60)
+				voice(p, flow, n, 0xb8);
+			else
+				spurt(p, flow, n);
+			send(&a, p, 60);
+			if (n < 60 || n > 63)
+				send(&b, p, voice(p, 50 + flow, n, 0xb8));
+		}
+		tick(20 * MS);
+		if (n >= 60 && n <= 63)
+			a.outs = 0; /* the gap; its first packets were the dead one's */
+		b.gots = 0;
+		carry(&a, &b, 0);
+		carry(&b, &a, 0);
+		ck_assert_uint_eq(b.gots, n < 60 || n > 64 ? 20 : 0);
+	}
+	ck_assert_uint_eq(a.gots, 66 * 20);
+	ck_assert_uint_eq(trunk_stats(b.t)->states_sent, 0);
+	ck_assert_uint_eq(trunk_stats(a.t)->states_sent, 0);
+	ck_assert_uint_eq(crtp_comp_stats(trunk_comp(a.t))[CRTP_C_TOLD], 20);
+	ck_assert_uint_eq(crtp_dec_stats(trunk_dec(b.t))[CRTP_D_BRIDGED], 20);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -391,6 +462,7 @@ main(void)
 	tcase_add_test(tc, without_multiplexing);
 	tcase_add_test(tc, without_compression);
 	tcase_add_test(tc, what_else_a_mux_can_hold);
+	tcase_add_test(tc, a_promoted_peer_need_not_ask);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -354,8 +354,97 @@ START_TEST(no_bridge_over_an_unsteady_id)
 	promote_dec(e);
 	s = voice(46);
 	s.id = (uint16_t)(s.id + 500);
-	ck_assert_int_eq(refused(e, s), CRTP_GAP);
+	for (uint16_t i = 0; i < 4; i++) { /* three tries, then it asks */
+		ck_assert_int_eq(crtp_dec_due(e->dec), MONO_NEVER);
+		s = voice((uint16_t)(46 + i));
+		s.id = (uint16_t)(s.id + 500);
+		ck_assert_int_eq(refused(e, s), CRTP_GAP);
+	}
 	ck_assert_int_ne(crtp_dec_due(e->dec), MONO_NEVER);
+	ends_free(e);
+}
+END_TEST
+
+/*
+ * A talk spurt began, the active node restored it and died before its checkpoint; the gap took the N copies.  The peer,
+ * which saw that our compressor was replaced, tells everything once more: one packet is lost, and nobody asks.
+ */
+START_TEST(what_changed_last_is_told_to_a_new_peer)
+{
+	struct ends *e = mirrored(40, voice);
+	struct say s;
+
+	promote_dec(e);
+	for (uint16_t i = 40; i < 47; i++) {
+		s = voice(i);
+		s.ts += 48000;
+		if (i < 44)
+			lose(e, s);
+		else if (i == 44)
+			ck_assert_int_eq(refused(e, s), CRTP_GAP);
+		else
+			carry(e, s);
+		if (i == 44)
+			crtp_comp_tell(e->comp);
+	}
+	ck_assert_int_eq(crtp_dec_due(e->dec), MONO_NEVER);
+	ck_assert_uint_eq(crtp_dec_stats(e->dec)[CRTP_D_BRIDGED], 1);
+	ck_assert_uint_eq(crtp_comp_stats(e->comp)[CRTP_C_TOLD], 1);
+	ends_free(e);
+}
+END_TEST
+
+/* The same by RFC 2508: full headers. */
+START_TEST(a_new_peer_by_rfc_2508)
+{
+	struct crtp_params p = params(false, 15);
+	struct ends *e = ends_new(comp_conf(p, 2), dec_conf(p));
+	uint64_t full;
+
+	for (uint16_t i = 0; i < 10; i++)
+		carry(e, voice(i));
+	full = crtp_comp_stats(e->comp)[CRTP_C_FULL_HEADER];
+	crtp_comp_tell(e->comp);
+	carry(e, voice(10));
+	carry(e, voice(11));
+	ck_assert_uint_eq(crtp_comp_stats(e->comp)[CRTP_C_FULL_HEADER], full + 1);
+	ends_free(e);
+}
+END_TEST
+
+/* The other node's compressor goes on from the constant parts: its peer's decompressor notices, once. */
+START_TEST(a_replaced_compressor_is_noticed)
+{
+	struct ends *e = mirrored(40, voice);
+	struct crtp_comp_conf c = comp_conf(params(true, 15), 2);
+	struct crtp_comp *fresh = crtp_comp_new(&c);
+	struct crtp_row rows[8];
+	size_t n = crtp_comp_export(e->comp, rows, 8);
+
+	for (size_t i = 0; i < n; i++)
+		ck_assert(crtp_comp_import(fresh, rows[i].cid, span_of(rows[i].b, rows[i].len)));
+	ck_assert(!crtp_dec_renewed(e->dec));
+	crtp_comp_free(e->comp);
+	e->comp = fresh;
+	for (uint16_t i = 41; i < 50; i++)
+		carry(e, voice(i));
+	ck_assert(crtp_dec_renewed(e->dec));
+	ck_assert(!crtp_dec_renewed(e->dec));
+	ends_free(e);
+}
+END_TEST
+
+/* A constant field that changes is a new generation of the same compressor. */
+START_TEST(a_new_generation_is_no_new_peer)
+{
+	struct ends *e = mirrored(40, voice);
+
+	for (uint16_t i = 40; i < 60; i++) {
+		struct say s = voice(i);
+		s.ttl = i < 50 ? 63 : 62;
+		carry(e, s);
+	}
+	ck_assert(!crtp_dec_renewed(e->dec));
 	ends_free(e);
 }
 END_TEST
@@ -446,6 +535,10 @@ add(TCase *t)
 	tcase_add_loop_test(t, a_promoted_decompressor_bridges_the_gap, 0, 40);
 	tcase_add_test(t, a_bridge_with_random_ids);
 	tcase_add_test(t, no_bridge_over_an_unsteady_id);
+	tcase_add_test(t, what_changed_last_is_told_to_a_new_peer);
+	tcase_add_test(t, a_new_peer_by_rfc_2508);
+	tcase_add_test(t, a_replaced_compressor_is_noticed);
+	tcase_add_test(t, a_new_generation_is_no_new_peer);
 	tcase_add_test(t, rows_are_made_at_their_rate);
 	tcase_add_test(t, a_promoted_compressor_opens_with_full_headers);
 	tcase_add_test(t, rows_that_make_no_sense);
