@@ -154,8 +154,8 @@ put_session3(struct store *s, uint16_t t, uint16_t id)
 		bare.protocol = bare.bare ? 0x21 : 0;
 		bare.header = t == HEADERLESS_03;
 		bare.send_octets = bare.receive_octets = bare.header ? 1 + id % 2 : 0;
-		bare.send_session = 50u + id;
-		bare.receive_session = id;
+		bare.send_session = bare.header ? 50u + id : 0;
+		bare.receive_session = bare.header ? id : 0;
 		call.headerless = &bare;
 	}
 	put(s, TABLE_CALL, key_session(t, id), &call.base);
