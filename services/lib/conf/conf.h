@@ -89,6 +89,33 @@ struct conf_data {
 
 enum conf_stale { STALE_KEEP, STALE_CLEAR };
 
+enum conf_version { VERSION_BOTH, VERSION_2 = 2, VERSION_3 }; /* of L2TP */
+enum conf_transport { TRANSPORT_UDP, TRANSPORT_IP };
+enum conf_hc_draft { HC_DRAFT_NONE, HC_DRAFT_03 = 3, HC_DRAFT_05 = 5 };
+
+/* What L2TPv3 has besides (RFC 3931). */
+struct conf_v3 {
+	enum conf_transport transport;	/* of tunnels that we dial */
+	unsigned digests;		/* Message Digests we carry: a bit for each enum l2tp3_digest */
+	bool integrity;			/* carry them without a secret as well */
+	uint8_t cookie;			/* octets of the cookies we assign: 0, 4 or 8 */
+	bool sublayer;			/* ask for the Default L2-Specific Sublayer */
+	uint8_t sequencing;		/* ask for numbers: enum l2tp3_sequencing */
+	struct ip_addr router_id;	/* IPv4; family 0: the address we use, or one made of the node's name */
+	unsigned rtx_tries;		/* 10 */
+};
+
+/* L2TPHC: what we offer (draft-ietf-l2tpext-l2tphc). */
+struct conf_l2tphc {
+	enum conf_hc_draft draft;
+	uint8_t ip_protocol;
+	uint16_t vendor;
+	uint16_t assigned_session, no_header, ppp_protocol; /* attributes; 0: the draft's */
+	bool bare;			/* No-Header; -05 has nothing else */
+	uint16_t protocol;		/* PPP-Protocol; 0: not said */
+	uint8_t id_octets;		/* -03 with a header: 0 or 2 */
+};
+
 /* What we do with a peer, chosen at SCCRQ by its address (longest prefix) and its Host Name. */
 struct conf_profile {
 	char name[CONF_NAME];
@@ -113,6 +140,9 @@ struct conf_profile {
 	enum conf_stale stale;		/* after a cold start, a peer without RFC 4951 */
 	enum conf_proxy proxy;
 	char ppp[CONF_NAME];		/* name of a conf_ppp */
+	enum conf_version version;	/* taken from a peer; for tunnels we dial VERSION_BOTH begins with a request in both */
+	struct conf_v3 v3;
+	struct conf_l2tphc l2tphc;
 };
 
 /* As LAC or client: where calls of this group go. Lower preference first, then the next on failure or "try another". */

@@ -33,6 +33,9 @@ conf_profile_defaults(struct conf_profile *p)
 		.recovery_parallel = 16,
 		.stale = STALE_KEEP,
 		.proxy = PROXY_USE,
+		.version = VERSION_2,
+		.v3 = { .digests = 1, .cookie = 8, .rtx_tries = 10 },
+		.l2tphc = { .ip_protocol = 115, .vendor = 9, .bare = true, .id_octets = 2 },
 	};
 }
 

@@ -80,6 +80,31 @@ static const struct field data_fields[] = {
 	END,
 };
 
+static const struct field v3_fields[] = {
+	ROW("transport", F_ENUM, struct conf_v3, transport),
+	ROW("digests", F_BITS, struct conf_v3, digests),
+	ROW("integrity-check", F_BOOL, struct conf_v3, integrity),
+	ROW("cookie", F_ENUM, struct conf_v3, cookie),
+	ROW("sublayer", F_BOOL, struct conf_v3, sublayer),
+	ROW("sequencing", F_ENUM, struct conf_v3, sequencing),
+	ROW("router-id", F_ADDR, struct conf_v3, router_id),
+	ROW("retransmit-tries", F_UINT, struct conf_v3, rtx_tries),
+	END,
+};
+
+static const struct field l2tphc_fields[] = {
+	ROW("offer", F_ENUM, struct conf_l2tphc, draft),
+	ROW("ip-protocol", F_UINT, struct conf_l2tphc, ip_protocol),
+	ROW("vendor", F_UINT, struct conf_l2tphc, vendor),
+	ROW("assigned-session-id", F_UINT, struct conf_l2tphc, assigned_session),
+	ROW("no-header-number", F_UINT, struct conf_l2tphc, no_header),
+	ROW("ppp-protocol-number", F_UINT, struct conf_l2tphc, ppp_protocol),
+	ROW("no-header", F_BOOL, struct conf_l2tphc, bare),
+	ROW("ppp-protocol", F_UINT, struct conf_l2tphc, protocol),
+	ROW("id-octets", F_ENUM, struct conf_l2tphc, id_octets),
+	END,
+};
+
 static const struct field profile_fields[] = {
 	ROW("name", F_TEXT, struct conf_profile, name),
 	ROW("peer", F_PREFIX, struct conf_profile, peer),
@@ -106,6 +131,9 @@ static const struct field profile_fields[] = {
 	ROW("stale-tunnels", F_ENUM, struct conf_profile, stale),
 	ROW("proxy", F_ENUM, struct conf_profile, proxy),
 	ROW("ppp", F_TEXT, struct conf_profile, ppp),
+	ROW("version", F_ENUM, struct conf_profile, version),
+	SUB("l2tpv3", struct conf_profile, v3, v3_fields),
+	SUB("l2tphc", struct conf_profile, l2tphc, l2tphc_fields),
 	END,
 };
 

@@ -298,11 +298,39 @@ static const struct {
 	{ "\"aaa\":{\"accounting\":true}", "/twinlns:twinlns/aaa", "server" },
 	{ "\"aaa\":{\"server\":[{\"address\":\"::1\"}]}", "server", "secret" },
 	{ "\"limits\":{\"max-tunnels\":65536}", "max-tunnels", "65536" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"version\":\"3\",\"l2tpv3\":{\"transport\":\"ip\"}}]", "l2tpv3", "data-plane/ip-protocol" },
+	{ "\"data-plane\":{\"ip-protocol\":[115]},\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"version\":\"both\",\"l2tpv3\":{\"transport\":\"ip\"}}]",
+	  "l2tpv3", "needs version 3" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tpv3\":{\"sequencing\":\"all\"}}]", "l2tpv3", "sublayer" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tpv3\":{\"cookie\":\"5\"}}]", "cookie", "5" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tphc\":{\"offer\":\"draft-05\"}}]", "l2tphc", "ip-protocol" },
+	{ "\"data-plane\":{\"ip-protocol\":[115]},\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tphc\":{\"offer\":\"draft-05\",\"no-header\":false}}]",
+	  "l2tphc", "no-header" },
 };
 
 START_TEST(a_wrong_configuration_is_told_where_and_why)
 {
 	bad(wrong[_i].body, wrong[_i].place, wrong[_i].why);
+}
+END_TEST
+
+START_TEST(a_profile_speaks_l2tpv3_and_l2tphc)
+{
+	struct conf *c = good("\"data-plane\":{\"ip-protocol\":[115]},\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"version\":\"3\","
+			      "\"l2tpv3\":{\"transport\":\"ip\",\"digests\":\"hmac-md5 hmac-sha1\",\"cookie\":\"4\",\"sublayer\":true,"
+			      "\"sequencing\":\"non-ip\",\"router-id\":\"192.0.2.9\"},"
+			      "\"l2tphc\":{\"offer\":\"draft-03\",\"no-header\":false,\"id-octets\":\"0\"}}]");
+	const struct conf_profile *p = &c->profile[0];
+
+	ck_assert_int_eq(p->version, VERSION_3);
+	ck_assert_int_eq(p->v3.transport, TRANSPORT_IP);
+	ck_assert_uint_eq(p->v3.digests, 3);
+	ck_assert_uint_eq(p->v3.cookie, 4);
+	ck_assert(p->v3.sublayer && p->v3.sequencing == 1 && p->v3.rtx_tries == 10 && !p->v3.integrity);
+	ck_assert_uint_eq(p->v3.router_id.b[3], 9);
+	ck_assert_int_eq(p->l2tphc.draft, HC_DRAFT_03);
+	ck_assert(!p->l2tphc.bare && p->l2tphc.id_octets == 0 && p->l2tphc.vendor == 9);
+	conf_free(c);
 }
 END_TEST
 
@@ -437,6 +465,7 @@ main(void)
 	tcase_add_loop_test(t, every_example_is_valid, 0, (int)(sizeof examples / sizeof examples[0]));
 	tcase_add_test(t, the_pair_example_says_what_it_says);
 	tcase_add_loop_test(t, a_wrong_configuration_is_told_where_and_why, 0, (int)(sizeof wrong / sizeof wrong[0]));
+	tcase_add_test(t, a_profile_speaks_l2tpv3_and_l2tphc);
 	tcase_add_test(t, what_is_no_configuration_is_refused);
 	tcase_add_test(t, a_file_or_folder_that_is_not_there_is_named);
 	tcase_add_loop_test(t, the_longest_prefix_wins_then_the_most_specific_host_name, 0,
