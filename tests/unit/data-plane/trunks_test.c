@@ -15,12 +15,9 @@ static Row__HeaderCompression hc = ROW__HEADER_COMPRESSION__INIT;
 static Row__Trunk trunk = ROW__TRUNK__INIT;
 static uint8_t room[DP_HEADROOM + 2048];
 
-/* The near end is the client: 10.1/16 is behind the far one. */
 static void
-begin(bool pfc, unsigned call)
+trunk_row(void)
 {
-	struct conf *c = fx_conf();
-
 	hc.rtp = 2;
 	hc.tcp_space = 15;
 	hc.non_tcp_space = 255;
@@ -33,17 +30,38 @@ begin(bool pfc, unsigned call)
 	trunk.mux_send_pid = trunk.mux_recv_pid = 0x67;
 	trunk.mux_time_us = 5000;
 	trunk.repeat = 2;
+}
+
+static void
+ends_begin(void)
+{
+	struct conf *c = fx_conf();
+
 	near = fx_dp(c, 0);
 	far = fx_dp(c, 0);
 	free(c);
-	fx_tunnel(near, 1, 2, "192.0.2.9", false);
-	fx_tunnel(far, 2, 1, "192.0.2.9", false);
-	fx_call(near, 1, 11, 22, call);
-	fx_call(far, 2, 22, 11, call);
+}
+
+static void
+subscribers(bool pfc)
+{
 	fx_sub(near, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
 					     .mtu = 1492, .pfc = pfc, .acfc = pfc, .trunk = &trunk });
 	fx_sub(far, 2, 22, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.2.0.0", .route_len = 16, .mtu = 1492,
 					    .pfc = pfc, .acfc = pfc, .trunk = &trunk });
+}
+
+/* The near end is the client: 10.1/16 is behind the far one. */
+static void
+begin(bool pfc, unsigned call)
+{
+	trunk_row();
+	ends_begin();
+	fx_tunnel(near, 1, 2, "192.0.2.9", false);
+	fx_tunnel(far, 2, 1, "192.0.2.9", false);
+	fx_call(near, 1, 11, 22, call);
+	fx_call(far, 2, 22, 11, call);
+	subscribers(pfc);
 }
 
 static void
@@ -90,17 +108,17 @@ give(struct dp *dp, mono_t now, unsigned n, const char *src)
 static unsigned
 carry(struct dp *from, struct dp *to, mono_t now)
 {
-	static uint8_t copy[DP_FRAMES][2048];
-	struct dp_ends ends = fx_ends("192.0.2.9");
+	static uint8_t copy[DP_FRAMES][2 + 2048];
 	unsigned packets = 0;
 
 	for (unsigned i = 0; i < dp_out(from)->frames; i++) {
 		const struct dp_frame *f = &dp_out(from)->frame[i];
-		struct dp_datagram d = { copy[i], f->len, f->tos, &ends };
+		struct dp_ends ends = f->ip_protocol ? fx_ends_ip("192.0.2.9", f->ip_protocol) : fx_ends("192.0.2.9");
+		struct dp_datagram d = { copy[i] + 2, f->len, f->tos, &ends };
 		struct dp_verdict v;
-		ck_assert_uint_le(f->len, 1472);
-		memcpy(copy[i], f->p, f->len);
-		dp_up(to, now, &d, 1, &v);
+		ck_assert_uint_le(f->len, f->ip_protocol ? 1480 : 1472);
+		memcpy(copy[i] + 2, f->p, f->len);
+		(f->ip_protocol ? dp_up_ip : dp_up)(to, now, &d, 1, &v);
 		ck_assert_msg(v.act == DP_TAKEN || v.act == DP_FORWARD, "act %u reason %u", v.act, v.reason);
 		packets += dp_out(to)->packets;
 	}
@@ -161,6 +179,136 @@ START_TEST(several_packets_share_a_frame)
 	ck_assert_uint_eq(carry(near, far, NOW), 10);
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_uint_eq(get_u16(dp_out(far)->packet[i].p + 4), i);
+	finish();
+}
+END_TEST
+
+/*
+ * ---- what carries it: overhead is what a multiplexed frame's information costs besides, from the outer IP header
+ * on; every frame fits an ordinary link.
+ */
+static const struct carrier {
+	const char *name;
+	bool v3, over_ip, mux_beside; /* multiplexed frames go straight over IP */
+	unsigned cookie;
+	bool sublayer, numbered;
+	Row__HeaderlessData hc;
+	unsigned overhead;
+} carriers[] = {
+#define HC(...) { PROTOBUF_C_MESSAGE_INIT(&row__headerless_data__descriptor), __VA_ARGS__ }
+	{ .name = "L2TPv3/IP", .v3 = true, .over_ip = true, .overhead = 20 + 4 + 1 },
+	{ .name = "L2TPv3/IP, cookie", .v3 = true, .over_ip = true, .cookie = 8, .overhead = 20 + 12 + 1 },
+	{ .name = "L2TPv3/IP, numbers", .v3 = true, .over_ip = true, .cookie = 4, .sublayer = true, .numbered = true,
+	  .overhead = 20 + 12 + 1 },
+	{ .name = "L2TPv3/UDP", .v3 = true, .overhead = 28 + 8 + 1 },
+	{ .name = "L2TPv3/UDP, all", .v3 = true, .cookie = 8, .sublayer = true, .numbered = true, .overhead = 28 + 20 + 1 },
+	{ .name = "L2TPHC -05 of PPPMux", .mux_beside = true, .hc = HC(.bare = true, .protocol = 0x59), .overhead = 20 },
+	{ .name = "L2TPHC -05", .mux_beside = true, .hc = HC(.ip_protocol = 200), .overhead = 20 + 1 },
+	{ .name = "L2TPHC -03, 0", .mux_beside = true, .hc = HC(.header = true), .overhead = 20 + 1 + 1 },
+	{ .name = "L2TPHC -03, 2", .mux_beside = true,
+	  .hc = HC(.header = true, .send_octets = 2, .receive_octets = 2, .send_session = 999, .receive_session = 999),
+	  .overhead = 20 + 3 + 1 },
+	{ .name = "L2TPHC of another protocol", .hc = HC(.bare = true, .protocol = 0x21), .overhead = 28 + 6 + 1 },
+};
+
+static void
+leases(struct dp *dp)
+{
+	uint16_t t, s;
+	uint32_t below;
+
+	dp_ns_role(dp, true, 1);
+	while (dp_ns_wanted(dp, &t, &s, &below))
+		dp_ns_committed(dp, t, s, below);
+}
+
+static void
+begin_over(const struct carrier *c)
+{
+	Row__HeaderlessData h = c->hc;
+	struct fx_form f = { .cookie = c->cookie, .peer_cookie = c->cookie, .sublayer = c->sublayer,
+			     .peer_sublayer = c->sublayer, .sequencing = c->numbered ? 2 : 0,
+			     .peer_sequencing = c->numbered ? 2 : 0, .headerless = c->v3 ? NULL : &h };
+	uint8_t theirs[8];
+
+	trunk_row();
+	ends_begin();
+	if (c->v3) {
+		fx_tunnel3(near, 1, "192.0.2.9", c->over_ip);
+		fx_tunnel3(far, 2, "192.0.2.9", c->over_ip);
+	} else {
+		fx_tunnel(near, 1, 2, "192.0.2.9", false);
+		fx_tunnel(far, 2, 1, "192.0.2.9", false);
+	}
+	f.peer_id = c->v3 ? 2 << 16 | 22 : 22;
+	fx_call_form(near, 1, 11, f);
+	/* What the near end sends is what the far end gave it: the fixture's cookie for the peer, as its own. */
+	struct key k = key_session(2, 22);
+	Row__Call row = ROW__CALL__INIT;
+	fx_cookie(theirs, FX_PEER_COOKIE);
+	row.peer_id = c->v3 ? 1 << 16 | 11 : 11;
+	row.state = 10;
+	row.role = ROLE_LNS;
+	row.cookie = (ProtobufCBinaryData){ c->cookie, theirs };
+	row.sublayer = row.peer_sublayer = c->sublayer;
+	row.sequencing = row.peer_sequencing = f.sequencing;
+	row.headerless = f.headerless;
+	dp_apply(far, TABLE_CALL, key_span(&k), &row.base);
+	subscribers(true);
+	leases(near);
+}
+
+START_TEST(in_every_form)
+{
+	const struct carrier *c = &carriers[_i];
+
+	begin_over(c);
+	const struct trunk *t = dp_trunk(near, 1, 11);
+	ck_assert_ptr_nonnull(t);
+	ck_assert_msg(trunk_mux_config(t)->overhead == c->overhead, "%s: %u", c->name, trunk_mux_config(t)->overhead);
+	for (unsigned round = 0; round < 30; round++) {
+		const mono_t now = NOW + 20 * MS * round;
+		const uint64_t before = trunk_stats(t)->octets_out;
+		for (unsigned n = 0; n < 10; n++)
+			give(near, now, 10 * round + n, "10.2.0.1");
+		dp_trunk_timer(near, now + 5 * MS);
+		ck_assert_uint_eq(dp_out(near)->frames, 1);
+		const struct dp_frame *f = &dp_out(near)->frame[0];
+		ck_assert_uint_eq(f->ip_protocol != 0, c->over_ip || c->mux_beside);
+		ck_assert_msg(f->len + (f->ip_protocol ? 20 : 28) == trunk_stats(t)->octets_out - before + c->overhead,
+			      "%s: %u octets", c->name, f->len);
+		ck_assert_uint_eq(carry(near, far, now), 10);
+		for (unsigned i = 0; i < 10; i++)
+			ck_assert_uint_eq(get_u16(dp_out(far)->packet[i].p + 4), 10 * round + i);
+	}
+	/* One alone is no multiplexed frame: an own protocol, and so perhaps another way. */
+	give(near, NOW + MONO_S, 300, "10.2.0.1");
+	dp_trunk_timer(near, NOW + MONO_S + 5 * MS);
+	ck_assert_uint_eq(dp_out(near)->frames, 1);
+	ck_assert_uint_eq(dp_out(near)->frame[0].ip_protocol != 0, c->over_ip || (c->mux_beside && !c->hc.bare));
+	ck_assert_uint_eq(carry(near, far, NOW + MONO_S), 1);
+	finish();
+}
+END_TEST
+
+/* A frame as large as may be fits a link of 1500 octets, outer headers and all. */
+START_TEST(frames_fit_the_link)
+{
+	const struct carrier *c = &carriers[_i];
+	uint32_t largest = 0;
+
+	trunk.mux_octets = 0;
+	begin_over(c);
+	for (unsigned n = 0; n < 2000; n++) {
+		give(near, NOW, n, "10.2.0.1");
+		for (unsigned i = 0; i < dp_out(near)->frames; i++) {
+			const struct dp_frame *f = &dp_out(near)->frame[i];
+			const uint32_t wire = f->len + (f->ip_protocol ? 20 : 28);
+			largest = wire > largest ? wire : largest;
+		}
+	}
+	ck_assert_uint_le(largest, 1500);
+	ck_assert_uint_gt(largest, 1400);
 	finish();
 }
 END_TEST
@@ -447,6 +595,8 @@ main(void)
 
 	tcase_add_loop_test(tc, voice_crosses, 0, 4);
 	tcase_add_test(tc, several_packets_share_a_frame);
+	tcase_add_loop_test(tc, in_every_form, 0, sizeof carriers / sizeof carriers[0]);
+	tcase_add_loop_test(tc, frames_fit_the_link, 0, sizeof carriers / sizeof carriers[0]);
 	tcase_add_loop_test(tc, classes_are_the_packets_own, 0, 2);
 	tcase_add_test(tc, a_source_that_is_not_the_trunks);
 	tcase_add_test(tc, a_siblings_trunk_is_handed_over);
