@@ -11,6 +11,7 @@
 
 #define PROMOTE_WAIT (2 * MONO_S)  /* state-sync's time to become active while the twin could do it instead */
 #define HOLLOW_WAIT (200 * MONO_MS) /* for state-sync to find its store of our epoch again */
+#define GONE_WAITS 5		    /* a twin that does not hold everything serves after this many sync_dead without state-sync */
 #define STALE_WAITS 3		   /* a store known to be out of date waits this many start_wait for a better one */
 
 bool
@@ -286,6 +287,30 @@ standby_tick(struct elect *e, mono_t now, struct elect_out *out)
 	}
 }
 
+/*
+ * Nothing new can be served, and the twin could.  One that holds everything is offered the role.  One that does not holds
+ * more than a store that is gone: whoever has the most begins anew (nobody_tick).
+ */
+static void
+give_way(struct elect *e, mono_t now, bool late, struct elect_out *out)
+{
+	bool gone = !late || now - e->sync_since > GONE_WAITS * e->conf.sync_dead;
+
+	if (e->whole && now - e->switch_from > 10 * e->conf.handover_wait)
+		elect_offer(e, now, 0, late ? "state-sync is down" : "the store is not whole", out);
+	else if (!e->whole && gone) {
+		e->count[ELECT_C_DEMOTIONS]++;
+		step_back(e, now, ELECT_STANDBY, late ? "state-sync is down for long" : "the store is gone", out);
+	}
+}
+
+/* An empty store, only where nobody else has anything: a twin that is silent for a moment may hold all that was lost here. */
+static bool
+nothing_to_wait_for(const struct elect *e, mono_t now)
+{
+	return !e->conf.pair || elect_silence(e, now) > STALE_WAITS * e->conf.start_wait;
+}
+
 static void
 active_tick(struct elect *e, mono_t now, struct elect_out *out)
 {
@@ -294,13 +319,12 @@ active_tick(struct elect *e, mono_t now, struct elect_out *out)
 	bool hollow = up && !e->status.active && now - e->sync_since > HOLLOW_WAIT;
 
 	elect_alarm_set(e, out, ELECT_ALARM_SYNC_DOWN, late, NULL);
-	if (!late && !hollow)
+	if ((!late && !hollow) || e->offering)
 		return;
-	if (e->whole && elect_twin_heard(e, now) && e->twin.flags & BEAT_READY && !e->offering) {
-		if (now - e->switch_from > 10 * e->conf.handover_wait)
-			elect_offer(e, now, 0, late ? "state-sync is down" : "the store is not whole", out);
-	} else if (hollow && now - e->sync_since > e->conf.sync_dead && !elect_twin_heard(e, now)) {
-		e->force_store = true; /* nobody else has anything: begin with an empty store */
+	if (elect_twin_heard(e, now) && e->twin.flags & BEAT_READY) {
+		give_way(e, now, late, out);
+	} else if (hollow && nothing_to_wait_for(e, now)) {
+		e->force_store = true;
 		elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, true, "the store was not whole");
 	}
 }

@@ -856,6 +856,95 @@ START_TEST(a_dead_state_sync_hands_over_to_a_whole_twin)
 }
 END_TEST
 
+/* Just promoted, so that the twin is not whole; and the disk has lost the store. */
+static struct node
+active_hollow(void)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.s.mirrored = false;
+	status(&n);
+	n.e.whole = false;
+	step(&n, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+	n.s = (struct elect_status){ .ready = true, .empty = true };
+	return n;
+}
+
+static void
+hollow_ticks(struct node *n, unsigned count, bool heard, unsigned twin_flags)
+{
+	while (count--) {
+		struct beat b = twin_beat(n, ELECT_STANDBY, n->e.epoch, twin_flags);
+		b.position = twin_flags & BEAT_EMPTY ? 0 : 1573;
+		b.store_epoch = twin_flags & BEAT_EMPTY ? 0 : 1;
+		if (heard)
+			hear(n, b);
+		n->now += 10 * MS;
+		step(n, &(struct elect_event){ .kind = ELECT_TICK });
+		status(n);
+	}
+}
+
+START_TEST(an_active_whose_store_is_gone_gives_way_to_a_twin_that_has_one)
+{
+	struct node n = active_hollow();
+	uint64_t epoch = n.e.epoch;
+
+	hollow_ticks(&n, 30, true, BEAT_READY);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert(!n.t.hold);
+	hollow_ticks(&n, 200, true, BEAT_READY); /* slow to begin: it is not we who serve meanwhile */
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(!n.t.order.force);
+	ck_assert_uint_eq(n.e.epoch, epoch);
+}
+END_TEST
+
+START_TEST(a_twin_that_is_silent_for_a_moment_is_no_reason_to_begin_with_an_empty_store)
+{
+	struct node n = active_hollow();
+
+	hollow_ticks(&n, 250, true, 0); /* its state-sync is being started */
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	hollow_ticks(&n, 250, false, 0);
+	ck_assert(!n.t.order.force);
+	hollow_ticks(&n, 30, true, BEAT_READY);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
+START_TEST(an_active_whose_store_is_gone_begins_with_an_empty_one_when_nobody_has_any)
+{
+	struct node n = active_hollow(), m = active_hollow();
+
+	hollow_ticks(&n, 350, false, 0);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(n.t.order.force);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+	hollow_ticks(&m, 30, true, BEAT_READY | BEAT_EMPTY);
+	ck_assert(m.t.order.active && m.t.order.fresh); /* preferred, and nobody is ahead */
+}
+END_TEST
+
+START_TEST(an_active_without_state_sync_gives_way_in_the_end_to_a_twin_that_is_not_whole)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	n.s.mirrored = false;
+	status(&n);
+	n.e.whole = false;
+	step(&n, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+	for (int i = 0; i < 1010; i++) {
+		ck_assert_msg(i > 900 || n.e.role == ELECT_ACTIVE, "after %d ticks", i);
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		n.now += 10 * MS;
+		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	}
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+}
+END_TEST
+
 START_TEST(a_restart_within_the_lease_changes_nothing)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE), m;
@@ -1264,6 +1353,10 @@ main(void)
 	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
+	tcase_add_test(t, an_active_whose_store_is_gone_gives_way_to_a_twin_that_has_one);
+	tcase_add_test(t, a_twin_that_is_silent_for_a_moment_is_no_reason_to_begin_with_an_empty_store);
+	tcase_add_test(t, an_active_whose_store_is_gone_begins_with_an_empty_one_when_nobody_has_any);
+	tcase_add_test(t, an_active_without_state_sync_gives_way_in_the_end_to_a_twin_that_is_not_whole);
 	tcase_add_test(t, a_restart_within_the_lease_changes_nothing);
 	tcase_add_loop_test(t, a_restart_long_after_the_lease_waits_for_a_twin_that_may_have_promoted, 0, 2);
 	tcase_add_test(t, a_wish_that_is_not_granted_is_no_proof_that_the_twin_could_not_promote);
