@@ -399,15 +399,21 @@ on_link(void *arg, struct bus_sock *s, enum bus_link link)
 
 /* ---- usage ------------------------------------------------------------------------------- */
 
-/* A hundredth of the table each tick, so that a second goes over all of it. */
+/*
+ * A second goes over all of the table: a hundredth of it each tick; of a small one a tenth each tenth tick, since
+ * a message costs more than what is in it.
+ */
 static void
 usage_report(struct worker *w)
 {
 	struct dp_usage u[USAGE_ROWS];
 	Punt__Usage row[USAGE_ROWS], *rows[USAGE_ROWS];
 	Punt__ToOwner m = PUNT__TO_OWNER__INIT;
-	unsigned look = dp_session_slots(w->dp) / 100 + 1, n;
+	const unsigned every = dp_session_slots(w->dp) <= 10 * USAGE_ROWS ? 10 : 1;
+	unsigned look = dp_session_slots(w->dp) / (100 / every) + 1, n;
 
+	if (++w->ticks % every)
+		return;
 	do {
 		n = dp_usage_next(w->dp, look < USAGE_ROWS ? look : USAGE_ROWS, u, USAGE_ROWS);
 		look -= look < USAGE_ROWS ? look : USAGE_ROWS;

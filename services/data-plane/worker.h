@@ -66,6 +66,7 @@ struct worker {
 	mono_t recorded; /* checkpoints of contexts, last */
 	mono_t sweep; /* the store is looked through for contexts that nobody has; 0: not */
 	mono_t ticked;
+	unsigned ticks;
 	struct held *held, **held_end;
 	unsigned helds;
 	struct late late; /* owners' messages that wait for the lease */

@@ -22,6 +22,7 @@
 #include "shell.h"
 
 #define TICK (10 * MONO_MS)
+#define TICK_SINGLE (25 * MONO_MS) /* without a twin nothing is waited for but the disk */
 
 static struct shell shell;
 
@@ -141,7 +142,7 @@ on_tick(void *arg)
 
 	shell_step(sh, &(struct sync_event){ .kind = SYNC_TICK });
 	rows_shell_second(sh);
-	loop_timer_set(sh->loop, &sh->tick, loop_now(sh->loop) + TICK);
+	loop_timer_set(sh->loop, &sh->tick, loop_now(sh->loop) + (sh->conf->pair.enabled ? TICK : TICK_SINGLE));
 }
 
 /* --- start ---------------------------------------------------------------------------------------------------- */
