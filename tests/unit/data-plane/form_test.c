@@ -76,7 +76,7 @@ frame_is(uint8_t ip_protocol, uint16_t tunnel, const uint8_t *head, size_t n)
 	ck_assert_uint_eq(f->ip_protocol, ip_protocol);
 	ck_assert_uint_eq(f->tunnel, tunnel);
 	ck_assert_uint_eq(f->len, n + 50);
-	ck_assert_mem_eq(f->p, head, n);
+	ck_assert(n == 0 || memcmp(f->p, head, n) == 0);
 	ck_assert(fx_ip4_good(f->p + n));
 }
 
