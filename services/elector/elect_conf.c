@@ -35,8 +35,8 @@ elect_conf_from(const struct conf *c, struct elect_conf *out)
 	};
 	snprintf(out->node, sizeof out->node, "%s", c->node.name);
 	/* lease >= 2 beats; dead > lease by a quarter, at least by a beat: see the decision, "margin" */
-	out->lease = longer(ms(p->lease_ms, 30), 2 * out->heartbeat);
-	out->dead = longer(ms(p->dead_ms, 40), out->lease + longer(out->lease / 4, out->heartbeat));
+	out->lease = longer(ms(p->lease_ms, 60), 2 * out->heartbeat);
+	out->dead = longer(ms(p->dead_ms, 90), out->lease + longer(out->lease / 4, out->heartbeat));
 	out->start_wait = longer(ms(p->start_wait_ms, 1000), 2 * out->dead);
 	out->handover_wait = longer(250 * MONO_MS, 2 * out->dead);
 	out->probation = 2 * out->dead;

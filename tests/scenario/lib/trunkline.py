@@ -173,7 +173,7 @@ def killed_under_calls(st, flows, packets, pps):
     """Calls both ways through the trunk of a pair, and kill -9 of everything on the active node in the middle.  What each way
     saw: (gap in s, packets lost in it, packets of each call lost beyond it, what was wrong), and CONTEXT_STATEs (sent, heard)."""
     users = network(st.lab)
-    a, b = (st.node(n, **{**st.PATIENT, **lns(users=users)}) for n in "ab")
+    a, b = (st.node(n, **lns(users=users)) for n in "ab")
     client = Client(st.lab)
     a.start()
     b.start()

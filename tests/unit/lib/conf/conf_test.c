@@ -252,8 +252,8 @@ static const struct {
 	{ "\"pair\":{\"path\":[{\"name\":\"m\",\"local\":{\"address\":\"192.0.2.1\",\"port\":1},"
 	  "\"twin\":{\"address\":\"::1\",\"port\":1}}]}", "path[name='m']", "one address family" },
 	{ "\"pair\":{\"mirror-listen\":{\"address\":\"192.0.2.1\"}}", "mirror-listen", "port" },
-	{ "\"pair\":{\"lease-time\":60}", "/twinlns:twinlns/pair", "dead-time" },
-	{ "\"pair\":{\"heartbeat-interval\":30}", "/twinlns:twinlns/pair", "twice heartbeat-interval" },
+	{ "\"pair\":{\"lease-time\":100}", "/twinlns:twinlns/pair", "dead-time" },
+	{ "\"pair\":{\"heartbeat-interval\":40}", "/twinlns:twinlns/pair", "twice heartbeat-interval" },
 	{ "\"service-address\":[{\"interface\":\"e\",\"address\":\"10.0.0.1\",\"prefix-length\":33}]", "service-address", "32" },
 	{ "\"service-address\":[{\"interface\":\"much-too-long-a-name\",\"address\":\"10.0.0.1\",\"prefix-length\":3}]",
 	  "interface", "length" },
