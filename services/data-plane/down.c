@@ -270,6 +270,28 @@ no_route(const struct dp_packet *k)
 	return DP_DROP_NO_ROUTE;
 }
 
+/* No rule of steering took it, and it is no session's: it goes its own way, from the TUN. */
+static void
+give_back(struct dp *dp, const struct dp_packet *k, struct dp_verdict *v)
+{
+	dp->out.packet[dp->out.packets++] = span_of(k->p, k->len);
+	dp->count[DP_COUNT_STEER_PASSED]++;
+	v->act = DP_FORWARD;
+	v->reason = DP_OK;
+}
+
+/* A rule of steering goes before the route. */
+static inline uint32_t
+way(struct dp *dp, const struct dp_packet *k)
+{
+	const uint32_t to = dp->steered ? steer_find(dp, k) : FIB_NONE;
+
+	if (to == FIB_NONE)
+		return route(dp, k);
+	dp->count[DP_COUNT_STEERED]++;
+	return to;
+}
+
 static inline void
 judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct dp_verdict *v)
 {
@@ -282,6 +304,10 @@ judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct 
 	v->len = k->len;
 	v->tunnel = s ? (uint16_t)(s->key >> 16) : 0;
 	v->session = s ? (uint16_t)s->key : 0;
+	if (!s && dp->steers && steer_passes(dp, k) && dp->out.packets < DP_PACKETS) {
+		give_back(dp, k, v);
+		return;
+	}
 	if (!s)
 		why = no_route(k);
 	else if (!t)
@@ -315,7 +341,7 @@ dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n,
 	for (unsigned i = 0; i < n; i++)
 		__builtin_prefetch(route_hint(dp, &in[i]));
 	for (unsigned i = 0; i < n; i++) {
-		to[i] = route(dp, &in[i]);
+		to[i] = way(dp, &in[i]);
 		if (to[i] != FIB_NONE) {
 			struct dp_session *s = session_at(dp, to[i]);
 			__builtin_prefetch(s);

@@ -240,6 +240,9 @@ bool dp_session_text(const struct dp *, uint16_t tunnel, uint16_t session, char 
 typedef void dp_kernel_fn(void *arg, const struct ip_prefix *prefix, bool own);
 void dp_kernel_each(const struct dp *, dp_kernel_fn *fn, void *arg);
 uint64_t dp_kernel_version(const struct dp *);
+/* And what it has to bring to the TUN for steering: UDP to `to` (len 0: to anybody), ports first to last. */
+typedef void dp_steer_fn(void *arg, const struct ip_prefix *to, uint16_t first, uint16_t last);
+void dp_steer_each(const struct dp *, dp_steer_fn *fn, void *arg);
 
 /* Which worker's sockets get a datagram: what the classic BPF program in steer.c computes. */
 unsigned dp_steer(const uint8_t *p, size_t len, unsigned workers);

@@ -88,7 +88,8 @@ struct dp_cold {
 	struct ip_addr own[2]; /* client: our addresses */
 	bool beyond;	       /* claims something outside of the pools */
 	struct dp_form *form;  /* NULL: L2TPv2 and nothing beside it */
-	struct trunk *trunk;   /* NULL: plain packets */
+	struct trunk *trunk;   /* NULL: plain packets, or (S_TRUNK) another worker's */
+	uint64_t user;	       /* steer_user() of the subscriber's name */
 	struct trunk_conf trunk_conf;
 	bool trunk_live; /* it forwards: its contexts are ahead of the store's */
 	struct ctx_rows ctx;
@@ -126,6 +127,24 @@ struct dp_peer {
 #define DP_ARENA (256 * 1024)
 #define DP_TRUNK_ROOM (2 * 1024 * 1024) /* packets that came in trunks' frames, with their headroom */
 #define DP_GONE 4096 /* final counters of sessions that ended, kept for the next report */
+
+/* A rule of steering: trunk_steer.c. */
+#define STEER_NETS 8
+#define STEER_SESSIONS 16
+struct steer_net {
+	struct ip_prefix prefix;
+	uint32_t net[4], mask[4]; /* host order; IPv4 in the first */
+	bool v6;
+};
+
+struct dp_steer {
+	uint64_t user, dscp; /* steer_user(); a bit for each code point, 0: any */
+	uint16_t first, last;
+	bool rtp;
+	unsigned nets, sessions;
+	uint32_t session[STEER_SESSIONS];
+	struct steer_net net[STEER_NETS];
+};
 
 struct dp_dial {
 	char user[CONF_TEXT];
@@ -183,6 +202,8 @@ struct dp {
 	struct conf_pool pool[CONF_POOLS];
 	unsigned pools;
 	uint64_t kernel_version;
+	struct dp_steer steer[CONF_STEERS];
+	unsigned steers, steered; /* rules; sessions that they have */
 	struct dp_dial dial[CONF_DIALS];
 	unsigned dials;
 
@@ -305,6 +326,15 @@ bool trunk_up(struct dp *, mono_t now, const struct dp_datagram *, struct dp_ses
 	      uint32_t len, struct dp_verdict *);
 void trunk_apply(struct dp *, struct dp_session *, const Row__Trunk *);
 void trunk_end(struct dp *, struct dp_session *);
+
+/* trunk_steer.c: a trunk is there, or gone; the session that a packet is steered to (FIB_NONE: none); is it the kernel's again? */
+uint64_t steer_user(const char *name);
+void steer_configure(struct dp *, const struct conf *);
+void steer_add(struct dp *, const struct dp_session *);
+void steer_remove(struct dp *, const struct dp_session *);
+uint32_t steer_find(const struct dp *, const struct dp_packet *);
+bool steer_passes(const struct dp *, const struct dp_packet *);
+bool dp_pooled(const struct dp *, const struct ip_prefix *); /* of this node's pools */
 
 /* trunk_rows.c: a trunk begins, or ends; a row; after dp_ns_role; the end. */
 bool trunk_rows_begin(struct dp_cold *);

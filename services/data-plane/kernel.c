@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
@@ -19,9 +20,16 @@
 #define ENTRIES_MAX 200000u
 #define RANGE_PREFIXES 256
 
+/*
+ * Steering, by policy routing: UDP that a rule names is looked up in a table of our own, which has one route, to the
+ * TUN.  What comes from the TUN is not: the rule before them sends it on to the main table.
+ */
+enum kind { ROUTE, OWN, STEER_BACK, STEER_RULE, STEER_ROUTE };
+
 struct entry {
 	struct ip_prefix prefix;
-	bool own;
+	uint8_t kind;
+	uint16_t first, last; /* STEER_RULE: ports */
 };
 
 struct set {
@@ -43,7 +51,7 @@ struct kernel {
 /* ---- sets -------------------------------------------------------------------------------- */
 
 static void
-set_add(struct set *s, const struct ip_prefix *p, bool own)
+set_add(struct set *s, const struct ip_prefix *p, enum kind kind, uint16_t first, uint16_t last)
 {
 	if (s->n == s->cap) {
 		unsigned cap = s->cap ? 2 * s->cap : 64;
@@ -57,7 +65,9 @@ set_add(struct set *s, const struct ip_prefix *p, bool own)
 	s->e[s->n].prefix.addr.family = p->addr.family;
 	memcpy(s->e[s->n].prefix.addr.b, p->addr.b, 16);
 	s->e[s->n].prefix.len = p->len;
-	s->e[s->n++].own = own;
+	s->e[s->n].kind = (uint8_t)kind;
+	s->e[s->n].first = first;
+	s->e[s->n++].last = last;
 }
 
 static int
@@ -137,7 +147,7 @@ link_up(struct kernel *k, unsigned mtu)
 }
 
 static int
-route_change(struct kernel *k, const struct ip_prefix *p, bool add)
+route_change(struct kernel *k, const struct ip_prefix *p, unsigned table, bool add)
 {
 	char buf[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -148,13 +158,14 @@ route_change(struct kernel *k, const struct ip_prefix *p, bool add)
 	r = mnl_nlmsg_put_extra_header(h, sizeof *r);
 	r->rtm_family = p->addr.family == 4 ? AF_INET : AF_INET6;
 	r->rtm_dst_len = p->len;
-	r->rtm_table = RT_TABLE_MAIN;
+	r->rtm_table = (uint8_t)table;
 	r->rtm_protocol = ROUTE_PROTOCOL;
 	r->rtm_scope = p->addr.family == 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	r->rtm_type = RTN_UNICAST;
 	if (!add && p->addr.family == 4)
 		r->rtm_scope = RT_SCOPE_NOWHERE;
-	mnl_attr_put(h, RTA_DST, ip_addr_len(&p->addr), p->addr.b);
+	if (p->len)
+		mnl_attr_put(h, RTA_DST, ip_addr_len(&p->addr), p->addr.b);
 	mnl_attr_put_u32(h, RTA_OIF, (uint32_t)k->link);
 	return request(k, h);
 }
@@ -178,18 +189,64 @@ address_change(struct kernel *k, const struct ip_prefix *p, bool add)
 	return request(k, h);
 }
 
+static int
+rule_change(struct kernel *k, const struct entry *e, bool add)
+{
+	const struct fib_rule_port_range ports = { e->first, e->last };
+	const struct ip_prefix *p = &e->prefix;
+	char buf[256];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct fib_rule_hdr *r;
+
+	h->nlmsg_type = add ? RTM_NEWRULE : RTM_DELRULE;
+	h->nlmsg_flags = add ? NLM_F_CREATE | NLM_F_EXCL : 0;
+	r = mnl_nlmsg_put_extra_header(h, sizeof *r);
+	r->family = p->addr.family == 4 ? AF_INET : AF_INET6;
+	r->action = FR_ACT_TO_TBL;
+	r->table = e->kind == STEER_BACK ? RT_TABLE_MAIN : STEER_TABLE;
+	mnl_attr_put_u32(h, FRA_PRIORITY, e->kind == STEER_BACK ? STEER_PRIORITY : STEER_PRIORITY + 1);
+	mnl_attr_put_u8(h, FRA_PROTOCOL, ROUTE_PROTOCOL);
+	if (e->kind == STEER_BACK) {
+		mnl_attr_put_strz(h, FRA_IIFNAME, k->tun);
+		return request(k, h);
+	}
+	r->dst_len = p->len;
+	if (p->len)
+		mnl_attr_put(h, FRA_DST, ip_addr_len(&p->addr), p->addr.b);
+	mnl_attr_put_u8(h, FRA_IP_PROTO, IPPROTO_UDP);
+	mnl_attr_put(h, FRA_DPORT_RANGE, sizeof ports, &ports);
+	return request(k, h);
+}
+
+static int
+entry_change(struct kernel *k, const struct entry *e, bool add)
+{
+	switch (e->kind) {
+	case ROUTE:
+		return route_change(k, &e->prefix, RT_TABLE_MAIN, add);
+	case STEER_ROUTE:
+		return route_change(k, &e->prefix, STEER_TABLE, add);
+	case OWN:
+		return address_change(k, &e->prefix, add);
+	default:
+		return rule_change(k, e, add);
+	}
+}
+
 static void
 change(struct kernel *k, const struct entry *e, bool add)
 {
+	static const char *const name[] = { "a route", "an address", "the rule of what comes from the TUN", "a rule of steering",
+					    "the route of steering" };
 	char text[ADDR_TEXT];
-	int r = e->own ? address_change(k, &e->prefix, add) : route_change(k, &e->prefix, add);
+	int r = entry_change(k, e, add);
 
-	if (r < 0 && !(r == -EEXIST && add) && !((r == -ESRCH || r == -EADDRNOTAVAIL) && !add)) {
+	if (r < 0 && !(r == -EEXIST && add) && !((r == -ESRCH || r == -EADDRNOTAVAIL || r == -ENOENT) && !add)) {
 		struct timespec t;
 		clock_gettime(CLOCK_BOOTTIME, &t);
 		log_limited(&k->limit, t.tv_sec * MONO_S + t.tv_nsec, NOTE_WARN,
 			    "kernel refused %s %s prefix=%s error=%s", add ? "to add" : "to remove",
-			    e->own ? "an address" : "a route", ip_prefix_text(&e->prefix, text),
+			    name[e->kind], ip_prefix_text(&e->prefix, text),
 			    strerror(-r));
 	}
 }
@@ -215,20 +272,49 @@ on_route(const struct nlmsghdr *h, void *arg)
 			 mnl_attr_get_payload_len(a) == ip_addr_len(&p.addr))
 			memcpy(p.addr.b, mnl_attr_get_payload(a), ip_addr_len(&p.addr));
 	}
-	if ((int)oif == k->link)
-		set_add(&k->have, &p, false);
+	if ((int)oif == k->link && r->rtm_table == RT_TABLE_MAIN)
+		set_add(&k->have, &p, ROUTE, 0, 0);
+	else if ((int)oif == k->link && r->rtm_table == STEER_TABLE)
+		set_add(&k->have, &p, STEER_ROUTE, 0, 0);
+	return MNL_CB_OK;
+}
+
+static int
+on_rule(const struct nlmsghdr *h, void *arg)
+{
+	struct kernel *k = arg;
+	const struct fib_rule_hdr *r = mnl_nlmsg_get_payload(h);
+	struct ip_prefix p = { { .family = r->family == AF_INET ? 4 : 6 }, r->dst_len };
+	struct fib_rule_port_range ports = { 0, 0 };
+	const struct nlattr *a;
+	bool ours = false, back = false;
+
+	mnl_attr_for_each(a, h, sizeof *r)
+	{
+		const uint16_t len = mnl_attr_get_payload_len(a);
+		if (mnl_attr_get_type(a) == FRA_PROTOCOL && len == 1)
+			ours = mnl_attr_get_u8(a) == ROUTE_PROTOCOL;
+		else if (mnl_attr_get_type(a) == FRA_IIFNAME)
+			back = true;
+		else if (mnl_attr_get_type(a) == FRA_DST && len == ip_addr_len(&p.addr))
+			memcpy(p.addr.b, mnl_attr_get_payload(a), len);
+		else if (mnl_attr_get_type(a) == FRA_DPORT_RANGE && len == sizeof ports)
+			memcpy(&ports, mnl_attr_get_payload(a), len);
+	}
+	if (ours)
+		set_add(&k->have, &p, back ? STEER_BACK : STEER_RULE, ports.start, ports.end);
 	return MNL_CB_OK;
 }
 
 static void
-dump(struct kernel *k, uint8_t family)
+dump(struct kernel *k, uint8_t family, bool rules)
 {
 	char buf[16384];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct rtmsg *r;
 	ssize_t n;
 
-	h->nlmsg_type = RTM_GETROUTE;
+	h->nlmsg_type = rules ? RTM_GETRULE : RTM_GETROUTE;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = ++k->seq;
 	r = mnl_nlmsg_put_extra_header(h, sizeof *r);
@@ -236,7 +322,7 @@ dump(struct kernel *k, uint8_t family)
 	if (mnl_socket_sendto(k->nl, h, h->nlmsg_len) < 0)
 		return;
 	while ((n = mnl_socket_recvfrom(k->nl, buf, sizeof buf)) > 0) {
-		if (mnl_cb_run(buf, (size_t)n, k->seq, k->port, on_route, k) <= MNL_CB_STOP)
+		if (mnl_cb_run(buf, (size_t)n, k->seq, k->port, rules ? on_rule : on_route, k) <= MNL_CB_STOP)
 			break;
 	}
 }
@@ -266,7 +352,7 @@ pools_read(struct kernel *k, const struct conf *conf)
 			struct ip_addr end = range_end(pool, &pool->range[r].last);
 			unsigned n = kernel_range(&pool->range[r].first, &end, p, RANGE_PREFIXES);
 			for (unsigned j = 0; j < n; j++)
-				set_add(&k->pools, &p[j], false);
+				set_add(&k->pools, &p[j], ROUTE, 0, 0);
 		}
 	}
 }
@@ -309,8 +395,10 @@ kernel_new(const struct conf *conf, char *error, size_t error_len)
 		return NULL;
 	}
 	pools_read(k, conf);
-	dump(k, AF_INET);
-	dump(k, AF_INET6);
+	for (unsigned rules = 0; rules < 2; rules++) {
+		dump(k, AF_INET, rules);
+		dump(k, AF_INET6, rules);
+	}
 	set_sort(&k->have);
 	return k;
 }
@@ -330,7 +418,17 @@ kernel_free(struct kernel *k)
 static void
 want(void *arg, const struct ip_prefix *p, bool own)
 {
-	set_add(arg, p, own);
+	set_add(arg, p, own ? OWN : ROUTE, 0, 0);
+}
+
+static void
+want_steered(void *arg, const struct ip_prefix *p, uint16_t first, uint16_t last)
+{
+	const struct ip_prefix all = { { .family = p->addr.family }, 0 };
+
+	set_add(arg, &all, STEER_BACK, 0, 0);
+	set_add(arg, &all, STEER_ROUTE, 0, 0);
+	set_add(arg, p, STEER_RULE, first, last);
 }
 
 void
@@ -340,8 +438,9 @@ kernel_wanted(struct kernel *k, const struct dp *dp)
 	unsigned a = 0, b = 0;
 
 	for (unsigned i = 0; i < k->pools.n; i++)
-		set_add(&now, &k->pools.e[i].prefix, false);
+		set_add(&now, &k->pools.e[i].prefix, ROUTE, 0, 0);
 	dp_kernel_each(dp, want, &now);
+	dp_steer_each(dp, want_steered, &now);
 	set_sort(&now);
 	while (a < k->have.n || b < now.n) {
 		int c = a == k->have.n ? 1 : b == now.n ? -1 : by_octets(&k->have.e[a], &now.e[b]);

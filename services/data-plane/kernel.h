@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the kernel has to know so that packets for subscribers find the TUN: the interface up with
- * its MTU, routes to the pools' ranges, to framed routes outside of them, and a client's own
- * addresses.  Worker 0 does this; all it needs is CAP_NET_ADMIN.
+ * its MTU, routes to the pools' ranges, to framed routes outside of them, a client's own
+ * addresses, and rules for what is steered into trunks.  Worker 0 does this; all it needs is CAP_NET_ADMIN.
  *
  * Routes carry a protocol number of our own (ROUTE_PROTOCOL), so that a worker 0 that starts again
  * finds those of its predecessor and removes what nobody wants any more.
@@ -15,6 +15,8 @@
 #include "dp.h"
 
 #define ROUTE_PROTOCOL 202
+#define STEER_TABLE 202	     /* steering: policy rules and a table of our own */
+#define STEER_PRIORITY 31000 /* of its rules: this one and the next */
 
 struct kernel;
 

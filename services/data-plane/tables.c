@@ -285,6 +285,14 @@ pooled(const struct dp *dp, const struct dp_claim *c)
 	return false;
 }
 
+bool
+dp_pooled(const struct dp *dp, const struct ip_prefix *p)
+{
+	const struct dp_claim c = claim_of(p);
+
+	return pooled(dp, &c);
+}
+
 static struct ip_prefix
 claim_prefix(const struct dp_claim *c)
 {
@@ -734,6 +742,22 @@ subscriber_remove(struct dp *dp, struct dp_session *s)
 	session_settle(dp, s);
 }
 
+/* Rules of steering name users, whose names are the row's. */
+static void
+user_set(struct dp *dp, struct dp_session *s, const char *name)
+{
+	const uint64_t user = steer_user(name);
+	struct dp_cold *c = cold_of(dp, s);
+
+	if (c->user == user)
+		return;
+	if (s->flags & S_TRUNK)
+		steer_remove(dp, s);
+	c->user = user;
+	if (s->flags & S_TRUNK)
+		steer_add(dp, s);
+}
+
 static bool
 apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 {
@@ -769,6 +793,7 @@ apply_subscriber(struct dp *dp, struct span key, const Row__Subscriber *row)
 	c->local_iid = row->ipv6_iid_local;
 	c->acfc = row->acfc;
 	c->pfc = row->pfc;
+	user_set(dp, s, row->user);
 	head_write(dp, s, c);
 	subscriber_addresses(dp, s, row);
 	trunk_apply(dp, s, row->forwarding ? row->trunk : NULL);
@@ -884,6 +909,7 @@ dp_configure(struct dp *dp, const struct conf *conf)
 		memcpy(dp->dial[i].routes, conf->dial[i].routes, sizeof dp->dial[i].routes);
 		dp->dial[i].route_count = conf->dial[i].route_count;
 	}
+	steer_configure(dp, conf);
 }
 
 struct dp *

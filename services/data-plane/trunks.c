@@ -169,6 +169,10 @@ trunk_down(struct dp *dp, mono_t now, struct dp_session *s, uint16_t proto, uint
 	struct trunk *t = cold_of(dp, s)->trunk;
 	struct step st = step_of(dp, s, now);
 
+	if (!t) { /* what this worker itself has to say to a trunk of another's: rare, and nobody waits for it */
+		drop_count(dp, s, DP_DROP_TRUNK_OTHER);
+		return;
+	}
 	cold_of(dp, s)->trunk_live = true;
 	s->out_packets++;
 	s->out_octets += len;
@@ -184,7 +188,7 @@ trunk_up(struct dp *dp, mono_t now, const struct dp_datagram *d, struct dp_sessi
 	struct trunk *t = cold_of(dp, s)->trunk;
 	struct step st = step_of(dp, s, now);
 
-	if (!trunk_takes(t, proto))
+	if (!t || !trunk_takes(t, proto))
 		return false;
 	cold_of(dp, s)->trunk_live = true;
 	st.d = d;
@@ -213,12 +217,14 @@ dp_trunk_timer(struct dp *dp, mono_t now)
 		struct dp_session *s = session_at(dp, dp->trunk[i]);
 		struct trunk *t = cold_of(dp, s)->trunk;
 		struct step st = step_of(dp, s, now);
-		const mono_t due = trunk_due(t);
+		mono_t due;
 
-		if (due != MONO_NEVER && due <= now && st.t && s->flags & S_MINE)
+		if (!t)
+			continue;
+		due = trunk_due(t);
+		if (due != MONO_NEVER && due <= now && st.t)
 			trunk_timer(t, now, &st.sink);
-		if (s->flags & S_MINE)
-			due_note(dp, t);
+		due_note(dp, t);
 	}
 }
 
@@ -319,10 +325,12 @@ trunk_end(struct dp *dp, struct dp_session *s)
 {
 	struct dp_cold *c = cold_of(dp, s);
 
-	if (!c->trunk)
+	if (!(s->flags & S_TRUNK))
 		return;
+	steer_remove(dp, s);
 	trunk_free(c->trunk);
-	trunk_rows_end(dp, s);
+	if (c->trunk)
+		trunk_rows_end(dp, s);
 	c->trunk = NULL;
 	c->trunk_live = false;
 	s->flags &= (uint16_t)~S_TRUNK;
@@ -334,16 +342,27 @@ trunk_end(struct dp *dp, struct dp_session *s)
 	}
 }
 
+/* Of another worker's trunk it is enough to know that it is one: its packets are handed over. */
+static bool
+contexts_make(struct dp *dp, struct dp_session *s)
+{
+	struct dp_cold *c = cold_of(dp, s);
+
+	if (!(s->flags & S_MINE))
+		return true;
+	if (!dp->trunk_room && !(dp->trunk_room = malloc(DP_TRUNK_ROOM)))
+		return false;
+	c->trunk = trunk_new(&c->trunk_conf);
+	return c->trunk && trunk_rows_begin(c);
+}
+
 static bool
 trunk_make(struct dp *dp, struct dp_session *s, const struct trunk_conf *conf)
 {
 	struct dp_cold *c = cold_of(dp, s);
 
-	if (!dp->trunk_room && !(dp->trunk_room = malloc(DP_TRUNK_ROOM)))
-		return false;
 	c->trunk_conf = *conf;
-	c->trunk = trunk_new(conf);
-	if (!c->trunk || !trunk_rows_begin(c) || !list_add(dp, s->index)) {
+	if (!contexts_make(dp, s) || !list_add(dp, s->index)) {
 		trunk_free(c->trunk);
 		free(c->ctx.bits);
 		c->trunk = NULL;
@@ -351,6 +370,7 @@ trunk_make(struct dp *dp, struct dp_session *s, const struct trunk_conf *conf)
 		return false;
 	}
 	s->flags |= S_TRUNK;
+	steer_add(dp, s);
 	return true;
 }
 
@@ -366,7 +386,7 @@ trunk_apply(struct dp *dp, struct dp_session *s, const Row__Trunk *row)
 		return;
 	}
 	trunk_conf_of(dp, s, row, &conf);
-	if (c->trunk && memcmp(&conf, &c->trunk_conf, sizeof conf) == 0)
+	if (s->flags & S_TRUNK && memcmp(&conf, &c->trunk_conf, sizeof conf) == 0)
 		return;
 	trunk_end(dp, s);
 	if (!trunk_make(dp, s, &conf))

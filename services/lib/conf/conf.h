@@ -63,7 +63,7 @@ struct conf_pair {
 	char secret_file[CONF_TEXT]; /* 32 octets as 64 hex digits, the same on both nodes: CURVE keys and heartbeat HMAC derive from it */
 	struct conf_path path[CONF_PATHS];
 	unsigned paths;
-	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 90, 60, 200, 1000 */
+	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 40, 30, 200, 1000 */
 };
 
 #define CONF_IP_PROTOCOLS 2
@@ -169,6 +169,19 @@ struct conf_dial {
 	unsigned route_count;
 };
 
+/* UDP that goes into a trunk, whatever its route says. */
+struct conf_steer {
+	char name[CONF_NAME];
+	char user[CONF_TEXT];		/* whose sessions the trunks are */
+	struct ip_prefix to[8];		/* destinations; none: any */
+	unsigned to_count;
+	uint16_t port_first, port_last;
+	uint8_t dscp[16];		/* none: any */
+	unsigned dscps;
+	bool only_rtp;
+};
+#define CONF_STEERS 32
+
 enum conf_rtp { RTP_NONE, RTP_CRTP, RTP_ECRTP };
 
 /* Header compression (RFC 3544): what our decompressor offers; what the peer offers is used. */
@@ -253,6 +266,8 @@ struct conf {
 	unsigned lns_groups;
 	struct conf_dial dial[CONF_DIALS];
 	unsigned dials;
+	struct conf_steer steer[CONF_STEERS];
+	unsigned steers;
 	struct conf_ppp ppp[CONF_PPPS];
 	unsigned ppps;
 	struct conf_pool pool[CONF_POOLS];
@@ -287,6 +302,7 @@ void conf_defaults(struct conf *);
 void conf_profile_defaults(struct conf_profile *);
 void conf_lns_group_defaults(struct conf_lns_group *);
 void conf_dial_defaults(struct conf_dial *);
+void conf_steer_defaults(struct conf_steer *);
 void conf_ppp_defaults(struct conf_ppp *);
 void conf_pool_defaults(struct conf_pool *); /* IPv4 */
 void conf_radius_server_defaults(struct conf_radius_server *);

@@ -52,6 +52,12 @@ conf_dial_defaults(struct conf_dial *d)
 }
 
 void
+conf_steer_defaults(struct conf_steer *s)
+{
+	*s = (struct conf_steer){ .port_first = 1024, .port_last = 65535, .only_rtp = true };
+}
+
+void
 conf_ppp_defaults(struct conf_ppp *p)
 {
 	*p = (struct conf_ppp){
@@ -98,8 +104,8 @@ static const struct conf_node node_defaults = {
 static const struct conf_pair pair_defaults = {
 	.policy = POLICY_PREFER_SERVICE,
 	.heartbeat_ms = 10,
-	.lease_ms = 60,
-	.dead_ms = 90,
+	.lease_ms = 30,
+	.dead_ms = 40,
 	.degrade_ms = 200,
 	.start_wait_ms = 1000,
 };

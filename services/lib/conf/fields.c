@@ -170,6 +170,17 @@ static const struct field dial_fields[] = {
 	END,
 };
 
+static const struct field steer_fields[] = {
+	ROW("name", F_TEXT, struct conf_steer, name),
+	ROW("user", F_TEXT, struct conf_steer, user),
+	LIST("destination", struct conf_steer, to, to_count, prefix_value),
+	ROW("first-port", F_UINT, struct conf_steer, port_first),
+	ROW("last-port", F_UINT, struct conf_steer, port_last),
+	LIST("dscp", struct conf_steer, dscp, dscps, octet_value),
+	ROW("only-rtp", F_BOOL, struct conf_steer, only_rtp),
+	END,
+};
+
 static const struct field hc_fields[] = {
 	ROW("enabled", F_BOOL, struct conf_hc, enabled),
 	ROW("rtp", F_ENUM, struct conf_hc, rtp),
@@ -277,6 +288,7 @@ const struct field conf_fields[] = {
 	LIST("profile", struct conf, profile, profiles, profile_fields),
 	LIST("lns-group", struct conf, lns_group, lns_groups, lns_group_fields),
 	LIST("dial", struct conf, dial, dials, dial_fields),
+	LIST("steering", struct conf, steer, steers, steer_fields),
 	LIST("ppp", struct conf, ppp, ppps, ppp_fields),
 	LIST("pool", struct conf, pool, pools, pool_fields),
 	SUB("aaa", struct conf, aaa, aaa_fields),

@@ -19,7 +19,7 @@ MUX = {"enabled": True, "time": 5000}
 
 
 class Client(Node):
-    def __init__(self, lab, trunk=True, mux=True, tun_mtu=1500):
+    def __init__(self, lab, trunk=True, mux=True, tun_mtu=1500, routes=(f"{voice.GATES4}0/24", f"{voice.GATES6}/64"), **more):
         self.lab, self.name, self.ns = lab, "client", lab.ns("lac")
         self.run, self.store = f"{lab.dir}/run-client", f"{lab.disk}/store-client"
         self.services = ("elector", "state-sync", "tunnel-ctl", "session-mgr", "worker-0")
@@ -35,8 +35,9 @@ class Client(Node):
             "profile": [{"name": "provider", "roles": "client", "local-host-name": "branch", "ppp": "line"}],
             "lns-group": [{"name": "provider", "member": [{"address": L.SERVICE}], "profile": "provider"}],
             "dial": [{"name": "uplink", "lns-group": "provider", "user": "branch", "password": "between us",
-                      "redial-time": 500, "route": [f"{voice.GATES4}0/24", f"{voice.GATES6}/64"]}],
+                      "redial-time": 500, "route": list(routes)}],
             "ppp": [line],
+            **more,
         }
         for d in (self.run, self.store):
             os.makedirs(d, exist_ok=True)

@@ -65,12 +65,14 @@ START_TEST(entries_start_from_the_defaults_of_their_kind)
 			      "\"ppp\":[{\"name\":\"q\"}],\"lns-group\":[{\"name\":\"g\",\"profile\":\"l\","
 			      "\"member\":[{\"address\":\"192.0.2.1\"}]}],"
 			      "\"dial\":[{\"name\":\"d\",\"lns-group\":\"g\"}],"
+			      "\"steering\":[{\"name\":\"t\",\"user\":\"u\"}],"
 			      "\"pool\":[{\"name\":\"v\",\"range\":[{\"first\":\"10.0.0.1\",\"last\":\"10.0.0.2\"}]}],"
 			      "\"aaa\":{\"server\":[{\"address\":\"::1\",\"secret\":\"s\"}]}");
 	struct conf_profile p;
 	struct conf_ppp q;
 	struct conf_lns_group g;
 	struct conf_dial d;
+	struct conf_steer t;
 	struct conf_pool v;
 	struct conf_radius_server s;
 
@@ -93,6 +95,10 @@ START_TEST(entries_start_from_the_defaults_of_their_kind)
 	strcpy(d.name, "d");
 	strcpy(d.lns_group, "g");
 	ck_assert_mem_eq(&c->dial[0], &d, sizeof d);
+	conf_steer_defaults(&t);
+	strcpy(t.name, "t");
+	strcpy(t.user, "u");
+	ck_assert_mem_eq(&c->steer[0], &t, sizeof t);
 	conf_pool_defaults(&v);
 	strcpy(v.name, "v");
 	v.ranges = 1;
@@ -279,6 +285,8 @@ static const struct {
 	{ "\"ppp\":[{\"name\":\"q\"}],\"profile\":[{\"name\":\"p\",\"ppp\":\"q\"}],"
 	  "\"lns-group\":[{\"name\":\"g\",\"profile\":\"p\",\"member\":[{\"address\":\"::1\"}]}]", "lns-group", "role lac or client" },
 	{ "\"dial\":[{\"name\":\"d\",\"lns-group\":\"g\"}]", "dial[name='d']/lns-group", "g" },
+	{ "\"steering\":[{\"name\":\"t\",\"user\":\"u\",\"first-port\":9,\"last-port\":8}]", "steering[name='t']", "above" },
+	{ "\"steering\":[{\"name\":\"t\"}]", "steering/user", "andatory" },
 	{ "\"ppp\":[{\"name\":\"q\",\"auth\":[\"none\",\"pap\"]}]", "ppp[name='q']", "stands alone" },
 	{ "\"ppp\":[{\"name\":\"q\",\"ipv4\":false,\"ipv6\":false}]", "ppp[name='q']", "ipv4 and ipv6" },
 	{ "\"ppp\":[{\"name\":\"q\",\"mru\":64}]", "mru", "64" },
