@@ -63,7 +63,7 @@ struct conf_pair {
 	char secret_file[CONF_TEXT]; /* 32 octets as 64 hex digits, the same on both nodes: CURVE keys and heartbeat HMAC derive from it */
 	struct conf_path path[CONF_PATHS];
 	unsigned paths;
-	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 40, 30, 200, 1000 */
+	unsigned heartbeat_ms, dead_ms, lease_ms, degrade_ms, start_wait_ms; /* 10, 90, 60, 200, 1000 */
 };
 
 #define CONF_IP_PROTOCOLS 2

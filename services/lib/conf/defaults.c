@@ -104,8 +104,8 @@ static const struct conf_node node_defaults = {
 static const struct conf_pair pair_defaults = {
 	.policy = POLICY_PREFER_SERVICE,
 	.heartbeat_ms = 10,
-	.lease_ms = 30,
-	.dead_ms = 40,
+	.lease_ms = 60,
+	.dead_ms = 90,
 	.degrade_ms = 200,
 	.start_wait_ms = 1000,
 };
