@@ -11,11 +11,10 @@
  *     figure trunk.loss.wrong 0 packets              delivered, and not what was sent
  *     plot 40 5000 11.7                              calls, T in microseconds, kbit/s a call: for plot.py
  *
- * Calls: G.729, 20 octets each 20 ms, UDP checksum present, talk spurts of 1,500 ms and pauses of 500 ms.  PPP without
- * PFC and ACFC.  What a frame has around it is measured at one that a worker's core made.
+ * Calls: G.729, 20 octets each 20 ms, UDP checksum present, talk spurts of 1,500 ms and pauses of 500 ms.  What a frame has around it is measured at one that a worker's core made.
  *
  * The formula is RFC 4170's (3.3) with the overheads of each encapsulation:
- *     POV   IP, UDP, L2TP as the encapsulation has them, 2 + 2 of PPP
+ *     POV   IP, UDP, L2TP as the encapsulation has them, and PPP
  *     SOV   5: CID, flags, UDP checksum, length; the PPP protocol is there only once in a frame, and not at all
  *           where it is the default PID (random IP ID: all are COMPRESSED_UDP)
  *     NREP  3: an update is sent N + 1 times (RFC 3545, 2.3), N = 2
@@ -30,13 +29,15 @@
 
 enum { FLOWS = 60, FLOWS_MAX = 1000, HEADERS = 40, VOICE = 20, TURNS = 6000, SPURT = 75, PAUSE = 25, KEPT = 256, ETHERNET = 14 };
 
-/* What the formula says of each: IP, UDP, L2TP, FF 03 and the protocol. */
+/* What the formula says of each: IP, UDP, L2TP, FF 03, the protocol of the multiplexed frame. */
 static const struct encap {
 	enum outer kind;
 	const char *name;
 	unsigned outer;
 } encaps[] = {
 	{ OUTER_L2TPV2, "l2tpv2", 20 + 8 + 6 + 2 + 2 },
+	{ OUTER_L2TPHC, "l2tphc", 20 + 1 },	  /* the draft's no-header mode; PFC, ACFC */
+	{ OUTER_L2TPV3_IP, "l2tpv3", 20 + 4 + 1 }, /* a session's id, no cookie, no sublayer; PFC, ACFC */
 };
 
 enum { ENCAPS = sizeof encaps / sizeof encaps[0] };
