@@ -7,7 +7,7 @@
 #include <openssl/hmac.h>
 
 #define BEAT_MAGIC_WORD 0x54574842u /* "TWHB" */
-#define BEAT_VERSION_1 1
+#define BEAT_VERSION_NOW 2 /* 1 did not tell its times */
 
 const char *
 beat_fault_name(enum beat_fault f)
@@ -45,7 +45,7 @@ beat_write(const struct beat *b, const uint8_t key[32], uint8_t *out, size_t roo
 	if (name == 0 || name == BEAT_NAME)
 		return 0;
 	wr_u32(&w, BEAT_MAGIC_WORD);
-	wr_u8(&w, BEAT_VERSION_1);
+	wr_u8(&w, BEAT_VERSION_NOW);
 	wr_u8(&w, b->side);
 	wr_u8(&w, b->role);
 	wr_u8(&w, b->path);
@@ -59,6 +59,9 @@ beat_write(const struct beat *b, const uint8_t key[32], uint8_t *out, size_t roo
 	wr_u64(&w, b->position);
 	wr_u64(&w, b->lineage);
 	wr_u64(&w, b->offer_position);
+	wr_u32(&w, b->heartbeat_ms);
+	wr_u32(&w, b->lease_ms);
+	wr_u32(&w, b->dead_ms);
 	wr_u8(&w, (uint8_t)name);
 	wr_bytes(&w, b->node, name);
 	if (!w.ok)
@@ -73,7 +76,7 @@ node_name_read(struct rd *in, char out[BEAT_NAME])
 {
 	struct span name = rd_span(in, rd_u8(in));
 
-	if (!in->ok || rd_left(in) || name.len == 0 || name.len >= BEAT_NAME)
+	if (!in->ok || name.len == 0 || name.len >= BEAT_NAME)
 		return false;
 	for (size_t i = 0; i < name.len; i++)
 		if (name.p[i] <= ' ' || name.p[i] > '~' || name.p[i] == '"' || name.p[i] == '\\')
@@ -97,7 +100,7 @@ beat_read(struct span in, const uint8_t key[32], struct beat *out)
 	mac(key, in.p, in.len - BEAT_MAC, tag);
 	if (CRYPTO_memcmp(tag, in.p + in.len - BEAT_MAC, BEAT_MAC) != 0)
 		return BEAT_FORGED;
-	if (rd_u8(&r) != BEAT_VERSION_1)
+	if (rd_u8(&r) != BEAT_VERSION_NOW)
 		return BEAT_VERSION;
 	r.end -= BEAT_MAC;
 	out->side = rd_u8(&r);
@@ -113,9 +116,12 @@ beat_read(struct span in, const uint8_t key[32], struct beat *out)
 	out->position = rd_u64(&r);
 	out->lineage = rd_u64(&r);
 	out->offer_position = rd_u64(&r);
+	out->heartbeat_ms = rd_u32(&r);
+	out->lease_ms = rd_u32(&r);
+	out->dead_ms = rd_u32(&r);
 	if (!node_name_read(&r, out->node))
 		return BEAT_SHAPE;
-	if (out->side > 1 || out->role >= ELECT_ROLES || out->boot == 0 || out->seq == 0)
+	if (out->side > 1 || out->role >= ELECT_ROLES || out->boot == 0 || out->seq == 0 || out->dead_ms > BEAT_DEAD_MAX)
 		return BEAT_SHAPE;
 	return BEAT_OK;
 }

@@ -8,7 +8,7 @@
  *      +-------+---+---+---+---+-------------------------------------------------------+------+
  *
  * The last 16 octets are HMAC-SHA256, truncated, over all before them (key: beat_key()).  A datagram is
- * looked at only when they fit.  Replays: `boot` names one life of the sender and `seq` rises in it; a life
+ * looked at only when they fit.  What a later version puts behind the name is skipped.  Replays: `boot` names one life of the sender and `seq` rises in it; a life
  * not heard before counts only once its beats echo a recent beat of ours (elect_core.c, hear()).
  */
 #ifndef TWIN_BEAT_H
@@ -22,6 +22,7 @@
 #define BEAT_NAME 64
 #define BEAT_MAX 256
 #define BEAT_MAC 16
+#define BEAT_DEAD_MAX 600000 /* ms; more than any configuration can say */
 
 enum elect_role {
 	ELECT_START,	 /* has just started: knows nobody's role yet */
@@ -53,6 +54,7 @@ struct beat {
 	uint64_t epoch;			 /* of the sender's role */
 	uint64_t store_epoch, position, lineage; /* of the sender's store */
 	uint64_t offer_position;
+	uint32_t heartbeat_ms, lease_ms, dead_ms; /* as the sender is configured; 0: it does not say */
 	char node[BEAT_NAME];
 };
 

@@ -105,6 +105,9 @@ elect_beat_send(struct elect *e, mono_t now, struct elect_out *out)
 	b.position = e->status.position;
 	b.lineage = e->status.lineage;
 	b.offer_position = e->offer_position;
+	b.heartbeat_ms = (uint32_t)(e->conf.heartbeat / MONO_MS);
+	b.lease_ms = (uint32_t)(e->conf.lease / MONO_MS);
+	b.dead_ms = (uint32_t)(e->own_dead / MONO_MS);
 	snprintf(b.node, sizeof b.node, "%s", e->conf.node);
 	e->count[ELECT_C_BEATS_SENT]++;
 	out->beat(out, &b);
@@ -165,8 +168,11 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 {
 	*e = (struct elect){ .conf = *conf, .boot = boot, .started = now, .last_tick = now,
 			     .role_since = now, .quiet_from = now, .sync_since = now };
+	e->own_dead = conf->dead;
 	if (!saved || saved->role >= ELECT_ROLES || !saved->boot)
 		return;
+	if (saved->dead > conf->dead && saved->dead <= BEAT_DEAD_MAX * MONO_MS)
+		e->conf.dead = saved->dead; /* the twin's, until it says otherwise */
 	e->boot = saved->boot;
 	e->seq = saved->seq + ELECT_SENT; /* what was sent when is not known any more */
 	e->floor_seq = e->seq;
@@ -195,6 +201,17 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 }
 
 void
+elect_conf_set(struct elect *e, const struct elect_conf *conf)
+{
+	mono_t longer = e->conf.dead;
+
+	e->conf = *conf;
+	e->own_dead = conf->dead;
+	if (longer > conf->dead)
+		e->conf.dead = longer; /* the twin's next heartbeat says whether it still is */
+}
+
+void
 elect_saved_take(const struct elect *e, struct elect_saved *out)
 {
 	*out = (struct elect_saved){
@@ -208,6 +225,7 @@ elect_saved_take(const struct elect *e, struct elect_saved *out)
 		.seq = e->seq,
 		.until = e->role == ELECT_ACTIVE && !e->offering ? e->until : 0,
 		.heard = e->heard ? e->heard : e->heard_before,
+		.dead = e->conf.dead,
 	};
 }
 

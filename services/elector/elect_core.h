@@ -130,6 +130,7 @@ struct elect_saved {
 	uint64_t boot, seq;
 	mono_t until; /* of the lease */
 	mono_t heard; /* when the twin was, last */
+	mono_t dead;  /* the longer one of the two nodes' */
 };
 
 struct elect_change {
@@ -147,7 +148,8 @@ struct elect_path {
 };
 
 struct elect {
-	struct elect_conf conf;
+	struct elect_conf conf; /* conf.dead: the longer one of the two nodes' */
+	mono_t own_dead;	/* as configured here */
 	enum elect_role role;
 	uint64_t epoch;	    /* of our role: as standby, the active's as far as known */
 	uint64_t top_epoch;
@@ -212,6 +214,8 @@ struct elect {
 /* `boot`: random, not 0.  `saved`: of an elector of this machine's same boot, or NULL. */
 void elect_init(struct elect *, const struct elect_conf *, mono_t now, uint64_t boot, const struct elect_saved *saved);
 void elect_step(struct elect *, mono_t now, const struct elect_event *, struct elect_out *);
+/* Other times, names or policies, of the same pair. */
+void elect_conf_set(struct elect *, const struct elect_conf *);
 void elect_saved_take(const struct elect *, struct elect_saved *out);
 
 /* May this node send at `now`?  (What the published lease says.) */

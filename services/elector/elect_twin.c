@@ -10,6 +10,8 @@
  */
 #include "elect_impl.h"
 
+#include <stdio.h>
+
 mono_t
 elect_sent_at(const struct elect *e, uint64_t seq)
 {
@@ -189,6 +191,27 @@ elect_stranger(const struct elect *e, mono_t now)
 	return e->stranger_at && now - e->stranger_at < e->conf.dead;
 }
 
+/*
+ * A standby waits for `dead`, and an active counts on it.  The longer of the two is longer than either lease, and both nodes
+ * take it, so that two configurations that differ are a matter of time and not of two actives.
+ */
+static void
+compare_times(struct elect *e, const struct beat *b, struct elect_out *out)
+{
+	const mono_t dead = b->dead_ms * MONO_MS, beat = b->heartbeat_ms * MONO_MS, lease = b->lease_ms * MONO_MS;
+	const bool differ = dead && (dead != e->own_dead || beat != e->conf.heartbeat || lease != e->conf.lease);
+	char detail[192] = "";
+
+	e->conf.dead = dead > e->own_dead ? dead : e->own_dead;
+	if (e->conf.probation < 2 * e->conf.dead)
+		e->conf.probation = 2 * e->conf.dead;
+	if (differ)
+		snprintf(detail, sizeof detail, "%s: %u, %u, %u ms; here: %lld, %lld, %lld ms", b->node, b->heartbeat_ms, b->lease_ms,
+			 b->dead_ms, (long long)(e->conf.heartbeat / MONO_MS), (long long)(e->conf.lease / MONO_MS),
+			 (long long)(e->own_dead / MONO_MS));
+	elect_alarm_set(e, out, ELECT_ALARM_TIMES_DIFFER, differ, detail);
+}
+
 void
 elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *out)
 {
@@ -208,6 +231,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	if (!counts(e, now, b))
 		return;
 	e->count[ELECT_C_BEATS_HEARD]++;
+	compare_times(e, b, out);
 	note_gap(e, now);
 	e->twin = *b;
 	e->heard = now;

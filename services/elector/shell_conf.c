@@ -161,7 +161,7 @@ shell_conf_read(struct shell *sh, char *error, size_t len)
 	sh->node = c.node;
 	sh->pair = c.pair;
 	memcpy(sh->key, c.key, sizeof sh->key);
-	sh->core.conf = c.elect;
+	elect_conf_set(&sh->core, &c.elect);
 	log_level(c.node.log_level);
 	addr_shell_conf(sh, c.claim, c.claims);
 	return true;

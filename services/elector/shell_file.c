@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "shell.h"
 
-#define FILE_MAGIC 0x5457524f4c450001ull
+#define FILE_MAGIC 0x5457524f4c450002ull
 
 struct image {
 	uint64_t magic;

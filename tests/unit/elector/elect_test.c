@@ -379,6 +379,42 @@ START_TEST(with_prefer_safety_a_silent_active_is_not_replaced)
 }
 END_TEST
 
+/* The twin's lease may be as long as its dead time says: ours alone would promote beside it. */
+START_TEST(where_times_differ_the_longer_dead_counts_on_both_and_an_alarm_says_so)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE), m;
+	struct elect_conf c = n.e.conf;
+	struct elect_saved saved;
+	struct beat b = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE);
+
+	b.heartbeat_ms = 10;
+	b.lease_ms = 40;
+	b.dead_ms = 60;
+	hear(&n, b);
+	ck_assert(!n.t.alarm[ELECT_ALARM_TIMES_DIFFER]);
+	b.seq = ++n.twin_seq;
+	b.lease_ms = 200;
+	b.dead_ms = 300;
+	hear(&n, b);
+	ck_assert(n.t.alarm[ELECT_ALARM_TIMES_DIFFER]);
+	ticks(&n, 29);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	elect_saved_take(&n.e, &saved);
+	m = n;
+	elect_init(&m.e, &c, m.now, 1, &saved); /* and the elector that comes after it knows */
+	ck_assert_int_eq(elect_patience(&m.e), 300 * MS);
+	tick(&n);
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert_uint_eq(n.t.beat.dead_ms, 60); /* or each would follow the other for ever */
+	b.seq = ++n.twin_seq;
+	b.lease_ms = 40;
+	b.dead_ms = 60;
+	hear(&n, b);
+	ck_assert(!n.t.alarm[ELECT_ALARM_TIMES_DIFFER]);
+	ck_assert_int_eq(n.e.conf.dead, 60 * MS);
+}
+END_TEST
+
 START_TEST(a_standby_that_is_not_whole_does_not_promote)
 {
 	struct node n = standby_whole(POLICY_PREFER_SERVICE);
@@ -1325,6 +1361,7 @@ main(void)
 	tcase_add_test(t, a_twin_whose_beats_come_unevenly_is_waited_for_longer);
 	tcase_add_test(t, a_refusal_beside_a_mirror_that_stands_is_patience);
 	tcase_add_test(t, with_prefer_safety_a_silent_active_is_not_replaced);
+	tcase_add_test(t, where_times_differ_the_longer_dead_counts_on_both_and_an_alarm_says_so);
 	tcase_add_test(t, a_standby_that_is_not_whole_does_not_promote);
 	tcase_add_test(t, a_standby_that_slept_counts_silence_anew);
 	tcase_add_test(t, an_acknowledgement_buys_the_lease_from_its_sending);
