@@ -162,6 +162,7 @@ struct sm {
 	struct pools pools;
 	struct tun *tuns;
 	struct sess *all;
+	struct sess *found; /* of all, the one that was looked up last; NULL: none */
 	struct early *early_first, *early_last; /* of all sessions */
 	size_t early_octets;
 	struct acct_queue acct;
