@@ -329,6 +329,25 @@ judge(struct dp *dp, mono_t now, const struct dp_packet *k, uint32_t to, struct 
 		drop_count(dp, s, why);
 }
 
+/* Runs of packets for one trunk: their flows' contexts. */
+static void
+prefetch_flows(struct dp *dp, const struct dp_packet *in, const uint32_t *to, unsigned n)
+{
+	struct crtp_pkt k[DP_BATCH];
+	unsigned run;
+
+	for (unsigned i = 0; i < n; i += run) {
+		const struct dp_session *s = to[i] == FIB_NONE ? NULL : session_at(dp, to[i]);
+		const struct trunk *t = s && s->flags & S_TRUNK ? cold_of(dp, s)->trunk : NULL;
+		for (run = 0; i + run < n && to[i + run] == to[i]; run++) {
+			const struct dp_packet *p = &in[i + run];
+			k[run] = (struct crtp_pkt){ p->p, p->len, p->len && p->p[0] >> 4 == 6 ? PPP_IPV6 : PPP_IPV4 };
+		}
+		if (t && run > 1)
+			trunk_prefetch(t, k, run);
+	}
+}
+
 void
 dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n,
 	struct dp_verdict *verdict)
@@ -348,6 +367,8 @@ dp_down(struct dp *dp, mono_t now, const struct dp_packet *in, unsigned n,
 			__builtin_prefetch(&s->out_packets, 1);
 		}
 	}
+	if (dp->trunks)
+		prefetch_flows(dp, in, to, n);
 	for (unsigned i = 0; i < n; i++)
 		judge(dp, now, &in[i], to[i], &verdict[i]);
 }

@@ -160,6 +160,12 @@ trunk_send(struct trunk *t, mono_t now, uint16_t proto, uint8_t *p, uint32_t len
 	frame_out(t, c, k.proto, span_of(k.p, k.len), tos, out);
 }
 
+void
+trunk_prefetch(const struct trunk *t, const struct crtp_pkt *k, unsigned n)
+{
+	crtp_comp_prefetch(t->comp, k, n);
+}
+
 static void
 send_states(struct trunk *t, mono_t now, struct trunk_sink *out)
 {
@@ -229,30 +235,47 @@ receive_one(struct trunk *t, mono_t now, uint16_t proto, struct span info, struc
 }
 
 static void
+mux_fault(struct trunk *t, enum pppmux_fault fault)
+{
+	switch (fault) {
+	case PPPMUX_TRUNCATED:
+		t->stats.mux_truncated++;
+		break;
+	case PPPMUX_EMPTY:
+		t->stats.mux_empty++;
+		break;
+	case PPPMUX_FORBIDDEN:
+		t->stats.mux_forbidden++;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Packets of a frame are other flows' each: their contexts are asked for together. */
+static void
 receive_mux(struct trunk *t, mono_t now, struct span info, struct trunk_sink *out)
 {
+	struct crtp_pkt k[CRTP_AHEAD];
 	struct pppmux_rx rx;
 	enum pppmux_fault fault;
 	uint16_t proto;
 	struct span sub;
+	unsigned n;
 
 	t->stats.recv_mux_frames++;
 	pppmux_rx_init(&rx, info, t->conf.recv_pid);
-	while ((fault = pppmux_next(&rx, &proto, &sub)) != PPPMUX_END) {
-		switch (fault) {
-		case PPPMUX_OK:
-			receive_one(t, now, proto, sub, out);
-			break;
-		case PPPMUX_TRUNCATED:
-			t->stats.mux_truncated++;
-			break;
-		case PPPMUX_EMPTY:
-			t->stats.mux_empty++;
-			break;
-		default:
-			t->stats.mux_forbidden++;
+	do {
+		for (n = 0; n < CRTP_AHEAD && (fault = pppmux_next(&rx, &proto, &sub)) != PPPMUX_END;) {
+			if (fault == PPPMUX_OK) /* only looked at: restored elsewhere */
+				k[n++] = (struct crtp_pkt){ (uint8_t *)(uintptr_t)sub.p, (uint32_t)sub.len, proto };
+			else
+				mux_fault(t, fault);
 		}
-	}
+		crtp_dec_prefetch(t->dec, k, n);
+		for (unsigned i = 0; i < n; i++)
+			receive_one(t, now, k[i].proto, span_of(k[i].p, k[i].len), out);
+	} while (n == CRTP_AHEAD);
 }
 
 void

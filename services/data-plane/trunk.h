@@ -68,6 +68,9 @@ void trunk_free(struct trunk *);		    /* NULL is fine */
  */
 void trunk_send(struct trunk *, mono_t now, uint16_t proto, uint8_t *p, uint32_t len, uint8_t tos, struct trunk_sink *);
 
+/* Optional, before a batch of them: asks the caches for what trunk_send will look at. */
+void trunk_prefetch(const struct trunk *, const struct crtp_pkt *, unsigned n);
+
 /* Is this protocol the trunk's to receive?  0059, or one of RFC 3544's, as far as negotiated. */
 bool trunk_takes(const struct trunk *, uint16_t proto);
 void trunk_receive(struct trunk *, mono_t now, uint16_t proto, struct span info, struct trunk_sink *);

@@ -135,8 +135,12 @@ enum crtp_form { CRTP_PLAIN, CRTP_FULL, CRTP_RTP, CRTP_UDP, CRTP_NON_TCP };
  */
 enum crtp_form crtp_compress(struct crtp_comp *, mono_t now, struct crtp_pkt *);
 
-/* Optional, some packets ahead of crtp_compress: asks the caches for what it will look at. */
-void crtp_comp_prefetch(const struct crtp_comp *, const struct crtp_pkt *);
+/*
+ * Optional, before a batch goes through crtp_compress: asks the caches for what it will look at.  Thousands of flows do
+ * not stay in them, and one miss behind the other costs more than the packet.
+ */
+#define CRTP_AHEAD 64 /* packets that it makes sense for at a time; of more, these first */
+void crtp_comp_prefetch(const struct crtp_comp *, const struct crtp_pkt *, unsigned n);
 
 /* A CONTEXT_STATE of the peer (RFC 2508, 3.3.5).  False: malformed, what was good in it was served.
  */
@@ -190,7 +194,7 @@ const char *crtp_verdict_sentence(enum crtp_verdict);
  */
 enum crtp_verdict crtp_decompress(struct crtp_dec *, mono_t now, struct crtp_pkt *);
 
-void crtp_dec_prefetch(const struct crtp_dec *, const struct crtp_pkt *);
+void crtp_dec_prefetch(const struct crtp_dec *, const struct crtp_pkt *, unsigned n); /* as crtp_comp_prefetch */
 
 /*
  * The CONTEXT_STATE to send now, into buf (proto 2065): its length, or 0 when there is none, or its

@@ -646,17 +646,19 @@ crtp_dec_renewed(struct crtp_dec *d)
 }
 
 void
-crtp_dec_prefetch(const struct crtp_dec *d, const struct crtp_pkt *k)
+crtp_dec_prefetch(const struct crtp_dec *d, const struct crtp_pkt *k, unsigned n)
 {
-	uint32_t cid;
-
-	if (k->len < 3)
-		return;
-	cid = k->proto & 0x2000 ? get_u16(k->p) : k->p[0];
-	if (cid >= d->contexts || k->proto == CRTP_PPP_FULL_HEADER)
-		return;
-	__builtin_prefetch(&d->ctx[cid], 1);
-	__builtin_prefetch(d->ctx[cid].img, 1);
+	n = n < CRTP_AHEAD ? n : CRTP_AHEAD;
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t cid;
+		if (k[i].len < 3)
+			continue;
+		cid = k[i].proto & 0x2000 ? get_u16(k[i].p) : k[i].p[0];
+		if (cid >= d->contexts || k[i].proto == CRTP_PPP_FULL_HEADER)
+			continue;
+		__builtin_prefetch(&d->ctx[cid], 1);
+		__builtin_prefetch(d->ctx[cid].img, 1);
+	}
 }
 
 struct crtp_dec *

@@ -137,18 +137,28 @@ crtp_compress(struct crtp_comp *c, mono_t now, struct crtp_pkt *k)
 	return compress_long(c, t, k);
 }
 
+/* First all slots, then all contexts: the misses of each kind are under way together. */
 void
-crtp_comp_prefetch(const struct crtp_comp *c, const struct crtp_pkt *k)
+crtp_comp_prefetch(const struct crtp_comp *c, const struct crtp_pkt *k, unsigned n)
 {
-	const bool v6 = k->proto == CRTP_PPP_IPV6;
-	uint32_t hash, s;
+	uint32_t hash[CRTP_AHEAD], s;
+	const uint8_t *x;
 
-	if (k->len < (v6 ? IPV6_HEADER : IPV4_HEADER) + (uint32_t)(UDP_HEADER + RTP_HEADER))
-		return;
-	hash = find_hash(c, k->p, v6, true);
-	s = c->slot[hash & (c->slots - 1)];
-	if (SLOT_TAG(s) != SLOT_TAG(hash))
-		return;
-	__builtin_prefetch(&c->ctx[s & 0xffff], 1);
-	__builtin_prefetch(c->ctx[s & 0xffff].img, 1);
+	n = n < CRTP_AHEAD ? n : CRTP_AHEAD;
+	for (unsigned i = 0; i < n; i++) {
+		const bool v6 = k[i].proto == CRTP_PPP_IPV6;
+		hash[i] = 0;
+		if (k[i].len < (v6 ? IPV6_HEADER : IPV4_HEADER) + (uint32_t)(UDP_HEADER + RTP_HEADER))
+			continue;
+		hash[i] = find_hash(c, k[i].p, v6, true);
+		__builtin_prefetch(&c->slot[hash[i] & (c->slots - 1)]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		s = c->slot[hash[i] & (c->slots - 1)];
+		if (SLOT_TAG(s) != SLOT_TAG(hash[i]))
+			continue;
+		x = (const uint8_t *)&c->ctx[s & 0xffff];
+		__builtin_prefetch(x, 1);
+		__builtin_prefetch(x + 64, 1); /* the image's end; what is beyond only changes touch */
+	}
 }
