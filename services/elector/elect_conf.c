@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define ALONE_LEASE (2 * MONO_S)
+#define ALONE_BEAT (50 * MONO_MS) /* nobody hears it: it renews the lease and looks at the addresses */
 
 static mono_t
 ms(unsigned v, unsigned otherwise)
@@ -30,7 +31,7 @@ elect_conf_from(const struct conf *c, struct elect_conf *out)
 		.preferred = p->preferred,
 		.policy = p->policy,
 		.paths = p->paths < CONF_PATHS ? p->paths : CONF_PATHS,
-		.heartbeat = ms(p->heartbeat_ms, 10),
+		.heartbeat = p->enabled ? ms(p->heartbeat_ms, 10) : ALONE_BEAT,
 		.sync_dead = 2 * MONO_S,
 	};
 	snprintf(out->node, sizeof out->node, "%s", c->node.name);
