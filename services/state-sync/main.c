@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "bus/claim.h"
 #include "pair.h"
 #include "shell.h"
 
 #define TICK (10 * MONO_MS)
+#define CLAIM_MS 500 /* for the one before us to be gone */
 #define TICK_SINGLE (25 * MONO_MS) /* without a twin nothing is waited for but the disk */
 
 static struct shell shell;
@@ -218,6 +220,8 @@ start(struct shell *sh, bool wait_disk)
 	bool damaged = false;
 
 	mkdir(sh->conf->node.run_dir, 0755); /* usually made by whoever supervises us */
+	if (claim_take(sh->conf->node.run_dir, "state-sync", CLAIM_MS) == -EBUSY)
+		give_up("another state-sync runs on this node");
 	if (!store_shell_open(sh, &meta, &damaged, error, sizeof error))
 		give_up(error);
 	while (!instance)

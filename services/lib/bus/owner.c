@@ -17,6 +17,7 @@
  * per batch, the last number of either kind.
  */
 #include "bus/owner.h"
+#include "bus/claim.h"
 #include "bus/lease.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "bus/outbox.h"
@@ -36,6 +38,7 @@
 #define STEP_BACK (300 * MONO_MS) /* before a demoted owner reads the store: its twin takes over just now */
 #define PATIENCE (2 * MONO_S)	  /* for a WELCOME */
 #define FLIGHT_OCTETS (64u << 20) /* submitted and not committed; more waits in the batch */
+#define CLAIM_MS 500		  /* for the one before us to be gone */
 #define ALARMS 64
 #define SETS 16
 
@@ -87,6 +90,7 @@ struct owner {
 	uint64_t lease_epoch;
 	mono_t lease_until; /* as heard; 0: none.  Where there is a page, it counts */
 	struct lease_page *lease;
+	int claim; /* of our name on this node */
 	char run_dir[sizeof((struct conf_node *)0)->run_dir];
 
 	uint64_t position;	/* the last transaction of the feed, or of the view */
@@ -816,6 +820,7 @@ owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, cons
 	snprintf(o->name, sizeof o->name, "%s", name);
 	snprintf(o->store_dir, sizeof o->store_dir, "%s", node->store_dir);
 	snprintf(o->run_dir, sizeof o->run_dir, "%s", node->run_dir);
+	o->claim = claim_take(o->run_dir, name, CLAIM_MS);
 	o->lease = lease_open(o->run_dir);
 	arena_init(&o->arena, 0);
 	outbox_init(&o->outbox, 0);
@@ -824,6 +829,12 @@ owner_new(struct bus *bus, struct loop *loop, const struct conf_node *node, cons
 	owner_counters(o, NULL, 0);
 	o->batch = batch_new();
 	o->local = batch_new();
+	if (o->claim == -EBUSY) {
+		note(o, NOTE_ERROR, "another process of this name runs on this node name=%s", name);
+		owner_free(o);
+		errno = EBUSY;
+		return NULL;
+	}
 	if (!o->batch || !o->local || !(o->each = loop_each(loop, on_each, o)) ||
 	    !(o->role = bus_sub_connect(bus, "role", on_lease, o))) {
 		int e = errno ? errno : ENOMEM;
@@ -848,6 +859,8 @@ owner_free(struct owner *o)
 	bus_close(o->sync);
 	bus_close(o->role);
 	lease_close(o->lease);
+	if (o->claim >= 0)
+		close(o->claim);
 	store_close(o->store);
 	outbox_fini(&o->outbox);
 	batch_free(o->batch);

@@ -83,14 +83,14 @@ static void
 teardown(void)
 {
 	static const char *const names[] = { "store/data.mdb", "store/lock.mdb", "store/unsynced",
-					     "sync", "role" };
+					     "sync", "role", "tunnel-ctl.lock" };
 	char path[400];
 
 	owner_free(owner);
 	fake_sync_stop(&fake);
 	bus_free(bus);
 	loop_free(loop);
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
 		snprintf(path, sizeof path, "%s/%s", node.run_dir, names[i]);
 		unlink(path);
 	}
