@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "out.h"
@@ -286,58 +287,104 @@ show_one(struct node *n, const char *id, unsigned session)
 /* ---- live ---------------------------------------------------------------------------------------- */
 
 struct flow {
-	uint64_t packets, native, wire, frames;
+	uint64_t packets, native, wire, frames, states;
 };
 
 static struct flow
-sum_of(const json_t *all, const char *way)
+flow_of(const json_t *t, const char *way)
 {
 	const bool out = strcmp(way, "send") == 0;
-	struct flow f = { 0 };
+	const json_t *p = json_object_get(t, way);
+
+	return (struct flow){ .packets = number(p, "packets"),
+			      .frames = number(p, "frames"),
+			      .native = number(p, out ? "octets-in" : "octets-out"),
+			      .wire = number(p, "wire-octets"),
+			      .states = number(p, out ? "states-heard" : "states-sent") };
+}
+
+static const json_t *
+same_trunk(const json_t *all, const json_t *t)
+{
+	const char *session = json_string_value(json_object_get(t, "session")), *other;
+	size_t i;
+	json_t *o;
+
+	json_array_foreach((json_t *)all, i, o) {
+		other = json_string_value(json_object_get(o, "session"));
+		if (session && other && strcmp(session, other) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/*
+ * What passed between two looks.  A trunk that was not there counts from its beginning; so does one whose numbers went
+ * back, for its worker began anew; one that is gone, or does not answer now, not at all.
+ */
+static struct flow
+passed(const json_t *was, const json_t *now, const char *way)
+{
+	struct flow sum = { 0 };
 	size_t i;
 	json_t *t;
 
-	json_array_foreach((json_t *)all, i, t) {
-		const json_t *p = json_object_get(t, way);
-		f.packets += number(p, "packets");
-		f.frames += number(p, "frames");
-		f.native += number(p, out ? "octets-in" : "octets-out");
-		f.wire += number(p, "wire-octets");
+	json_array_foreach((json_t *)now, i, t) {
+		const json_t *before = same_trunk(was, t);
+		const struct flow b = flow_of(t, way);
+		struct flow a = before ? flow_of(before, way) : (struct flow){ 0 };
+		if (b.packets < a.packets || b.wire < a.wire)
+			a = (struct flow){ 0 };
+		sum.packets += b.packets - a.packets;
+		sum.frames += b.frames - a.frames;
+		sum.native += b.native - a.native;
+		sum.wire += b.wire - a.wire;
+		sum.states += b.states - a.states;
 	}
-	return f;
+	return sum;
+}
+
+static double
+clock_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 static void
-passed(const char *way, const struct flow *a, const struct flow *b)
+print_passed(const char *way, const struct flow *f, double s)
 {
-	const uint64_t native = b->native - a->native, wire = b->wire - a->wire;
-
-	printf("%-4s %8llu packets/s in %7llu frames/s   %8.0f kbit/s native  %8.0f kbit/s in the trunk  %5.1f %% saved\n", way,
-	       (unsigned long long)(b->packets - a->packets), (unsigned long long)(b->frames - a->frames),
-	       (double)native * 8 / 1000, (double)wire * 8 / 1000, saving(native, wire));
+	printf("%-4s %9.0f packets/s in %8.0f frames/s (%4.1f)  %8.0f kbit/s native  %8.0f kbit/s in the trunk  %6.1f %% saved  "
+	       "%llu CONTEXT_STATE\n",
+	       way, (double)f->packets / s, (double)f->frames / s, ratio(f->packets, f->frames), (double)f->native * 8 / 1000 / s,
+	       (double)f->wire * 8 / 1000 / s, saving(f->native, f->wire), (unsigned long long)f->states);
 }
 
 /* For so many seconds; 0: until it is interrupted. */
 static int
 watch(struct node *n, unsigned long seconds)
 {
-	struct flow was[2], now[2];
-	json_t *all;
+	json_t *was = ask_all(n), *now;
+	double then = clock_s(), at;
 
-	for (unsigned long i = 0; seconds == 0 || i <= seconds; i++) {
-		if (i)
-			sleep(1);
-		all = ask_all(n);
-		now[0] = sum_of(all, "send");
-		now[1] = sum_of(all, "receive");
-		if (i) {
-			passed("out", &was[0], &now[0]);
-			passed("in", &was[1], &now[1]);
-			fflush(stdout);
-		}
-		memcpy(was, now, sizeof was);
-		json_decref(all);
+	for (unsigned long i = 0; seconds == 0 || i < seconds; i++) {
+		struct flow f;
+		sleep(1);
+		now = ask_all(n);
+		at = clock_s();
+		f = passed(was, now, "send");
+		print_passed("out", &f, at - then);
+		f = passed(was, now, "receive");
+		print_passed("in", &f, at - then);
+		if (fflush(stdout) != 0) /* whoever looked has gone */
+			seconds = i + 1;
+		json_decref(was);
+		was = now;
+		then = at;
 	}
+	json_decref(was);
 	return DONE;
 }
 

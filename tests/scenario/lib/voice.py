@@ -18,6 +18,7 @@ import time
 PHONES4, GATES4 = "192.0.2.", "198.51.100."
 PHONES6, GATES6 = "2001:db8:77::", "2001:db8:88::"
 PORT = 16384
+DATA = 12 + 20  # RTP
 
 
 def is_v6(flow):
@@ -88,13 +89,14 @@ class Flow:
         return self.to, ip + udp
 
 
-def rest(ip):
-    """What must not change on the way: all but TTL and the header checksum, which must be right.  None: it is not."""
+def rest(ip, ids=True):
+    """What must not change on the way: all but TTL and the header checksum, which must be right.  None: it is not.
+    Without `ids`: nor the ID, which of a packet that may not be fragmented means nothing (RFC 6864, 4.1)."""
     if ip[0] >> 4 == 6:
         return ip[:7] + b"\0" + ip[8:]
     if total(ip[:20]) != 0xffff:
         return None
-    return ip[:8] + b"\0" + ip[9:10] + b"\0\0" + ip[12:]
+    return ip[:4] + (ip[4:6] if ids else b"\0\0") + ip[6:8] + b"\0" + ip[9:10] + b"\0\0" + ip[12:]
 
 
 def find(ip):
@@ -108,14 +110,14 @@ def find(ip):
     return (s - PORT) // 2, seq
 
 
-def judge(way, flows, packets, seen):
+def judge(way, flows, packets, seen, ids=True):
     """What arrived (IP packets, or (time, packet)), against what was sent: a dict; `lost` has the numbers of each flow."""
     want, number = {}, {}
     for i in range(flows):
         f = Flow(way, i)
         for k in range(packets):
             number[i, f.seq] = k
-            want[i, k] = rest(f.next()[1])
+            want[i, k] = rest(f.next()[1], ids)
     got, wrong, twice, late = set(), [], 0, 0
     last = {}
     for ip in seen:
@@ -123,7 +125,7 @@ def judge(way, flows, packets, seen):
         if who is None:
             continue
         k = (who[0], number.get(who, -1))
-        if want.get(k) is None or rest(ip) != want[k]:
+        if want.get(k) is None or rest(ip, ids) != want[k]:
             wrong.append((who, ip.hex()))
             continue
         twice += k in got
