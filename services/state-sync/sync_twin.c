@@ -46,6 +46,8 @@ sync_twin_hello(struct sync *s, mono_t now, struct sync_out *out)
 
 	if (s->role == SYNC_R_UNKNOWN)
 		return; /* what we are to each other is not known yet */
+	if (s->role == SYNC_R_STANDBY && s->store_bad)
+		return; /* it would send all that it has, and again, and again: after the pause */
 	snprintf(h.node, sizeof h.node, "%s", s->conf.node);
 	s->hello_at = now;
 	sync_twin_say(s, now, &h, NULL, 0, out);

@@ -96,7 +96,7 @@ store_begin(struct store *s)
 	if (s->txn)
 		return store_fail(s, "a second transaction in", EALREADY);
 	s->txn_failed = false;
-	s->txn_puts = s->txn_rows = 0;
+	s->txn_puts = s->txn_rows = s->txn_live = 0;
 	int rc = mdb_txn_begin(s->env->env, NULL, 0, &s->txn);
 	return rc ? store_fail(s, "starting a transaction in", rc) : 0;
 }
@@ -144,7 +144,32 @@ allocate_ahead(struct store *s, int fd, uint64_t need, uint64_t most)
 		}
 	}
 	s->ahead = ROOM_LEAST;
-	return allocate(s, fd, need, most);
+	int rc = allocate(s, fd, need, most);
+	if (rc && store_forget_damaged(s)) /* kept to be looked at, as long as there is room for it */
+		rc = allocate(s, fd, need, most);
+	return rc;
+}
+
+static uint64_t
+pages_of(const struct store *s, MDB_dbi dbi)
+{
+	MDB_stat st;
+
+	return mdb_stat(s->txn, dbi, &st) ? 0 : st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+}
+
+/* That a transaction may copy: of every table, and of the list of free pages.  Counted when it first matters. */
+static uint64_t
+live_pages(struct store *s)
+{
+	uint64_t pages = 1 + pages_of(s, FREE_LIST);
+
+	if (s->txn_live)
+		return s->txn_live;
+	for (unsigned t = 0; t < TABLE_MAX; t++)
+		if (table_info(t))
+			pages += pages_of(s, s->env->dbi[t]);
+	return s->txn_live = pages;
 }
 
 /*
@@ -152,11 +177,14 @@ allocate_ahead(struct store *s, int fd, uint64_t need, uint64_t most)
  * fills pages to a third or better.
  */
 static uint64_t
-may_write(struct store *s, uint64_t used, size_t page)
+may_write(struct store *s, size_t page, uint64_t enough)
 {
 	const uint64_t by_puts = s->txn_rows + s->txn_puts * PAGES_A_PUT * page;
-	const uint64_t by_pages = used + 3 * (s->txn_rows + s->txn_puts * NODE_OCTETS) + PAGES_SPARE * page;
+	uint64_t by_pages;
 
+	if (by_puts <= enough)
+		return by_puts;
+	by_pages = (live_pages(s) + PAGES_SPARE) * page + 3 * (s->txn_rows + s->txn_puts * NODE_OCTETS);
 	return by_puts < by_pages ? by_puts : by_pages;
 }
 
@@ -173,7 +201,8 @@ room_for(struct store *s, size_t kept, size_t octets)
 	s->txn_puts++;
 	s->txn_rows += octets + (octets >= stat.ms_psize / 2 ? stat.ms_psize : 0); /* pages of its own: the last is not full */
 	const uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-	const uint64_t need = used + may_write(s, used, stat.ms_psize) + kept;
+	const uint64_t enough = s->room > used + kept ? s->room - used - kept : 0;
+	const uint64_t need = used + may_write(s, stat.ms_psize, enough) + kept;
 	if (need <= s->room || s->room >= info.me_mapsize)
 		return 0;
 	if (mdb_env_get_fd(s->env->env, &fd) != 0)
@@ -256,6 +285,7 @@ store_clear_table(struct store *s, unsigned table)
 
 	if (rc)
 		return rc;
+	live_pages(s); /* as long as they are there */
 	rc = room_for(s, 0, list_of_all_pages(s));
 	if (rc)
 		return txn_fail(s, "making room in", rc);

@@ -47,7 +47,7 @@ store_error(const struct store *); /* the last failure of this store, a sentence
 /* True when the files under `dir` are not those we hold open: the writer started anew; close and
  * open again. */
 bool store_replaced(const struct store *);
-/* True when store_open_rw found a damaged store and set it aside as DIR/data.mdb.damaged. */
+/* True when store_open_rw found a damaged store and set it aside as DIR/data.mdb.damaged, until its room is needed. */
 bool store_was_damaged(const struct store *);
 /*
  * True when commits were left unsynced by an earlier boot of this machine: what is here is whole, but the last

@@ -24,7 +24,6 @@
 
 #include "store/store_impl.h"
 
-#define FREE_LIST 0    /* LMDB's own tables */
 #define PAGE_HEADER 16 /* octets: pgno 8, pad 2, flags 2, and two bounds or a count of pages */
 #define PAGE_LEAF 0x02
 #define PAGE_OVERFLOW 0x04

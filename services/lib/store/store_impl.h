@@ -22,6 +22,7 @@ struct store_env {
 	struct store_env *next;
 };
 
+#define FREE_LIST 0		  /* a table of LMDB's own: pages that are free */
 #define STORE_AHEAD (32u << 20) /* octets of blocks asked for at a time, while the disk has them */
 
 struct store_view {
@@ -40,9 +41,13 @@ struct store {
 	uint64_t room;	     /* octets of the file that have blocks for sure */
 	uint64_t ahead;	     /* how many are asked for beyond what is needed */
 	uint64_t txn_puts, txn_rows; /* of this transaction: changes, and octets of what is put */
+	uint64_t txn_live;	     /* pages of all tables when it began */
 	struct store_view *open_views, *spare_views;
 	char error[STORE_ERROR];
 };
+
+/* store_open.c: a damaged store that was kept to be looked at is removed; false: there was none. */
+bool store_forget_damaged(const struct store *);
 
 /* store_doubt.c: what an earlier writer's death says about the store */
 bool store_doubt_damaged(const char *dir); /* LMDB said so, or it has killed too many */

@@ -127,6 +127,14 @@ store_discard(const char *dir)
 	return 0;
 }
 
+bool
+store_forget_damaged(const struct store *s)
+{
+	char path[PATH_OCTETS];
+
+	return path_in(s->dir, "data.mdb.damaged", path) == 0 && unlink(path) == 0;
+}
+
 /* --- environments -------------------------------------------------------------------------- */
 
 static int

@@ -1020,6 +1020,9 @@ START_TEST(a_standby_whose_store_refuses_is_not_ready)
 	ck_assert(b->alarm[SYNC_ALARM_STORE_FAILED]);
 	tick(b);
 	ck_assert(!b->status.ready);
+	uint64_t snapshots = a->s.count[SYNC_C_SNAPSHOTS];
+	pass(p, 3500 * MS);
+	ck_assert_uint_le(a->s.count[SYNC_C_SNAPSHOTS] - snapshots, 4); /* once a second, not as fast as both can */
 	b->commit_err = 0;
 	pass(p, 2000 * MS);
 	ck_assert(b->status.ready);

@@ -51,12 +51,22 @@ teardown(void)
 
 static off_t disk_octets; /* 0: as much as there is */
 static unsigned disk_asked, disk_refused;
+static off_t damaged_octets; /* what a damaged store takes of them, while it is kept */
+
+static bool
+damaged_is_kept(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/data.mdb.damaged", dir);
+	return access(path, F_OK) == 0;
+}
 
 int
 fallocate(int fd, int mode, off_t offset, off_t len)
 {
 	disk_asked++;
-	if (disk_octets && offset + len > disk_octets) {
+	if (disk_octets && offset + len + (damaged_is_kept() ? damaged_octets : 0) > disk_octets) {
 		disk_refused++;
 		errno = ENOSPC;
 		return -1;
@@ -332,6 +342,41 @@ START_TEST(a_full_map_is_an_answer_and_the_last_commit_stays)
 }
 END_TEST
 
+static void
+fill(unsigned rows)
+{
+	static uint8_t row[200];
+	struct store *w = writer();
+
+	store_begin(w);
+	for (unsigned i = 1; i <= rows; i++) {
+		struct key k = key_tunnel((uint16_t)i);
+		ck_assert_int_eq(store_put(w, TABLE_TUNNEL, key_span(&k), span_of(row, sizeof row)),
+				 0);
+	}
+	commit(w);
+	store_close(w);
+}
+
+/* Overwrites pages from `page` on with `octet`, or cuts the file there. */
+static void
+harm(off_t page, off_t pages, int octet)
+{
+	char path[128];
+	uint8_t junk[4096];
+
+	memset(junk, octet, sizeof junk);
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	if (pages == 0) {
+		ck_assert_int_eq(truncate(path, page * 4096), 0);
+		return;
+	}
+	int fd = open(path, O_WRONLY);
+	for (off_t i = 0; i < pages; i++)
+		ck_assert_int_eq(pwrite(fd, junk, sizeof junk, (page + i) * 4096), 4096);
+	close(fd);
+}
+
 /* A snapshot's page: thousands of small rows in one transaction. */
 static int
 put_many(struct store *w, unsigned rows)
@@ -365,6 +410,25 @@ START_TEST(a_disk_that_has_little_room_is_used_and_not_asked_for_much_again_and_
 	store_view_end(v);
 	disk_octets = 0;
 	ck_assert_int_eq(put_many(w, 60000), 0);
+	store_close(w);
+}
+END_TEST
+
+START_TEST(a_damaged_store_is_kept_until_its_room_is_needed)
+{
+	struct store *w;
+
+	fill(2000);
+	harm(8, 60, 0xff);
+	w = writer();
+	ck_assert(store_was_damaged(w));
+	disk_octets = 6 << 20;
+	damaged_octets = 4 << 20;
+	ck_assert_int_eq(put_many(w, 100), 0);
+	ck_assert(damaged_is_kept());
+	ck_assert_int_eq(put_many(w, 8000), 0);
+	ck_assert(!damaged_is_kept());
+	disk_octets = damaged_octets = 0;
 	store_close(w);
 }
 END_TEST
@@ -469,22 +533,6 @@ write_marker(const char *boot)
 	fclose(f);
 }
 
-static void
-fill(unsigned rows)
-{
-	static uint8_t row[200];
-	struct store *w = writer();
-
-	store_begin(w);
-	for (unsigned i = 1; i <= rows; i++) {
-		struct key k = key_tunnel((uint16_t)i);
-		ck_assert_int_eq(store_put(w, TABLE_TUNNEL, key_span(&k), span_of(row, sizeof row)),
-				 0);
-	}
-	commit(w);
-	store_close(w);
-}
-
 START_TEST(a_whole_store_of_an_earlier_boot_is_kept)
 {
 	fill(1000);
@@ -497,25 +545,6 @@ START_TEST(a_whole_store_of_an_earlier_boot_is_kept)
 	store_close(w);
 }
 END_TEST
-
-/* Overwrites pages from `page` on with `octet`, or cuts the file there. */
-static void
-harm(off_t page, off_t pages, int octet)
-{
-	char path[128];
-	uint8_t junk[4096];
-
-	memset(junk, octet, sizeof junk);
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	if (pages == 0) {
-		ck_assert_int_eq(truncate(path, page * 4096), 0);
-		return;
-	}
-	int fd = open(path, O_WRONLY);
-	for (off_t i = 0; i < pages; i++)
-		ck_assert_int_eq(pwrite(fd, junk, sizeof junk, (page + i) * 4096), 4096);
-	close(fd);
-}
 
 static void
 must_be_set_aside(void)
@@ -813,6 +842,7 @@ main(int argc, char **argv)
 	tcase_add_test(tc, a_row_comes_as_its_struct);
 	tcase_add_test(tc, a_full_map_is_an_answer_and_the_last_commit_stays);
 	tcase_add_test(tc, a_disk_that_has_little_room_is_used_and_not_asked_for_much_again_and_again);
+	tcase_add_test(tc, a_damaged_store_is_kept_until_its_room_is_needed);
 	tcase_add_test(tc, a_reader_without_a_store_is_told_so);
 	tcase_add_test(tc, a_reader_may_not_write);
 	tcase_add_test(tc, what_was_committed_survives_kill_9_and_nothing_is_half);
