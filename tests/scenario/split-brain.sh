@@ -28,7 +28,7 @@ from stage import *
 
 stage.name = lambda: "split-brain"
 NETS = (10, 20, 30)
-LEASE, MARGIN = 0.030, 0.020  # what a busy machine may add between a clock read and a packet captured
+LEASE, MARGIN = 0.060, 0.020  # lease-time by default; what a busy machine may add between a clock read and a packet captured
 HEARD = 0.050		      # from the last packet filter removed to a heartbeat that came through
 
 
