@@ -300,6 +300,10 @@ up_drop(struct dp *dp, struct dp_session *s, struct dp_verdict *v, enum dp_drop 
 	drop_count(dp, s, why);
 }
 void punt_control(struct dp *, mono_t now, const struct dp_datagram *, uint32_t tunnel, struct dp_verdict *);
+/* tunnel.c: a tunnel's row (false: no sense in it), and its end. */
+bool tunnel_apply(struct dp *, struct span key, const Row__Tunnel *);
+void tunnel_remove(struct dp *, uint16_t id);
+
 /* up3.c: a datagram of L2TPv3. */
 void up_v3(struct dp *, mono_t now, const struct dp_datagram *, struct dp_verdict *);
 

@@ -675,7 +675,7 @@ static void
 on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 {
 	struct worker *w = arg;
-	char text[512];
+	char text[640];
 	unsigned tunnel, session;
 
 	if (n == 1 && strcmp(words[0], "counters") == 0)

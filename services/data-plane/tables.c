@@ -12,14 +12,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <stdio.h>
 
 #include "ip.h"
 #include "rows.pb-c.h"
 
 #define CALL_ESTABLISHED 10
 #define RESYNC 5 /* where the configuration says nothing */
-enum { REC_WAIT = 1, REC_ASKED = 2 }; /* Row.Tunnel.recovery: not recovered yet */
 #define INDEX_FIRST_BITS 10
 
 const struct counter_info dp_drop_info[DP_DROPS] = {
@@ -391,88 +389,6 @@ head_write(struct dp *dp, struct dp_session *s, const struct dp_cold *c)
 /* ---- rows -------------------------------------------------------------------------------- */
 
 static void
-tunnel_remove(struct dp *dp, uint16_t id)
-{
-	if (!dp->tunnel[id])
-		return;
-	free(dp->tunnel[id]);
-	dp->tunnel[id] = NULL;
-	dp->tunnels--;
-	form_tunnel(dp, id, false);
-}
-
-static struct dp_tunnel *
-tunnel_have(struct dp *dp, uint16_t id)
-{
-	struct dp_tunnel *t = dp->tunnel[id];
-
-	if (t)
-		return t;
-	t = calloc(1, sizeof *t);
-	if (!t) {
-		dp->count[DP_COUNT_ROWS_NO_MEMORY]++;
-		return NULL;
-	}
-	t->room = DP_PACKET_MAX;
-	dp->tunnels++;
-	return dp->tunnel[id] = t;
-}
-
-/* Its ends, or false: they make no sense. */
-static bool
-tunnel_ends(const Row__Tunnel *row, struct dp_ends *ends)
-{
-	struct ip_addr local, peer;
-
-	if (!ip_addr_from(row->peer_addr.data, row->peer_addr.len, &peer) || row->peer_port > 65535 ||
-	    row->local_port > 65535)
-		return false;
-	if (row->version != 3 && ((row->version != 2 && row->version != 0) || row->over_ip || row->peer_id > 65535))
-		return false;
-	ip_addr_from(row->local_addr.data, row->local_addr.len,
-		     &local); /* none: the kernel's choice */
-	*ends = (struct dp_ends){ dp_addr_of(&local), dp_addr_of(&peer), (uint16_t)row->local_port,
-				  (uint16_t)row->peer_port, row->over_ip ? L2TP3_IP_PROTOCOL : 0 };
-	return true;
-}
-
-static bool
-apply_tunnel(struct dp *dp, struct span key, const Row__Tunnel *row)
-{
-	struct dp_ends ends;
-	struct dp_tunnel *t;
-	uint16_t id;
-
-	if (!key_tunnel_read(key, &id))
-		return false;
-	if (!row) {
-		tunnel_remove(dp, id);
-		return true;
-	}
-	if (!tunnel_ends(row, &ends))
-		return false;
-	t = tunnel_have(dp, id);
-	if (!t)
-		return true;
-	const uint8_t version = row->version == 3 ? 3 : 2;
-	const bool is_new = t->version == 0;
-	const bool other = is_new || t->version != version || ends.ip_protocol != t->ends.ip_protocol ||
-			   !dp_addr_eq(&ends.peer, &t->ends.peer) || !dp_addr_eq(&ends.local, &t->ends.local);
-	if (!dp_addr_eq(&ends.peer, &t->ends.peer))
-		t->room = DP_PACKET_MAX;
-	t->ends = ends;
-	t->version = version;
-	t->peer_id = row->peer_id;
-	t->ecn = row->ecn_capable;
-	t->restarts = (uint16_t)row->data_restarts;
-	t->silent = row->recovery == REC_WAIT || row->recovery == REC_ASKED;
-	t->keep = true;
-	if (other)
-		form_tunnel(dp, id, is_new);
-	return true;
-}
-
-static void
 session_settle(struct dp *dp, struct dp_session *s)
 {
 	const struct dp_cold *c = cold_of(dp, s);
@@ -839,7 +755,7 @@ dp_apply(struct dp *dp, enum table table, struct span key, const ProtobufCMessag
 
 	switch (table) {
 	case TABLE_TUNNEL:
-		sense = apply_tunnel(dp, key, (const Row__Tunnel *)row);
+		sense = tunnel_apply(dp, key, (const Row__Tunnel *)row);
 		break;
 	case TABLE_CALL:
 		sense = apply_call(dp, key, (const Row__Call *)row);
@@ -1033,36 +949,4 @@ dp_usage_next(struct dp *dp, unsigned look, struct dp_usage *out, unsigned room)
 		c->told = moved(s);
 	}
 	return n;
-}
-
-bool
-dp_session_text(const struct dp *dp, uint16_t tunnel, uint16_t session, char *out, size_t cap)
-{
-	const struct dp_session *s = session_find(dp, session_key(tunnel, session));
-	const struct dp_tunnel *t = dp->tunnel[tunnel];
-	char peer[ADDR_TEXT] = "-", v4[ADDR_TEXT] = "-";
-	struct endpoint e;
-	struct ip_addr a = { .family = 4 };
-
-	if (!s)
-		return false;
-	if (t) {
-		e = (struct endpoint){ dp_addr_ip(&t->ends.peer), t->ends.peer_port };
-		endpoint_text(&e, peer);
-	}
-	memcpy(a.b, &s->ipv4, 4);
-	if (s->flags & S_V4)
-		ip_addr_text(&a, v4);
-	snprintf(
-	    out, cap,
-	    "session=%u/%u peer=%s peer-ids=%u/%u call=%s forwarding=%s ipv4=%s ipv6=%s mtu=%u "
-	    "sequenced=%s ns=%u ns-lease=%u nr=%u owner=%s in=%llu/%llu out=%llu/%llu drops=%llu",
-	    tunnel, session, peer, t ? t->peer_id : 0, s->peer_session,
-	    s->flags & S_UP ? "up" : "down", s->flags & S_FORWARDING ? "yes" : "no", v4,
-	    s->flags & S_V6 ? "yes" : "no", s->mtu, s->flags & S_SEQ_TX ? "yes" : "no", s->ns_next,
-	    s->ns_lease, s->nr, s->flags & S_MINE ? "this" : "other",
-	    (unsigned long long)s->in_packets, (unsigned long long)s->in_octets,
-	    (unsigned long long)s->out_packets, (unsigned long long)s->out_octets,
-	    (unsigned long long)s->drops);
-	return true;
 }

@@ -337,6 +337,12 @@ trunk_mux_config(const struct trunk *t)
 	return &t->conf.mux;
 }
 
+uint16_t
+trunk_recv_overhead(const struct trunk *t)
+{
+	return t->conf.recv_overhead;
+}
+
 struct crtp_comp *
 trunk_comp(struct trunk *t)
 {

@@ -28,6 +28,7 @@ struct trunk_conf {
 	struct crtp_dec_conf dec;   /* what ours does */
 	bool mux_send, mux_recv;
 	uint16_t recv_pid;	    /* our default PID; the peer's is in mux.default_pid */
+	uint16_t recv_overhead;	    /* as mux.overhead, of frames of the peer's */
 	struct pppmux_config mux;
 };
 
@@ -83,6 +84,7 @@ void trunk_flush(struct trunk *, mono_t now, struct trunk_sink *);
 
 const struct trunk_stats *trunk_stats(const struct trunk *);
 const struct pppmux_config *trunk_mux_config(const struct trunk *);
+uint16_t trunk_recv_overhead(const struct trunk *);
 /* For checkpoints and counters (crtp.h); lent. */
 struct crtp_comp *trunk_comp(struct trunk *);
 struct crtp_dec *trunk_dec(struct trunk *);

@@ -89,7 +89,7 @@ receive_part(FILE *f, const struct trunk *t)
 		(unsigned long long)s->recv_packets, (unsigned long long)s->recv_frames, (unsigned long long)s->recv_octets_in,
 		(unsigned long long)s->recv_octets_out);
 	fprintf(f, ",\"wire-octets\":%llu",
-		(unsigned long long)(s->recv_octets_in + s->recv_frames * trunk_mux_config(t)->overhead));
+		(unsigned long long)(s->recv_octets_in + s->recv_frames * trunk_recv_overhead(t)));
 	fprintf(f, ",\"mux-frames\":%llu,\"mux-truncated\":%llu,\"mux-empty\":%llu,\"mux-forbidden\":%llu",
 		(unsigned long long)s->recv_mux_frames, (unsigned long long)s->mux_truncated, (unsigned long long)s->mux_empty,
 		(unsigned long long)s->mux_forbidden);

@@ -248,9 +248,12 @@ params_of(const Row__HeaderCompression *h, struct crtp_params *out)
 	return true;
 }
 
-/* Outer headers, L2TP and PPP of a multiplexed frame: what it costs beside its information. */
+/*
+ * Outer headers, L2TP and PPP of a multiplexed frame, of ours or the peer's: what it costs beside its information.  The
+ * peer's PPP header is taken to be like ours.
+ */
 static uint16_t
-frame_overhead(const struct dp *dp, const struct dp_session *s)
+frame_overhead(const struct dp *dp, const struct dp_session *s, bool peers)
 {
 	const struct dp_form *f = cold_of(dp, s)->form;
 	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
@@ -258,10 +261,13 @@ frame_overhead(const struct dp *dp, const struct dp_session *s)
 	uint8_t head[4];
 	const uint16_t ppp = ppp_head(dp, s, PPPMUX_PROTO, head);
 
-	if (form_straight(s, f, PPPMUX_PROTO))
-		return (uint16_t)(ip + (f->hc.header ? 1 + f->hc.send_octets : 0) + (f->hc.bare ? 0 : ppp));
+	if (form_straight(s, f, PPPMUX_PROTO)) {
+		const unsigned id = peers ? f->hc.receive_octets : f->hc.send_octets;
+		return (uint16_t)(ip + (f->hc.header ? 1 + id : 0) + (f->hc.bare ? 0 : ppp));
+	}
 	if (s->flags & S_V3)
-		return (uint16_t)(ip + (f->out.udp ? OUTER_UDP : 0) + l2tp3_data_header_len(&f->out) + ppp);
+		return (uint16_t)(ip + (f->out.udp ? OUTER_UDP : 0) + l2tp3_data_header_len(peers ? &f->in : &f->out) +
+				  ppp);
 	return (uint16_t)(ip + OUTER_UDP + (s->flags & S_SEQ_TX ? 10 : 6) + ppp);
 }
 
@@ -270,7 +276,7 @@ static uint16_t
 frame_limit(const struct dp *dp, const struct dp_session *s, const Row__Trunk *row)
 {
 	const struct dp_tunnel *t = dp->tunnel[s->key >> 16];
-	uint32_t limit = LINK_MTU - frame_overhead(dp, s);
+	uint32_t limit = LINK_MTU - frame_overhead(dp, s, false);
 
 	if (t && t->room < limit)
 		limit = t->room;
@@ -300,7 +306,8 @@ trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk 
 	c->mux.max_count = (uint16_t)(row->mux_packets <= 65535 ? row->mux_packets : 0);
 	c->mux.t = (mono_t)row->mux_time_us * MONO_US;
 	c->mux.worth = (uint8_t)(row->mux_worth <= 100 ? row->mux_worth : 0);
-	c->mux.overhead = frame_overhead(dp, s);
+	c->mux.overhead = frame_overhead(dp, s, false);
+	c->recv_overhead = frame_overhead(dp, s, true);
 }
 
 static bool

@@ -266,6 +266,7 @@ START_TEST(in_every_form)
 	const struct trunk *t = dp_trunk(near, 1, 11);
 	ck_assert_ptr_nonnull(t);
 	ck_assert_msg(trunk_mux_config(t)->overhead == c->overhead, "%s: %u", c->name, trunk_mux_config(t)->overhead);
+	ck_assert_uint_eq(trunk_recv_overhead(dp_trunk(far, 2, 22)), c->overhead);
 	for (unsigned round = 0; round < 30; round++) {
 		const mono_t now = NOW + 20 * MS * round;
 		const uint64_t before = trunk_stats(t)->octets_out;

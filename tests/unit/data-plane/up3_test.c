@@ -677,6 +677,32 @@ START_TEST(a_tunnel_may_change_its_way)
 }
 END_TEST
 
+START_TEST(people_see_how_a_session_is_carried)
+{
+	char text[640];
+
+	both_tunnels();
+	session(IP8, 1, (struct fx_form){ .cookie = 8, .peer_cookie = 4, .sublayer = true, .circuit_down = true });
+	session(UDP7, 2, (struct fx_form){ 0 });
+	ck_assert(dp_session_text(dp, IP8, 1, text, sizeof text));
+	ck_assert_ptr_nonnull(strstr(text, " peer-ids=2882338824/2004287489 "));
+	ck_assert_ptr_nonnull(strstr(text, " carried=l2tpv3/ip cookies=8/4 sublayer=yes/no circuit=down"));
+	ck_assert(dp_session_text(dp, UDP7, 2, text, sizeof text));
+	ck_assert_ptr_nonnull(strstr(text, " carried=l2tpv3/udp cookies=0/0 "));
+	fx_tunnel(dp, 9, 90, STRANGER, false);
+	hc = (Row__HeaderlessData)ROW__HEADERLESS_DATA__INIT;
+	hc.bare = true;
+	hc.protocol = 0x59;
+	hc_session(9, 1, (struct fx_form){ 0 });
+	ck_assert(dp_session_text(dp, 9, 1, text, sizeof text));
+	ck_assert_ptr_nonnull(strstr(text, " carried=l2tpv2/udp+l2tphc ip-protocol=115 only=0059"));
+	hc.bare = false;
+	hc_session(9, 1, (struct fx_form){ 0 });
+	ck_assert(dp_session_text(dp, 9, 1, text, sizeof text));
+	ck_assert_ptr_nonnull(strstr(text, " ip-protocol=115 header=no"));
+}
+END_TEST
+
 START_TEST(rows_without_sense)
 {
 	struct key k = key_session(IP8, 1), tk = key_tunnel(30);
@@ -744,6 +770,7 @@ add(TCase *t)
 	tcase_add_test(t, the_filters_know_the_peers);
 	tcase_add_test(t, rows_in_any_order);
 	tcase_add_test(t, a_tunnel_may_change_its_way);
+	tcase_add_test(t, people_see_how_a_session_is_carried);
 	tcase_add_test(t, rows_without_sense);
 }
 
