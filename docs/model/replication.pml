@@ -14,7 +14,7 @@
  *   -DLOSSY      any heartbeat may be lost                      -DRECORDS=n  records the owners make (2)
  *   -DCUT_ALL    a fault may cut every path, not only the mirror -DSWITCHES=n, -DOPERATOR=n   commands
  *   -DONLY=k     faults of one kind only (1 << kind)            -DMIRROR_CUT  it begins with the mirror cut, once
- *   -DCOLD       it begins with two nodes that start behind a cut for good
+ *   -DCOLD       it begins with two nodes that start behind a cut, for good or (-DHEALS) not
  */
 #ifndef FAULTS
 #define FAULTS 1
@@ -84,6 +84,7 @@ typedef elector_t {               /* struct elect */
 	 * carries both, its echo brings them back, and "acked >= floor_seq" is "the echoed floor is ours".
 	 */
 	unsigned floor : 1, wgen : 2, a_floor : 1, a_wgen : 2;
+	bool over;                /* overtaken: while lapsed, a whole twin may have promoted, and be gone */
 	unsigned alone : 2;       /* wish granted last */
 	unsigned t_role : 2, t_ep : 4, t_opos : 2; /* what the twin's last beat said */
 	bool t_whole, t_ready, t_offer;
@@ -193,7 +194,7 @@ inline extend(n, ticks)
 	:: else
 	fi;
 	if
-	:: E[n].until > 0 -> E[n].lapsed = false
+	:: E[n].until > 0 -> E[n].lapsed = false; E[n].over = false
 	:: else
 	fi
 }
@@ -264,7 +265,7 @@ inline promote(n)
 	E[n].whole = false; E[n].wgen = (E[n].wgen + 1) % 4; E[n].floor = 1 - E[n].floor;
 	E[n].until = 0; E[n].quiescing = false; E[n].offering = false;
 	printf("%d promotes epoch %d\n", n, E[n].ep);
-	E[n].role = PROMOTING; E[n].nobody = 0;
+	E[n].role = PROMOTING; E[n].nobody = 0; E[n].over = false;
 	send_beat(n) /* elect_step(): a change of role is told at once */
 }
 
@@ -272,7 +273,7 @@ inline promote(n)
 inline step_back(n)
 {
 	printf("%d steps back\n", n);
-	E[n].until = 0; E[n].lapsed = false; E[n].offering = false; E[n].quiescing = false; E[n].whole = false;
+	E[n].until = 0; E[n].lapsed = false; E[n].over = false; E[n].offering = false; E[n].quiescing = false; E[n].whole = false;
 	E[n].acked = NEVER; E[n].a_floor = 0; E[n].a_wgen = 0; E[n].deaf = 0; E[n].alone = 0; E[n].slept = false;
 	E[n].role = STANDBY; E[n].nobody = 0;
 	publish(n)
@@ -354,7 +355,8 @@ inline promoting_tick(n)
 		fi;
 		publish(n);
 		send_beat(n)
-	:: sync_up(n) && !E[n].s_ready && twin_heard(n) && E[n].t_ready -> step_back(n)
+	:: sync_up(n) && !(E[n].s_active && E[n].s_ep == E[n].ep) && E[n].top > E[n].ep -> step_back(n) /* decided too late */
+	:: sync_up(n) && !E[n].s_ready && E[n].top <= E[n].ep && twin_heard(n) && E[n].t_ready -> step_back(n)
 	:: else
 	fi
 }
@@ -375,7 +377,7 @@ inline call_off(n)
 {
 	printf("%d calls off\n", n);
 	if
-	:: E[n].offering -> E[n].floor = 1 - E[n].floor; E[n].until = 0; E[n].lapsed = true
+	:: E[n].offering -> E[n].floor = 1 - E[n].floor; E[n].until = 0; E[n].lapsed = true; E[n].over = true
 	:: else
 	fi;
 	E[n].quiescing = false; E[n].offering = false
@@ -436,21 +438,41 @@ inline role_tick(n)
 	fi
 }
 
+/* elect_twin_may_be_whole() */
+#define twin_may_be_whole(n) (E[n].whole || new_wish(n))
+#ifdef M_NEVER_OVERTAKEN
+#define overtaken(n) (false)
+#else
+#define overtaken(n) (twin_may_be_whole(n))
+#endif
+
+/* has_waited_long(), elect_begin_anew(): an epoch above the one that the twin may have taken */
+#define waited_long(n) (E[n].lapsed && E[n].over && E[n].strange == DEAD && may_without_twin(n) && \
+	(E[n].silence >= LONG || (E[n].forced && E[n].silence >= DEAD)))
+inline begin_anew(n)
+{
+	if
+	:: E[n].top + 2 < EPOCH_BOUND -> E[n].top = E[n].top + 2; amnesty = amnesty || !keeps_all(n); promote(n)
+	:: else
+	fi
+}
+
 /* elect_lease_tick(), alone_now() */
 #define deaf(n) (E[n].deaf >= OLD)
 #define alone_now(n) (may_without_twin(n) && \
-	(E[n].lapsed -> E[n].strange == DEAD && (E[n].silence >= PROBATION || (E[n].forced && E[n].silence >= DEAD)) : \
+	(E[n].lapsed -> !E[n].over && E[n].strange == DEAD && (E[n].silence >= PROBATION || (E[n].forced && E[n].silence >= DEAD)) : \
 	(!E[n].whole || (E[n].silence >= 2 && (!deaf(n) || E[n].silence >= DEAD)))))
 inline lease_tick(n)
 {
 	if
 	:: E[n].role == ACTIVE && !E[n].offering ->
 		if
-		:: E[n].until == 0 -> E[n].lapsed = true
+		:: E[n].until == 0 && !E[n].lapsed -> E[n].lapsed = true; E[n].over = overtaken(n)
 		:: else
 		fi;
 		if
-		:: alone_now(n) -> extend(n, LEASE)
+		:: waited_long(n) -> begin_anew(n)
+		:: !waited_long(n) && alone_now(n) -> extend(n, LEASE)
 		:: else
 		fi
 	:: else
@@ -617,13 +639,19 @@ inline go_solo(n)
 	release_up_to(n)
 }
 
-/* sync_role_order() */
+/* sync_role_order(): an epoch never goes back, whatever was decided before the mirror brought a later one */
+#ifdef M_ORDER_OF_THE_PAST
+#define later_than_store(n) (true)
+#else
+#define later_than_store(n) (E[n].ep > S[n].ep)
+#endif
 #define wants_active(n) (E[n].role >= PROMOTING)
 #define wants_quiesce(n) (wants_active(n) && (E[n].quiescing || E[n].offering))
 #define wants_stale(n) (E[n].role == STANDBY && E[n].t_role == ACTIVE && !E[n].t_whole)
 #define order_new(n) (E[n].ep >= S[n].order && (E[n].ep > S[n].order || \
 	(wants_active(n) && (!S[n].act || S[n].ep != E[n].ep) && \
-	 ((S[n].complete && E[n].ep == S[n].ep && S[n].ours && !S[n].act) || (E[n].role == PROMOTING && S[n].complete))) || \
+	 ((S[n].complete && E[n].ep == S[n].ep && S[n].ours && !S[n].act) || \
+	  (E[n].role == PROMOTING && S[n].complete && later_than_store(n)))) || \
 	(wants_active(n) && S[n].act && S[n].ep == E[n].ep && \
 	 (S[n].quiesce != wants_quiesce(n) || (S[n].ask && S[n].ask == E[n].alone))) || \
 	(!wants_active(n) && (S[n].act || !S[n].known || (wants_stale(n) && S[n].told && !S[n].live)))))
@@ -635,7 +663,7 @@ inline obey(n)
 		must(ACK_REMEMBERED, excused || S[n].ep < spoke_ep || keeps_all(n));
 		serve(n, false)                        /* resumes() */
 	:: wants_active(n) && !(!S[n].act && S[n].complete && E[n].ep == S[n].ep && S[n].ours) &&
-	   (!S[n].act || S[n].ep != E[n].ep) && E[n].role == PROMOTING && S[n].complete ->
+	   (!S[n].act || S[n].ep != E[n].ep) && E[n].role == PROMOTING && S[n].complete && later_than_store(n) ->
 		session_drop(n);                       /* promote() */
 		must(EPOCH_RISES, E[n].ep > S[n].ep);
 		must(ACK_REMEMBERED, excused || keeps_all(n));
@@ -936,6 +964,7 @@ inline elector_returns(n) /* elect_init() with the role file */
 	fi;
 	if
 	:: E[n].role == PROMOTING -> E[n].role = START
+	:: E[n].role == ACTIVE && E[n].lapsed && !E[n].offering -> E[n].over = overtaken(n); E[n].whole = twin_may_be_whole(n)
 	:: else
 	fi;
 	E[n].silence = 0; E[n].heard = DEAD; E[n].acked = NEVER; E[n].deaf = 0; E[n].m_age = NEVER;
@@ -952,7 +981,7 @@ inline power_returns(n) /* the role file is of another boot; the store is as it 
 	E[n].offering = false; E[n].silence = 0; E[n].heard = DEAD; E[n].acked = NEVER; E[n].deaf = 0; E[n].m_age = NEVER;
 	E[n].t_role = START; E[n].t_ep = 0; E[n].t_whole = false; E[n].t_ready = false; E[n].t_offer = false;
 	E[n].alone = 0; E[n].s_ready = false; E[n].s_mirrored = false; E[n].s_pos = 0; E[n].s_ep = 0; E[n].t_opos = 0;
-	E[n].life++; E[n].t_life = 3; E[n].nobody = 0; E[n].strange = DEAD;
+	E[n].life++; E[n].t_life = 3; E[n].nobody = 0; E[n].strange = DEAD; E[n].over = false;
 	S[n].up = true
 }
 
@@ -987,7 +1016,7 @@ proctype faults()
 		}
 #endif
 	:: d_step { !mirror_up && paths_up -> mirror_up = true }
-#ifndef COLD
+#if !defined(COLD) || defined(HEALS)
 	:: d_step { !paths_up -> paths_up = true; mirror_up = true }
 #endif
 	:: d_step { may(KIND_OWNER) && O[0].act -> faults_left--; O[0].act = false; O[0].outbox = 0 }

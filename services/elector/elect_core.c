@@ -195,7 +195,7 @@ elect_init(struct elect *e, const struct elect_conf *conf, mono_t now, uint64_t 
 	e->whole = saved->whole;
 	e->until = saved->until < now + conf->lease ? saved->until : now + conf->lease;
 	e->lapsed = e->until <= now;
-	e->overtaken = e->lapsed && elect_overtaken(e, now, e->until, e->whole);
+	e->overtaken = e->lapsed && e->whole;
 	e->offering = saved->offering;
 	e->switch_from = now;
 }

@@ -27,8 +27,6 @@ void elect_lease_acked(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_begin(struct elect *, mono_t now, struct elect_out *);
 bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbiter, operator */
-/* An active whose lease ended at `until`: may a twin that held everything have promoted since? */
-bool elect_overtaken(const struct elect *, mono_t now, mono_t until, bool whole);
 bool elect_twin_may_be_whole(const struct elect *); /* as far as the active's own word goes */
 
 /* elect_role.c: who we are */

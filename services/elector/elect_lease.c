@@ -135,21 +135,11 @@ elect_twin_may_be_whole(const struct elect *e)
 	return e->whole || (e->status.ask && e->status.ask != e->alone);
 }
 
-/*
- * The lease was bought by a beat sent `lease` before it ended, which a whole twin heard later, if at all: it promotes
- * `dead` after that at the earliest.
- */
-bool
-elect_overtaken(const struct elect *e, mono_t now, mono_t until, bool whole)
-{
-	return e->conf.pair && whole && now - until > e->conf.dead - e->conf.lease;
-}
-
 static void
 lapse(struct elect *e, mono_t now, struct elect_out *out)
 {
 	e->lapsed = true;
-	e->overtaken = elect_overtaken(e, now, e->until, elect_twin_may_be_whole(e));
+	e->overtaken = elect_twin_may_be_whole(e);
 	if (e->until) {
 		e->count[ELECT_C_LEASE_LAPSES]++;
 		elect_note(e, out, NOTE_WARN, "lease lapsed epoch=%llu late_ms=%lld",
@@ -159,8 +149,9 @@ lapse(struct elect *e, mono_t now, struct elect_out *out)
 }
 
 /*
- * A twin that promoted while this node was away may have died since: that nobody is heard does not make our epoch the last
- * one, nor our store.  It is waited for like one at a start, and then this node serves in an epoch of its own.
+ * A whole twin promotes `dead` after our last beat: by the end of a probation it has, if it lived, and may have died since.
+ * That nobody is heard does not make our epoch the last one, nor our store.  The twin is waited for like one at a start, and
+ * then this node serves in an epoch of its own.
  */
 static bool
 has_waited_long(const struct elect *e, mono_t now)
