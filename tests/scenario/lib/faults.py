@@ -120,8 +120,10 @@ def cut_access(st, rnd):
 
 def switch_over(st, rnd):
     step("the operator asks for a switchover")
+    active = next((n for n in st.nodes.values() if n.role() == "active"), None)
     with contextlib.suppress(Trouble):
-        next(n for n in st.nodes.values() if n.role() == "active").ctl("switchover")
+        if active:
+            active.ctl("switchover")
     yield rnd.uniform(0, 0.3)
 
 
