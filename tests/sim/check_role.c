@@ -331,7 +331,8 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, bool follows)
 	const struct sync *s = proc_sync(&n->p[P_SYNC]);
 
 	c->switchovers++;
-	if (w->plan.stale_clear && (!s || !s->live_store || !s->meta.mirrored)) /* to its own knowledge not whole */
+	/* To its own knowledge not whole; or it cannot know, for it begins where nobody answers. */
+	if (w->plan.stale_clear && (!s || !s->live_store || !s->meta.mirrored || (!follows && dark(w, n))))
 		excuse_cleared(w);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
