@@ -11,8 +11,10 @@
  * and answers at once (a `dial` entry that may be called, or the LAC role's own).
  */
 #include <string.h>
+#include <utlist.h>
 
 #include "call.h"
+#include "dialect.h"
 
 #define ACCEPT_FRAMING 3u
 #define ACCEPT_BEARER 3u
@@ -147,7 +149,8 @@ acceptable_icrq(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 		return false;
 	if (!(t->prof->roles & ROLE_LNS))
 		return refuse_with(ev, FAULT_CALL_ROLE);
-	return room_for_call(tc, t, ev);
+	return form_acceptable(NULL, ev->msg, &ev->why) && room_for_call(tc, t, ev) &&
+	       call_tie(tc, t, ev->msg, &ev->why);
 }
 
 static bool
@@ -161,20 +164,20 @@ offered(const struct l2tp_msg *m, enum l2tp_avp a, uint32_t what)
 static bool
 acceptable_connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev)
 {
-	return offered(ev->msg, AVP_FRAMING_TYPE, ACCEPT_FRAMING) ||
-	       refuse_with(ev, FAULT_CALL_FRAMING);
+	if (!offered(ev->msg, AVP_FRAMING_TYPE, ACCEPT_FRAMING))
+		return refuse_with(ev, FAULT_CALL_FRAMING);
+	return form_acceptable(c, ev->msg, &ev->why);
 }
 
 static bool
 acceptable_reply(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev)
 {
-	uint16_t id = 0;
+	const struct call *other = call_of_peer(t, message_assigned(ev->msg));
 
 	/* Two calls of a tunnel with one id at the peer could not be told apart. */
-	if (l2tp_msg_u16(ev->msg, AVP_ASSIGNED_SESSION, &id) && call_of_peer(t, id) &&
-	    call_of_peer(t, id) != c)
+	if (other && other != c)
 		return refuse_with(ev, FAULT_CALL_ID);
-	return true;
+	return form_acceptable(c, ev->msg, &ev->why);
 }
 
 static bool
@@ -198,7 +201,58 @@ acceptable_ocrq(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 	l2tp_msg_text(ev->msg, AVP_CALLED_NUMBER, called, sizeof called);
 	if (!(t->prof->roles & ROLE_LAC) && !lac_dial_for(tc, called))
 		return refuse_with(ev, FAULT_CALL_NUMBER);
-	return room_for_call(tc, t, ev);
+	return form_acceptable(NULL, ev->msg, &ev->why) && room_for_call(tc, t, ev) &&
+	       call_tie(tc, t, ev->msg, &ev->why);
+}
+
+/* ---- the session tie breaker of L2TPv3 -------------------------------------------------- */
+
+/* A request of ours that is not answered yet, for the circuit that the peer names. */
+static struct call *
+same_circuit(struct tc *tc, struct tunnel *t, struct span end, const Row__CallInfo **info)
+{
+	struct call *c;
+
+	DL_FOREACH (t->setup, c) {
+		if (c->state != CALL_WAIT_REPLY)
+			continue;
+		*info = call_info(tc, c);
+		if (*info && (*info)->remote_end.len &&
+		    span_eq(end, span_of((*info)->remote_end.data, (*info)->remote_end.len)))
+			return c;
+	}
+	return NULL;
+}
+
+/* Below 0: the peer's wins; above: ours; 0: nobody's, "both sides MUST tear down". */
+static int
+tie_order(const struct l2tp_msg *m, const Row__CallInfo *ours)
+{
+	struct span theirs = span_of(NULL, 0);
+	const bool has = ours->session_tie.len == 8;
+
+	l2tp_msg_span(m, AVP_TIE_BREAKER, &theirs);
+	if (theirs.len == 8 && has)
+		return memcmp(theirs.p, ours->session_tie.data, 8);
+	return theirs.len == 8 ? -1 : has ? 1 : 0;
+}
+
+bool
+call_tie(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, struct verdict *why)
+{
+	const Row__CallInfo *info = NULL;
+	struct span end;
+	struct call *c = m->v3 && l2tp_msg_span(m, AVP_REMOTE_END, &end) ? same_circuit(tc, t, end, &info) : NULL;
+	const int order = c ? tie_order(m, info) : 0;
+	struct verdict lost = verdict_of(FAULT_CALL_TIE);
+
+	if (!c)
+		return true;
+	bump(tc, N_SESSION_TIES);
+	*why = lost;
+	if (order <= 0) /* its CDN is on its way */
+		call_vanish(tc, c, FAULT_CALL_TIE);
+	return order < 0;
 }
 
 /* ---- actions: new calls --------------------------------------------------------------- */
@@ -209,10 +263,15 @@ take_call(struct tc *tc, struct tunnel *t, struct call_event *ev, Row__Call *row
 {
 	Row__CallInfo info = ROW__CALL_INFO__INIT;
 	struct number_texts texts;
+	struct call_form f = { 0 };
 	struct call *c;
+	bool offer;
 
-	row->peer_id = call_assigned(ev->msg);
+	row->peer_id = message_assigned(ev->msg);
 	l2tp_msg_u32(ev->msg, AVP_CALL_SERIAL, &row->serial);
+	offer = form_ours(tc, t, (uint16_t)row->id, false, &f);
+	form_theirs(tc, t, (uint16_t)row->id, ev->msg, offer, &f);
+	row_of_form(row, &f);
 	c = enter(tc, t, NULL, row);
 	if (!c)
 		return NULL;
@@ -235,8 +294,8 @@ refuse(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, R
 {
 	bump_fault(tc, &ev->why);
 	note(tc, NOTE_DEBUG, "call refused tunnel=%u peer-session=%u why=\"%s\"", t->id,
-	     call_assigned(ev->msg), ev->why.text);
-	send_cdn(tc, t, ev->fresh_id ? ev->fresh_id : 1, call_assigned(ev->msg), &ev->why, NULL);
+	     message_assigned(ev->msg), ev->why.text);
+	send_cdn(tc, t, ev->fresh_id ? ev->fresh_id : 1, message_assigned(ev->msg), &ev->why, NULL);
 }
 
 /* Ours to be placed: it waits for its tunnel. */
@@ -258,11 +317,31 @@ wait_tunnel(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *
 
 /* ---- actions: messages out ------------------------------------------------------------ */
 
+/* The tunnel is up, and its version is known: what we want of the call's data. */
+static struct call *
+request(struct tc *tc, struct tunnel *t, struct call *c, Row__Call *row)
+{
+	struct call_form f = form_of(c);
+	Row__CallInfo *info;
+	bool offer = form_ours(tc, t, c->id, row->seq_required, &f);
+
+	row_of_form(row, &f);
+	if (t->version == 3)
+		row->seq_required = false;
+	c = enter(tc, t, c, row);
+	info = c && offer ? call_info(tc, c) : NULL;
+	if (info) {
+		info->headerless_offered = true;
+		put_info(tc, c, info);
+	}
+	return c;
+}
+
 static void
 request_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
 		 Row__Call *row)
 {
-	c = enter(tc, t, c, row);
+	c = request(tc, t, c, row);
 	if (c)
 		send_icrq(tc, c);
 }
@@ -271,16 +350,30 @@ static void
 request_outgoing(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
 		 Row__Call *row)
 {
-	c = enter(tc, t, c, row);
+	c = request(tc, t, c, row);
 	if (c)
 		send_ocrq(tc, c);
+}
+
+/* Its ICRP or OCRP has come. */
+static struct call_form
+replied_form(struct tc *tc, struct call *c, const struct l2tp_msg *m)
+{
+	const Row__CallInfo *i = call_info(tc, c);
+	struct call_form f = form_of(c);
+
+	form_theirs(tc, c->t, c->id, m, i && i->headerless_offered, &f);
+	return f;
 }
 
 static void
 connect_incoming(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev,
 		 Row__Call *row)
 {
-	row->peer_id = call_assigned(ev->msg);
+	const struct call_form f = replied_form(tc, c, ev->msg);
+
+	row_of_form(row, &f);
+	row->peer_id = message_assigned(ev->msg);
 	row->since = tc->wall_s;
 	c = enter(tc, t, c, row);
 	if (c)
@@ -292,14 +385,17 @@ static void
 connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
 	Row__CallInfo *info = call_info(tc, c);
+	struct call_form f = form_of(c);
 	struct number_texts texts;
 
 	if (info) {
 		call_take_info(tc, ev->msg, info, &texts);
 		put_info(tc, c, info);
 	}
+	form_theirs(tc, t, c->id, ev->msg, false, &f);
+	row_of_form(row, &f);
 	row->seq_required = l2tp_msg_has(ev->msg, AVP_SEQUENCING_REQUIRED);
-	row->seq_lns = t->prof->sequencing == SEQ_ALWAYS;
+	row->seq_lns = t->version != 3 && t->prof->sequencing == SEQ_ALWAYS;
 	row->since = tc->wall_s;
 	enter(tc, t, c, row);
 }
@@ -307,7 +403,10 @@ connected(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev
 static void
 replied(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *ev, Row__Call *row)
 {
-	row->peer_id = call_assigned(ev->msg);
+	const struct call_form f = replied_form(tc, c, ev->msg);
+
+	row_of_form(row, &f);
+	row->peer_id = message_assigned(ev->msg);
 	enter(tc, t, c, row);
 }
 
@@ -321,7 +420,7 @@ answer_ocrp(struct tc *tc, struct tunnel *t, struct call *c, struct call_event *
 	d = lac_dial_for(tc, called);
 	row->role = d ? TC_CLIENT : TC_LAC;
 	row->user_ref = (char *)(d ? d->name : "");
-	row->seq_required = t->prof->sequencing == SEQ_ALWAYS;
+	row->seq_required = t->version != 3 && t->prof->sequencing == SEQ_ALWAYS;
 	c = take_call(tc, t, ev, row);
 	if (!c)
 		return;
@@ -348,13 +447,13 @@ bearer_answered(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 /* ---- actions: the end ----------------------------------------------------------------- */
 
 /* Where the CDN goes.  A reply that is refused has told the peer's id, if no other call has it. */
-static uint16_t
+static uint32_t
 peer_of(const struct tunnel *t, const struct call *c, const struct call_event *ev)
 {
-	uint16_t id = c->peer_id;
+	uint32_t id = c->peer_id;
 
 	if (id == 0 && ev->kind == CE_TROUBLE && ev->msg)
-		id = call_assigned(ev->msg);
+		id = message_assigned(ev->msg);
 	return id == c->peer_id || !call_of_peer(t, id) ? id : 0;
 }
 

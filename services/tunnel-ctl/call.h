@@ -56,6 +56,7 @@ void call_begin(struct tc *, struct tunnel *, enum call_kind, enum tc_role, stru
 void call_take_info(struct tc *, const struct l2tp_msg *, Row__CallInfo *,
 		    struct number_texts *texts);
 void call_read_cdn(const struct l2tp_msg *, struct told *out);
-uint16_t call_assigned(const struct l2tp_msg *); /* the Assigned Session ID; 0: none */
+/* Two requests for one circuit have crossed (RFC 3931, 5.4.4).  False: the peer's is refused, with *why. */
+bool call_tie(struct tc *, struct tunnel *, const struct l2tp_msg *, struct verdict *why);
 
 #endif

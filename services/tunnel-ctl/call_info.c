@@ -5,15 +5,6 @@
 
 #include "call.h"
 
-uint16_t
-call_assigned(const struct l2tp_msg *m)
-{
-	uint16_t id = 0;
-
-	l2tp_msg_u16(m, AVP_ASSIGNED_SESSION, &id);
-	return id;
-}
-
 static void
 take_octets(const struct l2tp_msg *m, enum l2tp_avp a, ProtobufCBinaryData *out)
 {
@@ -30,6 +21,16 @@ take_u16(const struct l2tp_msg *m, enum l2tp_avp a, uint32_t *out)
 
 	if (l2tp_msg_u16(m, a, &v))
 		*out = v;
+}
+
+/* L2TPv3's have 64 bits; what is shown and told to AAA has 32. */
+static void
+take_speed(const struct l2tp_msg *m, enum l2tp_avp a, uint32_t *out)
+{
+	uint64_t v;
+
+	if (m->v3 && l2tp_msg_u64(m, a, &v))
+		*out = v < UINT32_MAX ? (uint32_t)v : UINT32_MAX;
 }
 
 static void
@@ -86,6 +87,8 @@ call_take_info(struct tc *tc, const struct l2tp_msg *m, Row__CallInfo *i,
 	take_octets(m, AVP_INITIAL_RX_CONFREQ, &i->init_rcvd_lcp);
 	take_octets(m, AVP_LAST_TX_CONFREQ, &i->last_sent_lcp);
 	take_octets(m, AVP_LAST_RX_CONFREQ, &i->last_rcvd_lcp);
+	take_speed(m, AVP_TX_SPEED, &i->tx_bps);
+	take_speed(m, AVP_RX_SPEED, &i->rx_bps);
 	take_u16(m, AVP_PROXY_AUTHEN_TYPE, &i->proxy_auth_type);
 	take_octets(m, AVP_PROXY_AUTHEN_NAME, &i->proxy_auth_name);
 	take_octets(m, AVP_PROXY_AUTHEN_CHALLENGE, &i->proxy_auth_challenge);

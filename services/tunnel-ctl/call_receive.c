@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "dialect.h"
 
 #define SPEED_UPDATES_MAX 64 /* in one CSUN */
 
@@ -41,10 +42,10 @@ event_of(unsigned type)
 static struct call *
 call_named(const struct tunnel *t, const struct l2tp_msg *m, enum call_event_kind kind)
 {
-	if (m->hdr.session)
-		return call_find(t, m->hdr.session);
+	if (message_session(m))
+		return call_on_wire(t, message_session(m));
 	if (kind == CE_ICRQ || kind == CE_OCRQ || kind == CE_CDN)
-		return call_of_peer(t, call_assigned(m));
+		return call_of_peer(t, message_assigned(m));
 	return NULL;
 }
 
@@ -59,10 +60,10 @@ stray(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum call_event
 		answer = t->role == TC_LNS; /* 7.4.2 sends CDN, 7.4.1 does not */
 	if (kind == CE_OCRP)
 		answer = t->role != TC_LNS; /* 7.5.1 sends CDN, 7.5.2 does not */
-	if (answer && call_assigned(m)) {
+	if (answer && message_assigned(m)) {
 		struct verdict v = verdict_of(FAULT_CALL_STATE);
-		uint16_t nobody = m->hdr.session ? m->hdr.session : call_free_id(tc, t);
-		send_cdn(tc, t, nobody ? nobody : 1, call_assigned(m), &v, NULL);
+		uint16_t nobody = message_session(m) ? (uint16_t)message_session(m) : call_free_id(tc, t);
+		send_cdn(tc, t, nobody ? nobody : 1, message_assigned(m), &v, NULL);
 	}
 }
 
@@ -83,9 +84,9 @@ setup_message(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum ca
 	}
 	if (c)
 		call_step(tc, c, &ev);
-	else if (kind == CE_ICRQ && m->hdr.session == 0 && call_assigned(m))
+	else if (kind == CE_ICRQ && message_session(m) == 0 && message_assigned(m))
 		call_begin(tc, t, CALL_INCOMING, TC_LNS, &ev);
-	else if (kind == CE_OCRQ && m->hdr.session == 0 && call_assigned(m))
+	else if (kind == CE_OCRQ && message_session(m) == 0 && message_assigned(m))
 		call_begin(tc, t, CALL_OUTGOING, TC_LAC, &ev);
 	else
 		stray(tc, t, m, kind);
@@ -112,14 +113,41 @@ wan_errors(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 	bump(tc, N_WEN_IN);
 }
 
+/*
+ * RFC 3931, 5.4.5: while the peer's circuit is inactive no data goes there; workers see it in the row.  Active again,
+ * whoever was there may be another, and as LNS PPP begins anew (the PPP draft): for session-mgr it is another call, told
+ * apart by the time it is established at.
+ */
+static bool
+circuit_status(struct tc *tc, struct call *c, const struct l2tp_msg *m)
+{
+	struct call_form f = form_of(c);
+	Row__Call row = call_row(c);
+	uint16_t v;
+
+	if (!m->v3 || !l2tp_msg_u16(m, AVP_CIRCUIT_STATUS, &v))
+		return false;
+	if (f.circuit_down == !(v & L2TP3_CIRCUIT_ACTIVE))
+		return true;
+	f.circuit_down = !f.circuit_down;
+	if (f.circuit_down)
+		bump(tc, N_CIRCUITS_DOWN);
+	row_of_form(&row, &f);
+	if (!f.circuit_down && c->role == TC_LNS)
+		row.since = tc->wall_s > c->since ? tc->wall_s : c->since + 1;
+	put_call(tc, c->t, &row);
+	return true;
+}
+
 static void
 link_info(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 {
 	struct l2tp_accm a;
+	const bool circuit = circuit_status(tc, c, m);
 	Row__CallInfo *i = call_info(tc, c);
 
 	if (c->role == TC_LNS || !i || !l2tp_msg_accm(m, &a)) {
-		bump(tc, N_IGNORED);
+		bump(tc, circuit ? N_SLI_IN : N_IGNORED);
 		return;
 	}
 	i->accm_send = a.send;
@@ -132,7 +160,8 @@ static void
 on_call(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m,
 	void (*act)(struct tc *, struct call *, const struct l2tp_msg *))
 {
-	struct call *c = call_find(t, m->hdr.session);
+	const uint32_t id = message_session(m);
+	struct call *c = id ? call_on_wire(t, id) : m->v3 ? call_of_peer(t, message_assigned(m)) : NULL;
 
 	if (!c) {
 		bump(tc, N_UNKNOWN_SESSION);

@@ -8,6 +8,7 @@
  * A rule's action gets the row as it is to become, with the new state in it, changes what else
  * changes, and puts it before it sends anything.
  */
+#include "dialect.h"
 #include "recover.h"
 
 #include <stdio.h>
@@ -117,11 +118,33 @@ room_for_tunnel(struct tc *tc, const struct conf_profile *p, struct cc_event *ev
 	return true;
 }
 
+/* RFC 3931: authentication, and what the session will carry. */
+static bool
+common_terms3(const struct conf_profile *p, const struct l2tp_msg *m, struct cc_event *ev)
+{
+	struct span nonce = span_of(NULL, 0), types;
+	bool ppp = false;
+
+	l2tp_msg_span(m, AVP_NONCE, &nonce);
+	if (nonce.len && !p->secret[0])
+		return refuse_with(ev, FAULT_NO_SECRET);
+	if (nonce.len > NONCE_MAX)
+		return refuse_with(ev, FAULT_LONG_NONCE);
+	if (p->require_auth && !nonce.len)
+		return refuse_with(ev, FAULT_NO_NONCE);
+	for (size_t i = 0; l2tp_msg_span(m, AVP_PW_CAPABILITIES, &types) && i + 1 < types.len; i += 2)
+		ppp |= get_u16(types.p + i) == L2TP3_PW_PPP;
+	return ppp || refuse_with(ev, FAULT_NO_PSEUDOWIRE);
+}
+
 /* Challenge and window, in SCCRQ and SCCRP alike. */
 static bool
 common_terms(const struct conf_profile *p, const struct l2tp_msg *m, struct cc_event *ev)
 {
 	uint16_t window;
+
+	if (m->v3 && !common_terms3(p, m, ev))
+		return false;
 
 	if (l2tp_msg_has(m, AVP_CHALLENGE) && !p->secret[0])
 		return refuse_with(ev, FAULT_NO_SECRET);
@@ -143,6 +166,13 @@ acceptable_request(struct tc *tc, struct tunnel *t, struct cc_event *ev)
 		return refuse_with(ev, FAULT_NO_PROFILE);
 	if (!(p->roles & (ROLE_LNS | ROLE_LAC | ROLE_CLIENT)))
 		return refuse_with(ev, FAULT_TUNNEL_ROLE);
+	if (p->version != VERSION_BOTH && (p->version == VERSION_3) != ev->msg->v3) {
+		refuse_with(ev, FAULT_VERSION);
+		ev->why.error = p->version == VERSION_3 ? 3 : 2; /* "highest version supported" */
+		return false;
+	}
+	if (ev->tie_lost)
+		return refuse_with(ev, FAULT_TUNNEL_TIE);
 	if (p->require_auth && !p->secret[0])
 		return refuse_with(ev, FAULT_NO_SECRET);
 	if (!common_terms(p, ev->msg, ev))
@@ -159,7 +189,9 @@ right_response(struct tunnel *t, enum l2tp_type in, struct cc_event *ev)
 	const char *secret = t->prof->secret;
 	struct span answer;
 
-	if (!t->challenge_sent_len)
+	if (ev->msg->v3 && t->nonce_len && in == L2TP_SCCRP && !l2tp_msg_has(ev->msg, AVP_NONCE))
+		return refuse_with(ev, FAULT_NO_NONCE);
+	if (!t->challenge_sent_len || ev->msg->v3)
 		return true;
 	if (!l2tp_msg_span(ev->msg, AVP_CHALLENGE_RESPONSE, &answer))
 		return refuse_with(ev, FAULT_NO_RESPONSE);
@@ -193,6 +225,42 @@ fill_challenge(struct tc *tc, const struct conf_profile *p, Row__Tunnel *row,
 	row->challenge_sent = (ProtobufCBinaryData){ CHALLENGE, octets };
 }
 
+/*
+ * Control Message Authentication as we begin it (an SCCRQ), or as the peer wants it (`theirs`: what its SCCRQ said).
+ * A row that has digests and no nonce is an integrity check.
+ */
+static void
+fill_nonce(struct tc *tc, const struct conf_profile *p, const struct l2tp_msg *theirs, Row__Tunnel *row,
+	   uint8_t octets[CHALLENGE])
+{
+	const bool wanted = theirs ? l2tp_msg_has(theirs, AVP_NONCE) : p->v3.digests != 0;
+
+	if (wanted && p->secret[0]) {
+		tc->random.fill(tc->random.arg, octets, CHALLENGE);
+		row->nonce = (ProtobufCBinaryData){ CHALLENGE, octets };
+		row->digests = v3_digests_of(p);
+	} else if (p->v3.integrity) {
+		row->digests = v3_digests_of(p);
+	}
+}
+
+/* Of the peer, as L2TPv3 has it; an answer in L2TPv2 to a request in both forms ends all of that. */
+static void
+take_peer3(Row__Tunnel *row, const struct l2tp_msg *m)
+{
+	struct span nonce;
+
+	row->version = m->v3 ? 3 : 0;
+	if (!m->v3) {
+		row->nonce.len = row->peer_nonce.len = row->digests = 0;
+		return;
+	}
+	row->challenge_sent.len = 0;
+	l2tp_msg_u32(m, AVP_ROUTER_ID, &row->peer_router);
+	if (l2tp_msg_span(m, AVP_NONCE, &nonce) && nonce.len <= NONCE_MAX)
+		row->peer_nonce = (ProtobufCBinaryData){ nonce.len, (uint8_t *)(uintptr_t)nonce.p };
+}
+
 /* What SCCRQ and SCCRP tell of the peer. */
 struct peer_texts {
 	char host[TEXT_HOST], vendor[TEXT_NAME];
@@ -211,8 +279,9 @@ take_peer(Row__Tunnel *row, const struct l2tp_msg *m, struct peer_texts *texts)
 	clean_text(texts->vendor);
 	row->peer_host = texts->host;
 	row->peer_vendor = texts->vendor;
-	if (l2tp_msg_u16(m, AVP_ASSIGNED_TUNNEL, &v))
-		row->peer_id = v;
+	take_peer3(row, m);
+	if (message_connection(m))
+		row->peer_id = message_connection(m);
 	if (l2tp_msg_u16(m, AVP_FIRMWARE_REVISION, &v))
 		row->peer_firmware = v;
 	l2tp_msg_u16(m, AVP_RECEIVE_WINDOW, &window);
@@ -236,6 +305,7 @@ take_endpoints(Row__Tunnel *row, const struct tc_datagram *in)
 	row->peer_addr = (ProtobufCBinaryData){ ip_addr_len(&in->peer.addr),
 						(uint8_t *)(uintptr_t)in->peer.addr.b };
 	row->peer_port = in->peer.port;
+	row->over_ip = in->local.port == 0;
 }
 
 static enum tc_role
@@ -273,7 +343,9 @@ challenge_of(const struct l2tp_msg *m)
 static void
 open_request(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 {
-	uint8_t tie[8], challenge[CHALLENGE];
+	uint8_t tie[8], challenge[CHALLENGE], nonce[CHALLENGE];
+	const struct tunnel *old = tunnel_find(tc, ev->recovers);
+	const bool v3 = old ? old->version == 3 : ev->prof->version == VERSION_3;
 
 	tc->random.fill(tc->random.arg, tie, sizeof tie);
 	take_endpoints(row, ev->in);
@@ -285,7 +357,11 @@ open_request(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	row->recovers = ev->recovers;
 	our_failover(tc, ev->prof, row);
 	row->tie_breaker = (ProtobufCBinaryData){ 8, tie };
-	fill_challenge(tc, ev->prof, row, challenge);
+	row->version = v3 ? 3 : 0;
+	if (v3 || (ev->prof->version == VERSION_BOTH && !old && !row->over_ip))
+		fill_nonce(tc, ev->prof, NULL, row, nonce);
+	if (!v3)
+		fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
 	if (!t)
 		return;
@@ -298,7 +374,7 @@ static void
 answer_sccrp(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 {
 	struct peer_texts texts;
-	uint8_t challenge[CHALLENGE];
+	uint8_t challenge[CHALLENGE], nonce[CHALLENGE];
 
 	if (recovery_asked_for(ev->msg))
 		recovery_answer(tc, ev->msg, row);
@@ -307,7 +383,10 @@ answer_sccrp(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	row->profile = (char *)ev->prof->name;
 	row->role = role_of(ev->prof);
 	our_failover(tc, ev->prof, row);
-	fill_challenge(tc, ev->prof, row, challenge);
+	if (ev->msg->v3)
+		fill_nonce(tc, ev->prof, ev->msg, row, nonce);
+	else
+		fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
 	if (!t)
 		return;
@@ -329,6 +408,10 @@ refuse(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	take_endpoints(row, ev->in);
 	row->profile = ev->prof ? (char *)ev->prof->name : (char *)"";
 	row->role = ev->prof ? role_of(ev->prof) : TC_LNS;
+	if (row->peer_nonce.len && ev->prof && ev->prof->secret[0]) /* its digest was good: so is ours to be */
+		row->digests = v3_digests_of(ev->prof);
+	else
+		row->peer_nonce.len = 0;
 	row->result = ev->why.result;
 	row->error = ev->why.error;
 	row->message = ev->why.text;
@@ -464,13 +547,12 @@ clean_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 		clean_text(ev->why.text);
 	}
 	set_result(row, &ev->why);
-	if (t->state == CC_WAIT_CTL_REPLY)
+	if (t->state == CC_WAIT_CTL_REPLY) {
 		take_endpoints(row, ev->in);
-	if (!t->peer_id) { /* so that the acknowledgement finds it */
-		uint16_t id;
-		if (l2tp_msg_u16(ev->msg, AVP_ASSIGNED_TUNNEL, &id))
-			row->peer_id = id;
+		take_peer3(row, ev->msg);
 	}
+	if (!t->peer_id) /* so that the acknowledgement finds it */
+		row->peer_id = message_connection(ev->msg);
 	t = enter(tc, t, ev, row);
 	if (!t)
 		return;
@@ -705,6 +787,8 @@ open_to(struct tc *tc, struct cc_event *ev, const struct endpoint *peer, const c
 	where.local = local_for(tc, &where.peer.addr);
 	ev->in = &where;
 	ev->prof = *profile ? conf_profile_named(tc->conf, profile) : conf_profile_find(tc->conf, &peer->addr, "");
+	if (ev->prof && ev->prof->version == VERSION_3 && ev->prof->v3.transport == TRANSPORT_IP)
+		where.peer.port = where.local.port = 0;
 	if (id == 0 || !ev->prof || !room_for_tunnel(tc, ev->prof, ev))
 		return NULL;
 	cc_step(tc, NULL, ev, id);
@@ -777,10 +861,20 @@ past(const struct tc *tc, mono_t due)
 	return due != MONO_NEVER && tc->now >= due;
 }
 
+/* RFC 3931, 4.4: "MUST employ a jittered timer mechanism": each tunnel its own, up to an eighth sooner. */
+mono_t
+cc_hello_due(const struct tunnel *t)
+{
+	const mono_t span = t->prof->hello_ms * MONO_MS;
+	const unsigned dice = t->version == 3 ? t->id * 40503u >> 4 & 0xff : 0;
+
+	return t->chan.heard + span - span / 8 * dice / 256;
+}
+
 static void
 tick_established(struct tc *tc, struct tunnel *t)
 {
-	mono_t hello = t->chan.heard + t->prof->hello_ms * MONO_MS;
+	mono_t hello = cc_hello_due(t);
 
 	if (past(tc, t->idle_due)) {
 		struct verdict v = verdict_of(t->recovers   ? FAULT_RECOVERY_DONE

@@ -30,6 +30,7 @@ struct cc_event {
 	unsigned member;
 	enum tc_role role;
 	uint16_t recovers; /* EV_OPEN: a recovery tunnel (RFC 4951) for this one; then there is no group */
+	bool tie_lost;	 /* EV_SCCRQ: a request of ours has won the tie breaker */
 	uint32_t digest; /* EV_SCCRQ: to know it again */
 	struct verdict
 	    why; /* EV_WRONG, EV_CLOSE: for the peer; filled in by a guard that says no */

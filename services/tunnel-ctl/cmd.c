@@ -3,7 +3,7 @@
  * What an operator may ask of the core, as words (proto/command.proto).  A word is a verb, a name,
  * or KEY=VALUE; anything not understood changes nothing, and the answer says what would have been.
  */
-#include "tunnels.h"
+#include "dialect.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -347,6 +347,20 @@ show_recovery(struct tc *tc, struct request *r)
 
 /* ---- call ----------------------------------------------------------------------------- */
 
+/* L2TPv3: the circuit that both ends know by this name; requests for it that cross are settled by a tie breaker. */
+static void
+read_circuit(struct tc *tc, struct request *r, Row__CallInfo *i)
+{
+	const char *end = value(r, "end");
+	uint8_t *tie = end && *end ? arena_alloc(&tc->arena, 8) : NULL;
+
+	if (!tie)
+		return;
+	tc->random.fill(tc->random.arg, tie, 8);
+	i->remote_end = (ProtobufCBinaryData){ strlen(end), (uint8_t *)(uintptr_t)end };
+	i->session_tie = (ProtobufCBinaryData){ 8, tie };
+}
+
 static bool
 read_call(struct tc *tc, struct request *r, Row__CallInfo *i)
 {
@@ -355,6 +369,7 @@ read_call(struct tc *tc, struct request *r, Row__CallInfo *i)
 	key_word(r, "calling", &i->calling);
 	key_word(r, "sub", &i->sub_address);
 	i->speed_updates = key_yes(r, "speed-updates");
+	read_circuit(tc, r, i);
 	if (value(r, "private"))
 		i->private_group =
 		    (ProtobufCBinaryData){ strlen(value(r, "private")),
@@ -430,7 +445,7 @@ call_out(struct tc *tc, struct request *r)
 		return;
 	}
 	if (t->state != CC_ESTABLISHED || !(t->prof->roles & ROLE_LNS) ||
-	    !(t->peer_bearer & info.bearer)) {
+	    (t->version != 3 && !(t->peer_bearer & info.bearer))) {
 		/* RFC 2661, 6.9: only to a LAC that sent Bearer Capabilities */
 		say(r, false,
 		    "tunnel %u: not established, or the peer places no such outgoing calls", t->id);
@@ -475,6 +490,32 @@ call_drop(struct tc *tc, struct request *r)
 	say(r, true, "the bearer of call %u/%u is down", c->t->id, c->id);
 	if (!call_bearer(tc, c, false))
 		say(r, false, "call %u/%u has no bearer here: we are its LNS", c->t->id, c->id);
+}
+
+/* L2TPv3: the circuit behind a call of ours is up, or not (RFC 3931, 5.4.5). */
+static void
+call_circuit(struct tc *tc, struct request *r)
+{
+	struct call *c = named_call(tc, r, word(r, 2));
+	const char *how = word(r, 3);
+	const bool down = strcmp(how, "down") == 0;
+	struct call_form f;
+	Row__Call row;
+
+	if (!c || !complete(r))
+		return;
+	if (c->t->version != 3 || c->state != CALL_ESTABLISHED || (!down && strcmp(how, "up") != 0)) {
+		say(r, false, "call %u/%u: give up or down, for an established call of L2TPv3", c->t->id, c->id);
+		return;
+	}
+	f = form_of(c);
+	f.our_circuit_down = down;
+	row = call_row(c);
+	row_of_form(&row, &f);
+	c = put_call(tc, c->t, &row);
+	if (c)
+		send_circuit(tc, c);
+	say(r, true, "told the peer that the circuit is %s", down ? "inactive" : "active");
 }
 
 static bool
@@ -558,7 +599,7 @@ static const struct {
 	{ "tunnel", "query", "tunnel query ID", tunnel_query },
 	{ "show", "recovery", "show recovery", show_recovery },
 	{ "call", "dial",
-	  "call dial GROUP [CALLED] [calling= sub= ref= tx= rx= seq=yes speed-updates=yes "
+	  "call dial GROUP [CALLED] [calling= sub= ref= end= tx= rx= seq=yes speed-updates=yes "
 	  "proxy-type= ...]",
 	  call_dial },
 	{ "call", "out", "call out TUNNEL CALLED [min= max= bearer= framing= sub= ref=]",
@@ -566,6 +607,7 @@ static const struct {
 	{ "call", "clear", "call clear TUNNEL/SESSION [result= error= q931= cause= text=]",
 	  call_clear },
 	{ "call", "drop", "call drop TUNNEL/SESSION", call_drop },
+	{ "call", "circuit", "call circuit TUNNEL/SESSION up|down", call_circuit },
 	{ "call", "speed", "call speed TUNNEL/SESSION tx= rx=", call_speed },
 	{ "show", "dials", "show dials", show_dials },
 	{ "call", "errors",

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "dialect.h"
 #include "recover.h"
 
 #define HALF_OPEN_MAX 4096 /* tunnels that peers have begun and not finished */
@@ -90,10 +91,9 @@ dispatch(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const st
 static void
 deliver(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, struct span octets)
 {
-	const char *secret = t->prof->secret;
 	struct l2tp_msg *m = &tc->msg;
 
-	l2tp_msg_read(octets, span_of(secret, strlen(secret)), m);
+	v3_read(tc, t, octets);
 	count_message(tc, m);
 	if (m->ignore || m->trouble.answer == L2TP_DISCARD) {
 		bump(tc, N_IGNORED);
@@ -108,14 +108,14 @@ deliver(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, struct sp
 }
 
 static void
-receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const struct l2tp_hdr *h,
-	   bool zlb)
+receive_on(struct tc *tc, struct tunnel *t, const struct arrival *a)
 {
+	const struct l2tp_hdr *h = &a->h;
 	struct span next;
 
-	if (t->learns && chan_learn(&t->chan, h->ns, h->nr, zlb))
+	if (t->learns && chan_learn(&t->chan, h->ns, h->nr, a->ack))
 		bump(tc, N_STALE_LEARNT);
-	switch (chan_receive(&t->chan, tc->now, h->ns, h->nr, zlb, in->octets)) {
+	switch (chan_receive(&t->chan, tc->now, h->ns, h->nr, a->ack, a->octets)) {
 	case CHAN_BAD_NR:
 		bump(tc, N_BAD_NR);
 		return;
@@ -138,9 +138,9 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 		break;
 	case CHAN_DELIVER:
 		t->learns = false;
-		deliver(tc, t, in, in->octets);
+		deliver(tc, t, a->in, a->octets);
 		while (!t->gone && chan_receive_early(&t->chan, &next))
-			deliver(tc, t, in, next);
+			deliver(tc, t, a->in, next);
 		break;
 	}
 	if (t->recovery == REC_AWAY && t->chan.tries == 0)
@@ -153,22 +153,23 @@ receive_on(struct tc *tc, struct tunnel *t, const struct tc_datagram *in, const 
 /* A message for an id that we do not have: RFC 2661, 7.2.1, the idle rows that do not open
  * anything. */
 static void
-stray(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+stray(struct tc *tc, const struct arrival *a)
 {
 	struct verdict v = verdict_of(FAULT_CC_STATE);
-	uint16_t id;
+	uint32_t id;
 
 	bump(tc, N_UNKNOWN_TUNNEL);
-	if (zlb)
+	if (a->ack)
 		return;
-	l2tp_msg_read(in->octets, span_of(NULL, 0), &tc->msg);
-	if (!l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) || id == 0)
+	v3_read(tc, NULL, a->octets);
+	id = message_connection(&tc->msg);
+	if (id == 0 || l2tp_msg_has(&tc->msg, AVP_MESSAGE_DIGEST)) /* whoever sends digests believes no answer without */
 		return;
 	if (tc->msg.type ==
 	    L2TP_STOPCCN) /* its tunnel has long gone: only the acknowledgement is missing */
-		reply_zlb(tc, in, id, h->nr, (uint16_t)(h->ns + 1));
+		reply_zlb(tc, a->in, a->version, id, a->h.nr, (uint16_t)(a->h.ns + 1));
 	else if (tc->msg.type == L2TP_SCCRP)
-		reply_stopccn(tc, in, id, (uint16_t)(h->ns + 1), &v);
+		reply_stopccn(tc, a->in, a->version, id, (uint16_t)(a->h.ns + 1), &v);
 }
 
 /*
@@ -211,65 +212,77 @@ tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *
  * started anew.
  */
 static struct tunnel *
-same_request(struct tc *tc, const struct tc_datagram *in, uint16_t id)
+same_request(struct tc *tc, const struct arrival *a, uint32_t id)
 {
 	struct tunnel *t = NULL;
 
-	while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
-		if (t->initiated || !endpoint_eq(&t->peer, &in->peer))
+	while ((t = tunnel_of_peer(tc, &a->in->peer.addr, id, t)) != NULL) {
+		if (t->initiated || !endpoint_eq(&t->peer, &a->in->peer))
 			continue;
 		if (t->state == CC_WAIT_CTL_CONN || (t->state == CC_CLOSING && t->since == 0 && !t->final))
 			return t;
-		if (tc->now < t->fresh_until && t->request == digest(in->octets))
+		if (tc->now < t->fresh_until && t->request == digest(a->octets))
 			return t;
 	}
 	return NULL;
 }
 
 /* Hidden AVPs need the secret, the secret needs the profile, the profile needs the Host Name, which
- * is never hidden. */
-static const struct conf_profile *
-read_request(struct tc *tc, const struct tc_datagram *in)
+ * is never hidden.  False: it cannot be believed (RFC 3931, 5.4.1). */
+static bool
+read_request(struct tc *tc, const struct arrival *a, const struct conf_profile **p)
 {
 	char host[TEXT_HOST] = "";
-	const struct conf_profile *p;
 
 	l2tp_msg_text(&tc->msg, AVP_HOST_NAME, host, sizeof host);
-	p = conf_profile_find(tc->conf, &in->peer.addr, host);
-	if (p && p->secret[0] && (tc->msg.hidden || tc->msg.trouble.fault))
-		l2tp_msg_read(in->octets, span_of(p->secret, strlen(p->secret)), &tc->msg);
-	return p;
+	*p = conf_profile_find(tc->conf, &a->in->peer.addr, host);
+	return v3_request(tc, a, *p);
+}
+
+static bool
+room_for_request(struct tc *tc, const struct arrival *a)
+{
+	if (a->h.ns == 0 && a->h.nr == 0 && tc->in_state[CC_WAIT_CTL_CONN] < HALF_OPEN_MAX &&
+	    tunnel_half_open(tc, &a->in->peer.addr) < HALF_OPEN_PEER_MAX)
+		return true;
+	bump(tc, a->h.ns || a->h.nr ? N_BAD_NR : N_FLOOD);
+	return false;
 }
 
 static void
-request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
+request(struct tc *tc, const struct arrival *a)
 {
 	struct cc_event ev = {
-		.kind = EV_SCCRQ, .in = in, .msg = &tc->msg, .digest = digest(in->octets)
+		.kind = EV_SCCRQ, .in = a->in, .msg = &tc->msg, .digest = digest(a->octets)
 	};
 	struct tunnel *known, *lost;
-	uint16_t id, fresh;
+	uint16_t fresh;
+	uint32_t id;
 
-	ev.prof = read_request(tc, in);
+	if (!read_request(tc, a, &ev.prof))
+		return;
 	count_message(tc, &tc->msg);
-	if (!l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) || id == 0)
+	id = message_connection(&tc->msg);
+	if (id == 0)
 		return; /* there is nowhere to answer to */
-	known = same_request(tc, in, id);
+	known = same_request(tc, a, id);
 	if (known) {
-		receive_on(tc, known, in, h, false);
+		receive_on(tc, known, a);
 		return;
 	}
+	if (!room_for_request(tc, a))
+		return;
 	fresh = tunnel_free_id(tc);
-	if (h->ns != 0 || h->nr != 0 || fresh == 0 ||
-	    tc->in_state[CC_WAIT_CTL_CONN] >= HALF_OPEN_MAX ||
-	    tunnel_half_open(tc, &in->peer.addr) >= HALF_OPEN_PEER_MAX) {
-		bump(tc, h->ns || h->nr ? N_BAD_NR : N_FLOOD);
+	if (fresh == 0) {
+		bump(tc, N_FLOOD);
 		return;
 	}
-	if (!tie_breaker(tc, in, &tc->msg, &lost)) {
+	if (!tie_breaker(tc, a->in, &tc->msg, &lost)) {
 		if (lost)
 			cc_yield(tc, lost, NULL);
-		return;
+		if (lost || !tc->msg.v3)
+			return;
+		ev.tie_lost = true; /* RFC 3931, 5.4.3: "A StopCCN SHOULD be sent by the winner" */
 	}
 	cc_step(tc, NULL, &ev, fresh);
 	known = tunnel_find(tc, fresh);
@@ -280,30 +293,30 @@ request(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h)
 /* Tunnel id 0: an SCCRQ, or a StopCCN from a peer that does not know our id yet (4.4.3, Assigned
  * Tunnel ID). */
 static void
-unaddressed(struct tc *tc, const struct tc_datagram *in, const struct l2tp_hdr *h, bool zlb)
+unaddressed(struct tc *tc, const struct arrival *a)
 {
 	struct tunnel *t = NULL;
-	uint16_t id;
+	uint32_t id;
 
-	if (zlb) {
+	if (a->ack) {
 		bump(tc, N_UNKNOWN_TUNNEL);
 		return;
 	}
-	l2tp_msg_read(in->octets, span_of(NULL, 0), &tc->msg);
+	v3_read(tc, NULL, a->octets);
 	if (tc->msg.type == L2TP_SCCRQ) {
-		request(tc, in, h);
+		request(tc, a);
 		return;
 	}
-	if (tc->msg.type == L2TP_STOPCCN && l2tp_msg_u16(&tc->msg, AVP_ASSIGNED_TUNNEL, &id) &&
-	    id) {
-		while ((t = tunnel_of_peer(tc, &in->peer.addr, id, t)) != NULL) {
-			if (endpoint_eq(&t->peer, &in->peer) && t->state != CC_ESTABLISHED) {
-				receive_on(tc, t, in, h, false);
-				return;
-			}
-		}
+	id = message_connection(&tc->msg);
+	while (tc->msg.type == L2TP_STOPCCN && id &&
+	       (t = tunnel_of_peer(tc, &a->in->peer.addr, id, t)) != NULL) {
+		if (t->version != a->version || !endpoint_eq(&t->peer, &a->in->peer) || t->state == CC_ESTABLISHED)
+			continue;
+		if (a->version != 3 || v3_authentic(tc, t, a))
+			receive_on(tc, t, a);
+		return;
 	}
-	stray(tc, in, h, false);
+	stray(tc, a);
 }
 
 /* RFC 2661, 8.1: addresses and ports are static; only the first answer may come from another port.
@@ -315,35 +328,52 @@ right_source(const struct tunnel *t, const struct endpoint *peer)
 	       (t->state == CC_WAIT_CTL_REPLY && ip_addr_eq(&t->peer.addr, &peer->addr));
 }
 
+/* Its version, its way, its peer. */
+static bool
+belongs(struct tc *tc, const struct tunnel *t, const struct arrival *a)
+{
+	if (t->over_ip != a->over_ip || !right_source(t, &a->in->peer)) {
+		bump(tc, N_FOREIGN_SOURCE);
+		return false;
+	}
+	if (t->version != a->version && !(a->version == 3 && v3_offered_both(t))) {
+		bump(tc, N_OTHER_VERSION);
+		return false;
+	}
+	return true;
+}
+
 void
 cc_receive(struct tc *tc, const struct tc_datagram *in)
 {
-	struct l2tp_hdr h;
-	struct span body;
-	enum l2tp_fault fault = l2tp_hdr_read(in->octets, &h, &body);
+	enum l2tp_fault fault;
+	struct arrival a;
 	struct tunnel *t;
 
 	bump(tc, N_DATAGRAMS_IN);
-	if (fault || !h.control || !h.has_len || !h.has_seq) {
-		tc->codec[fault ? fault : L2TP_NOT_CONTROL]++;
+	if (!v3_open(in, &a, &fault)) {
+		tc->codec[fault]++;
 		return;
 	}
-	if (h.tunnel == 0) {
-		unaddressed(tc, in, &h, body.len == 0);
-		return;
-	}
-	t = tunnel_find(tc, h.tunnel);
-	if (!t) {
-		stray(tc, in, &h, body.len == 0);
-		return;
-	}
-	if (!right_source(t, &in->peer)) {
+	if (!a.over_ip && in->peer.port == 0) { /* nothing could be sent there */
 		bump(tc, N_FOREIGN_SOURCE);
 		return;
 	}
+	if (a.id == 0) {
+		unaddressed(tc, &a);
+		return;
+	}
+	t = a.id <= UINT16_MAX ? tunnel_find(tc, (uint16_t)a.id) : NULL;
+	if (!t) {
+		stray(tc, &a);
+		return;
+	}
+	if (!belongs(tc, t, &a))
+		return;
 	if (recovery_muted(t)) { /* RFC 4951, 3.2.1: "MUST be silently discarded" */
 		bump(tc, N_RECOVERY_MUTED);
 		return;
 	}
-	receive_on(tc, t, in, &h, body.len == 0);
+	if (a.version != 3 || v3_authentic(tc, t, &a))
+		receive_on(tc, t, &a);
 }

@@ -260,7 +260,7 @@ end_sequenced(struct tc *tc, struct tunnel *t)
 	if (t->failover_flags & t->failover_ours & FAILOVER_DATA)
 		return;
 	HASH_ITER (hh, t->by_id, c, next) {
-		if (c->state != CALL_ESTABLISHED || !(c->seq_required || c->seq_lns))
+		if (c->state != CALL_ESTABLISHED || !call_sequenced(c))
 			continue;
 		tc->rec.lost++;
 		bump(tc, N_RECOVERY_LOST);
@@ -268,22 +268,27 @@ end_sequenced(struct tc *tc, struct tunnel *t)
 	}
 }
 
+/* `by`: the recovery tunnel; `follow`: the peer may have moved, and the old tunnel with it. */
 static struct tunnel *
-reset_old(struct tc *tc, struct tunnel *old, uint16_t ns, uint16_t nr, bool ours, const struct tunnel *by)
+reset_old(struct tc *tc, struct tunnel *old, uint16_t ns, uint16_t nr, bool ours, const struct tunnel *by, bool follow)
 {
 	Row__Tunnel row = tunnel_row(old);
+	const Row__Tunnel theirs = tunnel_row(by);
 
 	recovery_unlist(tc, old);
 	row.recovery = REC_SYNC;
 	row.epoch = tc->epoch;
 	if (ours)
 		row.data_restarts++;
-	if (by && !endpoint_eq(&by->peer, &old->peer)) {
-		const Row__Tunnel theirs = tunnel_row(by);
+	row.nonce = theirs.nonce; /* L2TPv3: "MUST reset its nonce values ... to the nonce values exchanged" there */
+	row.peer_nonce = theirs.peer_nonce;
+	row.digests = theirs.digests;
+	if (follow && !endpoint_eq(&by->peer, &old->peer)) {
 		row.peer_addr = theirs.peer_addr;
 		row.peer_port = theirs.peer_port;
 		row.local_addr = theirs.local_addr;
 		row.local_port = theirs.local_port;
+		row.over_ip = theirs.over_ip;
 	}
 	old = put_tunnel(tc, &row);
 	if (!old)
@@ -302,7 +307,7 @@ initiator_up(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 
 	l2tp_msg_scs(m, &scs);
 	if (old && old->state == CC_ESTABLISHED && old->recovery == REC_ASKED)
-		old = reset_old(tc, old, scs.ns, scs.nr, true, NULL);
+		old = reset_old(tc, old, scs.ns, scs.nr, true, t, false);
 	else
 		old = NULL;
 	if (old) {
@@ -331,7 +336,10 @@ named(const struct tc *tc, const struct l2tp_msg *m)
 
 	if (l2tp_msg_recovery(m, &r) && r.remote && r.remote <= UINT16_MAX)
 		old = tunnel_find(tc, (uint16_t)r.remote);
-	return old && old->state == CC_ESTABLISHED && !old->recovers && old->peer_id == r.tunnel ? old : NULL;
+	return old && old->state == CC_ESTABLISHED && !old->recovers && old->peer_id == r.tunnel &&
+		       (old->version == 3) == m->v3 /* "of the same L2TP version" */
+		   ? old
+		   : NULL;
 }
 
 /*
@@ -341,8 +349,12 @@ named(const struct tc *tc, const struct l2tp_msg *m)
 static bool
 same_peer(const struct tunnel *old, const struct cc_event *ev)
 {
+	const bool proven = ev->msg->v3 && l2tp_msg_has(ev->msg, AVP_NONCE); /* its digest was checked */
+
+	if (ev->msg->v3 && old->nonce_len && !proven)
+		return false; /* 3.2.1: "MUST use the Control Message authentication ... if the old tunnel was" */
 	return old->prof == ev->prof &&
-	       (ev->prof->require_auth || ip_addr_eq(&old->peer.addr, &ev->in->peer.addr));
+	       (ev->prof->require_auth || proven || ip_addr_eq(&old->peer.addr, &ev->in->peer.addr));
 }
 
 bool
@@ -452,7 +464,7 @@ responder_up(struct tc *tc, struct tunnel *t)
 		return;
 	}
 	ours = recovery_muted(old); /* both ends had failed */
-	old = reset_old(tc, old, t->suggested_nr, t->suggested_ns, ours, t);
+	old = reset_old(tc, old, t->suggested_nr, t->suggested_ns, ours, t, true);
 	if (!old)
 		return;
 	note(tc, NOTE_INFO, "tunnel recovered by its peer tunnel=%u host=%s calls=%u by=%u", old->id, old->peer_host,

@@ -7,12 +7,14 @@
  * A stored row may say anything: lengths are cut, numbers are narrowed, rows without their tunnel
  * or call are counted and ignored.
  */
-#include "tunnels.h"
+#include "dialect.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/message.h"
+
+#define DIGESTS (1u << L2TP3_HMAC_MD5 | 1u << L2TP3_HMAC_SHA1)
 
 static ProtobufCBinaryData
 octets(const void *p, size_t len)
@@ -100,6 +102,12 @@ tunnel_row(const struct tunnel *t)
 	r.suggested_ns = t->suggested_ns;
 	r.suggested_nr = t->suggested_nr;
 	r.data_restarts = t->data_restarts;
+	r.version = t->version == 3 ? 3 : 0;
+	r.over_ip = t->over_ip;
+	r.nonce = octets(t->nonce, t->nonce_len);
+	r.peer_nonce = octets(t->peer_nonce, t->peer_nonce_len);
+	r.digests = t->digests;
+	r.peer_router = t->peer_router;
 	return r;
 }
 
@@ -130,6 +138,10 @@ apply_tunnel_numbers(struct tunnel *t, const Row__Tunnel *r)
 	t->suggested_ns = (uint16_t)r->suggested_ns;
 	t->suggested_nr = (uint16_t)r->suggested_nr;
 	t->data_restarts = r->data_restarts;
+	t->version = r->version == 3 ? 3 : 2;
+	t->over_ip = r->over_ip;
+	t->digests = (uint8_t)(r->digests & DIGESTS);
+	t->peer_router = r->peer_router;
 }
 
 static void
@@ -142,6 +154,8 @@ apply_tunnel_texts(struct tunnel *t, const Row__Tunnel *r)
 	take_text(t->lns_group, sizeof t->lns_group, r->lns_group);
 	t->tie_len = take_octets(t->tie_breaker, sizeof t->tie_breaker, r->tie_breaker);
 	t->challenge_sent_len = take_octets(t->challenge_sent, CHALLENGE_MAX, r->challenge_sent);
+	t->nonce_len = take_octets(t->nonce, NONCE_MAX, r->nonce);
+	t->peer_nonce_len = take_octets(t->peer_nonce, NONCE_MAX, r->peer_nonce);
 }
 
 static struct tunnel *
@@ -159,7 +173,7 @@ apply_tunnel(struct tc *tc, uint16_t id, const Row__Tunnel *r)
 	bucket_remove(tc, t);
 	t->local = local;
 	t->peer = peer;
-	t->peer_id = (uint16_t)r->peer_id;
+	t->peer_id = r->version == 3 ? r->peer_id : (uint16_t)r->peer_id;
 	bucket_add(tc, t);
 	apply_tunnel_numbers(t, r);
 	apply_tunnel_texts(t, r);
@@ -241,6 +255,22 @@ put_out(struct tc *tc, struct tunnel *t, uint16_t ns, struct span message)
 
 /* ---- call ----------------------------------------------------------------------------- */
 
+/* What only L2TPv3 and L2TPHC have. */
+void
+row_of_form(Row__Call *r, const struct call_form *f)
+{
+	r->cookie = octets(f->cookie, f->cookie_len);
+	r->peer_cookie = octets(f->peer_cookie, f->peer_cookie_len);
+	r->sublayer = f->sublayer;
+	r->peer_sublayer = f->peer_sublayer;
+	r->sequencing = f->sequencing;
+	r->peer_sequencing = f->peer_sequencing;
+	r->circuit_down = f->circuit_down;
+	r->our_circuit_down = f->our_circuit_down;
+	if (f->headerless)
+		r->headerless = (Row__HeaderlessData *)(uintptr_t)&f->hc;
+}
+
 Row__Call
 call_row(const struct call *c)
 {
@@ -260,7 +290,32 @@ call_row(const struct call *c)
 	r.seq_lns = c->seq_lns;
 	if (c->user_ref)
 		r.user_ref = c->user_ref;
+	if (c->form)
+		row_of_form(&r, c->form);
 	return r;
+}
+
+static struct call_form
+row_form(const Row__Call *r)
+{
+	struct call_form f = {
+		.sublayer = r->sublayer,
+		.peer_sublayer = r->peer_sublayer,
+		.sequencing = (uint8_t)r->sequencing,
+		.peer_sequencing = (uint8_t)r->peer_sequencing,
+		.circuit_down = r->circuit_down,
+		.our_circuit_down = r->our_circuit_down,
+		.headerless = r->headerless != NULL,
+	};
+
+	f.cookie_len = take_octets(f.cookie, sizeof f.cookie, r->cookie);
+	f.peer_cookie_len = take_octets(f.peer_cookie, sizeof f.peer_cookie, r->peer_cookie);
+	if (r->headerless) {
+		f.hc = *r->headerless;
+		f.hc.base.n_unknown_fields = 0;
+		f.hc.base.unknown_fields = NULL;
+	}
+	return f;
 }
 
 static void
@@ -289,7 +344,9 @@ apply_call(struct tc *tc, struct tunnel *t, uint16_t id, const Row__Call *r)
 		c = call_new(tc, t, id);
 	if (!c)
 		return NULL;
-	call_set_peer(c, (uint16_t)r->peer_id);
+	const struct call_form form = row_form(r);
+	call_set_peer(c, t->version == 3 ? r->peer_id : (uint16_t)r->peer_id);
+	call_set_form(tc, c, &form);
 	call_set_state(tc, c, call_state_known(r->state) ? (uint8_t)r->state : CALL_CLOSED);
 	c->kind = (uint8_t)r->kind;
 	c->role = (uint8_t)r->role;
@@ -358,7 +415,7 @@ info_bound(const Row__CallInfo *r)
 	       strlen(r->disconnect_message) + strlen(r->q931_text) + r->private_group.len +
 	       r->init_rcvd_lcp.len + r->last_sent_lcp.len + r->last_rcvd_lcp.len +
 	       r->proxy_auth_name.len + r->proxy_auth_challenge.len + r->proxy_auth_response.len +
-	       r->access_line.len + r->n_line_errors * 10;
+	       r->access_line.len + r->remote_end.len + r->session_tie.len + r->n_line_errors * 10;
 }
 
 void

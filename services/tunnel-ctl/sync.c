@@ -141,20 +141,19 @@ static struct l2tp_fss
 answer(struct tc *tc, struct tunnel *t, const struct l2tp_fss *asked)
 {
 	struct l2tp_fss said = { .session = 0, .remote = asked->session };
-	struct call *c = asked->remote <= UINT16_MAX ? call_find(t, (uint16_t)asked->remote) : NULL;
+	struct call *c = call_on_wire(t, asked->remote);
 
 	if (c && (c->state == CALL_CLOSED || c->state == CALL_IDLE))
 		c = NULL;
 	if (c && asked->session && c->peer_id == asked->session) {
-		said.session = c->id;
+		said.session = session_on_wire(t, c->id);
 		if (c->sync == SYNC_ASK || c->sync == SYNC_DOUBT)
 			settled(tc, c);
 		return said;
 	}
 	bump(tc, N_FSS_UNKNOWN);
 	doubt(tc, t, c);
-	if (asked->session <= UINT16_MAX) /* whom we pair with what the peer is about to clear */
-		doubt(tc, t, call_of_peer(t, (uint16_t)asked->session));
+	doubt(tc, t, call_of_peer(t, asked->session)); /* whom we pair with what the peer is about to clear */
 	return said;
 }
 
@@ -193,7 +192,7 @@ sync_response(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m)
 
 	bump(tc, N_FSR_IN);
 	while (l2tp_msg_fss(m, &at, &said)) {
-		struct call *c = said.remote <= UINT16_MAX ? call_find(t, (uint16_t)said.remote) : NULL;
+		struct call *c = call_on_wire(t, said.remote);
 		if (!c || c->sync != SYNC_ASKED) { /* of a call that came or went since: not what was asked about */
 			bump(tc, N_FSS_UNASKED);
 			continue;

@@ -185,6 +185,7 @@ set_fallback(struct tc *tc)
 		.rtx_initial_ms = 1000,
 		.rtx_cap_ms = 8000,
 		.rtx_tries = 5,
+		.v3.rtx_tries = 10,
 		.setup_ms = 30000,
 		.failover = true, /* what such a tunnel's row says was agreed, holds */
 		.recovery_ms = 60000,
@@ -203,6 +204,7 @@ tc_new(const struct conf *conf, const struct tc_random *random)
 	tc->random = *random;
 	tc->least = NOTE_INFO;
 	set_fallback(tc);
+	l2tp3_keys_of(span_of("", 0), &tc->no_keys);
 	arena_init(&tc->arena, 0);
 	random->fill(random->arg, &tc->id_key, sizeof tc->id_key);
 	random->fill(random->arg, &tc->serial, sizeof tc->serial);
@@ -261,6 +263,7 @@ tc_configure(struct tc *tc, mono_t now, const struct conf *conf)
 	memset(tc->in_recovery, 0, sizeof tc->in_recovery);
 	memset(tc->offers, 0, sizeof tc->offers);
 	memset(tc->asking, 0, sizeof tc->asking);
+	memset(tc->headerless_of, 0, sizeof tc->headerless_of);
 	tc->refusing = 0;
 	DL_FOREACH (tc->all, t) {
 		tunnel_profile(tc, t);

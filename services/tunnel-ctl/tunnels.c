@@ -146,7 +146,7 @@ heap_reserve(struct tc *tc, unsigned n)
 /* ---- tunnels -------------------------------------------------------------------------- */
 
 static unsigned
-bucket_of(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id)
+bucket_of(const struct tc *tc, const struct ip_addr *peer, uint32_t peer_id)
 {
 	uint64_t h = tc->id_key ^ peer_id;
 
@@ -179,7 +179,7 @@ bucket_remove(struct tc *tc, struct tunnel *t)
 }
 
 struct tunnel *
-tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint16_t peer_id,
+tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint32_t peer_id,
 	       struct tunnel *from)
 {
 	struct tunnel *t = from ? from->next_bucket : tc->bucket[bucket_of(tc, peer, peer_id)];
@@ -201,6 +201,12 @@ unsigned
 tunnel_asking(const struct tc *tc, const struct ip_addr *peer)
 {
 	return tc->asking[bucket_of(tc, peer, 0)];
+}
+
+unsigned
+tunnel_headerless(const struct tc *tc, const struct ip_addr *peer)
+{
+	return tc->headerless_of[bucket_of(tc, peer, 0)];
 }
 
 struct tunnel *
@@ -234,16 +240,18 @@ tunnel_count(struct tc *tc, const struct tunnel *t, int by)
 		tc->offers[t->recovers] = (uint16_t)(tc->offers[t->recovers] + by);
 	if (t->recovers && t->state == CC_WAIT_CTL_REPLY)
 		tc->asking[bucket_of(tc, &t->peer.addr, 0)] += (unsigned)by;
+	if (t->headerless)
+		tc->headerless_of[bucket_of(tc, &t->peer.addr, 0)] += t->headerless * (unsigned)by;
 }
 
 static struct chan_conf
-chan_conf_of(const struct conf_profile *p)
+chan_conf_of(const struct conf_profile *p, unsigned version)
 {
 	return (struct chan_conf){
 		.window = p->window,
 		.rtx_initial_ms = p->rtx_initial_ms,
 		.rtx_cap_ms = p->rtx_cap_ms,
-		.rtx_tries = p->rtx_tries,
+		.rtx_tries = version == 3 ? p->v3.rtx_tries : p->rtx_tries,
 		.rtx_least_ms = p->rtx_least_ms,
 	};
 }
@@ -254,7 +262,9 @@ tunnel_profile(struct tc *tc, struct tunnel *t)
 	const struct conf_profile *p = conf_profile_named(tc->conf, t->profile);
 
 	t->prof = p ? p : &tc->fallback;
-	struct chan_conf conf = chan_conf_of(t->prof);
+	if (t->digests)
+		l2tp3_keys_of(span_of(t->prof->secret, strlen(t->prof->secret)), &t->keys);
+	struct chan_conf conf = chan_conf_of(t->prof, t->version);
 	chan_configure(&t->chan, &conf);
 }
 
@@ -268,8 +278,9 @@ tunnel_new(struct tc *tc, uint16_t id)
 		return NULL;
 	}
 	t->id = id;
+	t->version = 2;
 	t->prof = &tc->fallback;
-	struct chan_conf conf = chan_conf_of(t->prof);
+	struct chan_conf conf = chan_conf_of(t->prof, t->version);
 	chan_init(&t->chan, &conf);
 	tc->tunnel[id] = t;
 	DL_APPEND(tc->all, t);
@@ -310,7 +321,15 @@ call_find(const struct tunnel *t, uint16_t id)
 }
 
 struct call *
-call_of_peer(const struct tunnel *t, uint16_t peer_id)
+call_on_wire(const struct tunnel *t, uint32_t session)
+{
+	const uint32_t above = t->version == 3 ? t->id : 0;
+
+	return session >> 16 == above ? call_find(t, (uint16_t)session) : NULL;
+}
+
+struct call *
+call_of_peer(const struct tunnel *t, uint32_t peer_id)
 {
 	struct call *c = NULL;
 
@@ -346,7 +365,7 @@ call_half_open(struct tc *tc, struct call *c)
 }
 
 void
-call_set_peer(struct call *c, uint16_t peer_id)
+call_set_peer(struct call *c, uint32_t peer_id)
 {
 	if (c->peer_id == peer_id)
 		return;
@@ -355,6 +374,42 @@ call_set_peer(struct call *c, uint16_t peer_id)
 	c->peer_id = peer_id;
 	if (peer_id)
 		HASH_ADD(hp, c->t->by_peer, peer_id, sizeof c->peer_id, c);
+}
+
+static bool
+alone_between_addresses(const struct call_form *f)
+{
+	return f && f->headerless && f->hc.receive_octets == 0;
+}
+
+static bool
+says_nothing(const struct call_form *f)
+{
+	return !f->cookie_len && !f->peer_cookie_len && !f->sublayer && !f->peer_sublayer && !f->sequencing &&
+	       !f->peer_sequencing && !f->circuit_down && !f->our_circuit_down && !f->headerless;
+}
+
+void
+call_set_form(struct tc *tc, struct call *c, const struct call_form *form)
+{
+	const bool was = alone_between_addresses(c->form), is = form && alone_between_addresses(form);
+
+	if (!form || says_nothing(form)) {
+		free(c->form);
+		c->form = NULL;
+	} else {
+		if (!c->form)
+			c->form = malloc(sizeof *c->form);
+		if (c->form)
+			*c->form = *form;
+		else
+			bump(tc, N_NO_MEMORY);
+	}
+	if (was == is)
+		return;
+	tunnel_count(tc, c->t, -1);
+	c->t->headerless += is ? 1u : -1u;
+	tunnel_count(tc, c->t, 1);
 }
 
 /* Established calls are counted; all others wait in line for their deadline. */
@@ -406,6 +461,7 @@ call_unlink(struct tc *tc, struct call *c)
 	struct tunnel *t = c->t;
 
 	want_drop(tc, c);
+	call_set_form(tc, c, NULL);
 	call_set_peer(c, 0);
 	HASH_DELETE(hh, t->by_id, c);
 	call_set_state(tc, c, CALL_IDLE);

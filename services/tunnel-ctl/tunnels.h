@@ -16,7 +16,8 @@
 
 #include "base/arena.h"
 #include "l2tp/chan.h"
-#include "l2tp/l2tp.h"
+#include "l2tp/l2tp3.h"
+#include "l2tp/l2tphc.h"
 #include "rows.pb-c.h"
 #include "tc.h"
 
@@ -91,6 +92,7 @@ const char *fault_name(enum tc_fault);
 #define TEXT_NAME 64
 #define TEXT_HOST 128
 #define CHALLENGE_MAX 64
+#define NONCE_MAX 255
 #define CALLS_MAX 65535
 
 struct tunnel;
@@ -102,9 +104,21 @@ struct want { /* a link row that asks for something we have not done yet */
 	uint8_t row[];
 };
 
+/* What a call of L2TPv3 or with L2TPHC has besides; Row.Call's fields of these names. */
+struct call_form {
+	uint8_t cookie[L2TP3_COOKIE_MAX], peer_cookie[L2TP3_COOKIE_MAX];
+	uint8_t cookie_len, peer_cookie_len;
+	bool sublayer, peer_sublayer;
+	uint8_t sequencing, peer_sequencing;
+	bool circuit_down, our_circuit_down;
+	bool headerless; /* `hc` holds */
+	Row__HeaderlessData hc;
+};
+
 struct call {
 	struct tunnel *t;
-	uint16_t id, peer_id;
+	uint16_t id;
+	uint32_t peer_id;
 	uint8_t state, kind, role;
 	bool seq_required, seq_lns;
 	uint8_t sync;		/* local: enum sync_where */
@@ -118,6 +132,7 @@ struct call {
 	struct call *prev, *next;	    /* half open, by deadline; or dead */
 	struct call *wait_prev, *wait_next; /* for the tunnel to open, or for room in it; established: of its sync[] */
 	char *user_ref;			    /* NULL: none */
+	struct call_form *form;		    /* NULL: all of it zero */
 	uint8_t *info;			    /* packed row of call_info; NULL: none */
 	uint32_t info_len;
 	struct want *want;
@@ -126,8 +141,11 @@ struct call {
 
 struct tunnel {
 	/* row */
-	uint16_t id, peer_id;
+	uint16_t id;
+	uint32_t peer_id;
 	uint8_t state, role;
+	uint8_t version; /* 2, 3 */
+	bool over_ip;
 	bool initiated, draining, multicast_capable, ecn_capable;
 	struct endpoint local, peer;
 	uint16_t peer_firmware, peer_window;
@@ -144,6 +162,9 @@ struct tunnel {
 	uint8_t lns_member;
 	uint8_t tie_breaker[8], tie_len;
 	uint8_t challenge_sent[CHALLENGE_MAX], challenge_sent_len;
+	uint8_t nonce[NONCE_MAX], peer_nonce[NONCE_MAX], nonce_len, peer_nonce_len;
+	uint8_t digests; /* in our messages: a bit for each enum l2tp3_digest; 0: none */
+	uint32_t peer_router;
 	char profile[TEXT_NAME], lns_group[TEXT_NAME], peer_host[TEXT_HOST], peer_vendor[TEXT_NAME];
 	char message[TEXT_HOST];
 	/* calls */
@@ -152,6 +173,7 @@ struct tunnel {
 	struct call *waiting; /* those in wait-tunnel */
 	struct want *wants;
 	unsigned established;
+	unsigned headerless; /* calls whose L2TPHC packets only their addresses tell apart */
 	struct chan chan;
 	/* RFC 4951, local */
 	bool stale;	 /* from before the epoch that began stale, and not assessed yet */
@@ -163,6 +185,7 @@ struct tunnel {
 	mono_t away_due, sync_due;
 	/* local */
 	const struct conf_profile *prof;
+	struct l2tp3_keys keys; /* L2TPv3: of the profile's secret */
 	uint64_t id_key; /* of the permutation that session ids are taken from */
 	uint32_t id_count;
 	mono_t setup_due, linger_due, idle_due, hello_due, due;
@@ -199,6 +222,7 @@ struct recovery_sum { /* since the first tunnel was taken up, until the last was
 };
 
 #define BUCKETS 4096
+#define TX_PREFIX 4
 
 struct tc {
 	const struct conf *conf;
@@ -223,6 +247,8 @@ struct tc {
 	unsigned in_recovery[REC_STATES];
 	uint16_t offers[65536]; /* recovery tunnels not up yet, of either end, by the old tunnel's id */
 	unsigned asking[BUCKETS]; /* those that we have opened, by the peer's address */
+	unsigned headerless_of[BUCKETS]; /* tunnel.headerless, by the peer's address */
+	struct l2tp3_keys no_keys; /* of an empty secret: an integrity check (RFC 3931, 4.3) */
 	struct tunnel *rec_waiting; /* stale, or REC_WAIT: list */
 	mono_t rec_due;
 	struct recovery_sum rec;
@@ -244,9 +270,11 @@ struct tc {
 	struct l2tp_msg msg;
 	struct wr w;
 	struct l2tp_wr lw;
+	struct l2tp3_keys hiding; /* of the message being written */
 	uint8_t out_octets[CHAN_MESSAGE_MAX];
-	uint8_t tx[CHAN_MESSAGE_MAX];
+	uint8_t wire[TX_PREFIX + CHAN_MESSAGE_MAX]; /* a message to be sent, behind the session id 0 of L2TPv3 over IP */
 };
+#define TX(TC) ((TC)->wire + TX_PREFIX)
 
 /* Makes a peer's text fit to be stored and shown: control characters, and what is not UTF-8, become
  * '?'. */
@@ -274,10 +302,19 @@ unsigned tunnel_half_open(const struct tc *, const struct ip_addr *peer);
 /* Recovery tunnels that we have asked this address for and that are not up. */
 unsigned tunnel_asking(const struct tc *, const struct ip_addr *peer);
 /* The next one of this peer with this id of its own, after `from` (NULL: the first). */
-struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint16_t peer_id,
+struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint32_t peer_id,
 			      struct tunnel *from);
 struct call *call_find(const struct tunnel *, uint16_t id);
-struct call *call_of_peer(const struct tunnel *, uint16_t peer_id);
+struct call *call_of_peer(const struct tunnel *, uint32_t peer_id);
+/* Our ids as the peer knows them: in L2TPv3 a session's tells the tunnel as well, so that data leads to it. */
+static inline uint32_t
+session_on_wire(const struct tunnel *t, uint16_t id)
+{
+	return t->version == 3 && id ? (uint32_t)t->id << 16 | id : id;
+}
+struct call *call_on_wire(const struct tunnel *, uint32_t session); /* NULL also where it is no id of this tunnel */
+/* L2TPHC without an id in its packets: is there such a session with this address already? */
+unsigned tunnel_headerless(const struct tc *, const struct ip_addr *peer);
 static inline unsigned
 tunnel_calls(const struct tunnel *t)
 {
@@ -299,7 +336,13 @@ void bucket_add(struct tc *, struct tunnel *); /* by peer address and id: the sa
 void bucket_remove(struct tc *, struct tunnel *);
 struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
 void call_unlink(struct tc *, struct call *);
-void call_set_peer(struct call *, uint16_t peer_id);
+void call_set_peer(struct call *, uint32_t peer_id);
+void call_set_form(struct tc *, struct call *, const struct call_form *);
+static inline bool
+call_sequenced(const struct call *c)
+{
+	return c->seq_required || c->seq_lns || (c->form && (c->form->sequencing || c->form->peer_sequencing));
+}
 void call_set_state(struct tc *, struct call *, uint8_t state);
 void call_sync(struct call *, enum sync_where); /* an established one moves to this list of its tunnel */
 void want_drop(struct tc *, struct call *);
@@ -343,18 +386,20 @@ struct cause { /* of RFC 3145 and Q.931; 0: none */
 	const char *text;
 };
 /* our_id: the id we gave (or would have given); peer_id: where it goes, 0 if unknown */
-void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint16_t peer_id,
+void send_cdn(struct tc *, struct tunnel *, uint16_t our_id, uint32_t peer_id,
 	      const struct verdict *, const struct cause *);
 void send_sli(struct tc *, struct call *, uint32_t send, uint32_t receive);
+void send_circuit(struct tc *, struct call *); /* L2TPv3: our Circuit Status, in an SLI */
 void send_wen(struct tc *, struct call *, const struct l2tp_call_errors *);
 void send_csun(struct tc *, struct tunnel *, struct call *const *, unsigned n);
 /* RFC 4951, 4: one message with calls from a list of the tunnel's; false: none fitted. */
 bool send_fsq(struct tc *, struct tunnel *);
 #define FSS_MAX 70 /* in one message: within 1300 octets, hidden or not */
 bool send_fsr(struct tc *, struct tunnel *, const struct l2tp_fss *, unsigned n);
-/* Outside of any tunnel: answers that reveal nothing. */
-void reply_zlb(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t ns, uint16_t nr);
-void reply_stopccn(struct tc *, const struct tc_datagram *, uint16_t tunnel, uint16_t nr,
+/* Outside of any tunnel: answers that reveal nothing.  `version` of L2TP, `tunnel` the peer's id. */
+void reply_zlb(struct tc *, const struct tc_datagram *, unsigned version, uint32_t tunnel, uint16_t ns,
+	       uint16_t nr);
+void reply_stopccn(struct tc *, const struct tc_datagram *, unsigned version, uint32_t tunnel, uint16_t nr,
 		   const struct verdict *);
 /* What the step leaves to be done for a tunnel: Ns and Nr recorded, messages and acknowledgement
  * out, next deadline. */
@@ -368,6 +413,7 @@ struct tunnel *cc_open(struct tc *, const char *group, unsigned member, enum tc_
 struct tunnel *cc_open_peer(struct tc *, const struct endpoint *peer, const char *profile, enum tc_role);
 void cc_close(struct tc *, struct tunnel *, const struct verdict *);
 void cc_tick(struct tc *, struct tunnel *);
+mono_t cc_hello_due(const struct tunnel *);
 void cc_timers(struct tc *, struct tunnel *);	  /* those of its state start now */
 void cc_idle_check(struct tc *, struct tunnel *); /* a call has gone: was it the last? */
 void cc_drain(struct tc *, struct tunnel *, bool on);

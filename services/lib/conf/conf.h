@@ -89,7 +89,7 @@ struct conf_data {
 
 enum conf_stale { STALE_KEEP, STALE_CLEAR };
 
-enum conf_version { VERSION_BOTH, VERSION_2 = 2, VERSION_3 }; /* of L2TP */
+enum conf_version { VERSION_2, VERSION_3, VERSION_BOTH }; /* of L2TP */
 enum conf_transport { TRANSPORT_UDP, TRANSPORT_IP };
 enum conf_hc_draft { HC_DRAFT_NONE, HC_DRAFT_03 = 3, HC_DRAFT_05 = 5 };
 

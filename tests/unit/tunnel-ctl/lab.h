@@ -14,7 +14,7 @@
 #include <uthash.h>
 
 #include "l2tp/chan.h"
-#include "l2tp/l2tp.h"
+#include "l2tp/l2tp3.h"
 #include "rows.pb-c.h"
 #include "tc.h"
 
@@ -154,16 +154,41 @@ lab_say(struct lab *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* "ICRP 7/100 ns=1 nr=3" and the result code of what has one. */
+/* Reads what went out, of either version, with the secret "secret".  `octets` without what stands in front over IP. */
+static inline enum l2tp_fault
+lab_read_message(struct span octets, struct l2tp_msg *m)
+{
+	struct l2tp3_keys keys;
+
+	if (octets.len < 2 || (octets.p[1] & 15) != 3)
+		return l2tp_msg_read(octets, span_of("secret", 6), m);
+	l2tp3_keys_of(span_of("secret", 6), &keys);
+	return l2tp3_msg_read(octets, span_of(keys.hiding, L2TP3_KEY), m);
+}
+
+static inline struct span
+lab_message(const struct endpoint *local, struct span octets)
+{
+	return local->port ? octets : span_of(octets.p + 4, octets.len - 4);
+}
+
+/* "ICRP 7/100 ns=1 nr=3" and the result code of what has one; of L2TPv3 "ICRP 7 3/4 ns=1 nr=3", with the session ids. */
 static inline void
 lab_say_message(struct lab *l, struct span bytes)
 {
 	static struct l2tp_msg m;
 	struct l2tp_result r;
+	uint32_t to = 0, from = 0;
 
-	if (l2tp_msg_read(bytes, span_of("secret", 6), &m) != L2TP_OK)
+	if (lab_read_message(bytes, &m) != L2TP_OK)
 		LAB_FAIL("sent a message that is none: %s (%s)", l2tp_fault_name(m.trouble.fault), l2tp_msg_name(m.type));
-	lab_say(l, "%s %u/%u ns=%u nr=%u", l2tp_msg_name(m.type), m.hdr.tunnel, m.hdr.session, m.hdr.ns, m.hdr.nr);
+	if (m.v3)
+		lab_say(l, "%s %u", l2tp3_msg_name(m.type), m.hdr.connection);
+	else
+		lab_say(l, "%s %u/%u", l2tp_msg_name(m.type), m.hdr.tunnel, m.hdr.session);
+	if (m.v3 && l2tp_msg_u32(&m, AVP_REMOTE_SESSION, &to) && l2tp_msg_u32(&m, AVP_LOCAL_SESSION, &from))
+		lab_say(l, " %u/%u", to, from);
+	lab_say(l, " ns=%u nr=%u", m.hdr.ns, m.hdr.nr);
 	if (l2tp_msg_result(&m, &r))
 		lab_say(l, " result=%u error=%u", r.result, r.error);
 	lab_say(l, "\n");
@@ -180,7 +205,7 @@ lab_effect(struct sink *s, const struct effect *e)
 	if (e->kind != EFFECT_CONTROL || e->bytes.len > CHAN_MESSAGE_MAX)
 		LAB_FAIL("an effect of kind %d, %zu octets", e->kind, e->bytes.len);
 	l->touched[e->tunnel / 8] |= (uint8_t)(1u << (e->tunnel & 7));
-	lab_say_message(l, e->bytes);
+	lab_say_message(l, lab_message(&e->local, e->bytes));
 	if (l->outs == LAB_PACKETS)
 		LAB_FAIL("more than %u packets in a test", LAB_PACKETS);
 	struct lab_packet *p = &l->out[l->outs++];

@@ -156,16 +156,16 @@ same_calls(void)
 	struct call *c, *next;
 
 	for (struct tunnel *t = end[LAC]->tc->all; t; t = t->next) {
-		struct tunnel *u = tunnel_find(end[LNS]->tc, t->peer_id);
+		struct tunnel *u = tunnel_find(end[LNS]->tc, (uint16_t)t->peer_id);
 		if (t->state != CC_ESTABLISHED)
 			continue;
 		ck_assert_ptr_nonnull(u);
 		ck_assert_uint_eq(u->peer_id, t->id);
 		ck_assert_uint_eq(tunnel_calls(t), tunnel_calls(u));
 		HASH_ITER(hh, t->by_id, c, next) {
-			struct call *d = call_find(u, c->peer_id);
+			struct call *d = call_on_wire(u, c->peer_id);
 			ck_assert_ptr_nonnull(d);
-			ck_assert_uint_eq(d->peer_id, c->id);
+			ck_assert_uint_eq(d->peer_id, session_on_wire(t, c->id));
 			ck_assert_uint_eq(c->state, CALL_ESTABLISHED);
 			ck_assert_uint_eq(d->state, CALL_ESTABLISHED);
 		}

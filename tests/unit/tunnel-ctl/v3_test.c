@@ -1,0 +1,451 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * L2TPv3 (RFC 3931) between two of us, in every form that it has: over UDP and IP, with authentication, with digests as
+ * an integrity check, with neither, hidden, and begun as a request in both versions.  The stories are those of
+ * pair_test.c and recover_test.c; what differs from L2TPv2 has tests of its own.
+ */
+#include <utlist.h>
+
+#include "../lib/unit.h"
+#include "pair.h"
+
+#define STORY 24 /* datagrams of the story, and then some */
+
+static const struct form {
+	const char *name;
+	bool ip, secret, hide, integrity, both, sublayer;
+	unsigned digests;
+	uint8_t cookie, sequencing;
+} forms[] = {
+	{ "plain", .digests = 1, .cookie = 8 },
+	{ "over IP", .ip = true, .digests = 1 },
+	{ "MD5", .secret = true, .digests = 1, .cookie = 4 },
+	{ "SHA-1 over IP", .ip = true, .secret = true, .digests = 2, .cookie = 8, .sublayer = true },
+	{ "both digests, hidden", .secret = true, .hide = true, .digests = 3, .cookie = 8, .sublayer = true, .sequencing = 2 },
+	{ "integrity check", .integrity = true, .digests = 1, .cookie = 8 },
+	{ "in both forms", .both = true, .secret = true, .digests = 1, .cookie = 8 },
+	{ "in both forms, hidden", .both = true, .secret = true, .hide = true, .digests = 2 },
+};
+#define FORMS (int)(sizeof forms / sizeof *forms)
+
+static void
+form_setup(unsigned i, const struct form *f)
+{
+	struct conf_profile *p = &end[i]->conf.profile[0];
+
+	p->version = f->both ? VERSION_BOTH : VERSION_3;
+	p->hide = f->hide;
+	p->v3 = (struct conf_v3){ .transport = f->ip ? TRANSPORT_IP : TRANSPORT_UDP, .digests = f->digests,
+				  .integrity = f->integrity, .cookie = f->cookie, .sublayer = f->sublayer,
+				  .sequencing = f->sequencing, .rtx_tries = 10 };
+	snprintf(p->secret, CONF_TEXT, "%s", f->secret ? "secret" : "");
+	p->require_auth = f->secret;
+}
+
+static void
+both_setup(const struct form *f)
+{
+	form_setup(LAC, f);
+	form_setup(LNS, f);
+}
+
+/* Two calls up, one cleared by each end, the tunnel closed: nothing is left anywhere. */
+static void
+story(const struct form *f)
+{
+	struct tunnel *t;
+
+	both_setup(f);
+	start();
+	words(LAC, "call dial g 100");
+	words(LAC, "call dial g 200");
+	run(30 * MONO_S);
+	ck_assert_msg(population(LAC).calls_established == 2, "%s", f->name);
+	ck_assert_uint_eq(population(LNS).calls_established, 2);
+	same_calls();
+	t = end[LNS]->tc->all;
+	ck_assert_uint_eq(t->version, 3);
+	ck_assert(t->over_ip == f->ip && (t->peer.port == 0) == f->ip);
+	ck_assert((t->nonce_len == 16) == f->secret && (t->peer_nonce_len == 16) == f->secret);
+	ck_assert((t->digests != 0) == (f->secret || f->integrity));
+	t = end[LAC]->tc->all;
+	words(LAC, "call clear %u/%u", t->id, t->by_id->id);
+	run(30 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, 1);
+	same_calls();
+	t = end[LNS]->tc->all;
+	words(LNS, "call clear %u/%u result=3 cause=4", t->id, t->by_id->id);
+	run(30 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls, 0);
+	words(LNS, "tunnel close %u", end[LNS]->tc->all->id);
+	run(200 * MONO_S);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(population(i).tunnels, 0);
+		ck_assert_uint_eq(HASH_COUNT(end[i]->store), 0);
+		ck_assert_uint_eq(lab_count(end[i], "DIGEST_WRONG") + lab_count(end[i], "OTHER_VERSION"), 0);
+	}
+}
+
+START_TEST(the_story_in_every_form)
+{
+	story(&forms[_i]);
+	ck_assert_int_le(network.count, STORY);
+	ck_assert_uint_eq(lab_count(end[LAC], "RETRANSMISSIONS"), 0);
+	ck_assert_uint_eq(lab_count(end[LNS], "RETRANSMISSIONS"), 0);
+}
+END_TEST
+
+START_TEST(any_one_datagram_may_be_lost)
+{
+	network.lose = _i / FORMS;
+	story(&forms[_i % FORMS]);
+}
+END_TEST
+
+START_TEST(any_one_datagram_may_come_twice)
+{
+	network.twice = _i / FORMS;
+	story(&forms[_i % FORMS]);
+}
+END_TEST
+
+/* Nonces, keys, cookies and ids are in the rows: the twin seals and checks where the other one stopped. */
+START_TEST(either_end_may_die_before_any_datagram)
+{
+	if (_i & 1)
+		network.kill_lac = _i / 2 / FORMS;
+	else
+		network.kill_lns = _i / 2 / FORMS;
+	story(&forms[_i / 2 % FORMS]);
+}
+END_TEST
+
+START_TEST(a_storm_with_loss_and_disorder_ends_with_every_call_up)
+{
+	network.loss_percent = 20;
+	network.dice = (uint64_t)_i + 1;
+	network.shuffle = true;
+	both_setup(&forms[_i % FORMS]);
+	start();
+	for (unsigned i = 0; i < 20; i++)
+		words(LAC, "call dial g %u", i);
+	for (unsigned i = 0; i < 8; i++) {
+		run(5 * MONO_S);
+		lab_promote(end[i & 1]);
+	}
+	run(50 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, 20);
+	ck_assert_uint_eq(population(LNS).calls_established, 20);
+	same_calls();
+}
+END_TEST
+
+/* ---- who is believed ---------------------------------------------------------------------------------- */
+
+START_TEST(different_secrets_open_nothing)
+{
+	both_setup(&forms[2 + _i]);
+	snprintf(end[LNS]->conf.profile[0].secret, CONF_TEXT, "other");
+	start();
+	words(LAC, "call dial g 1");
+	run(20 * MONO_S);
+	ck_assert_uint_eq(population(LNS).tunnels, 0);
+	ck_assert_uint_eq(end[LNS]->records, 0); /* not a word is believed, and none is answered */
+	ck_assert_uint_gt(lab_count(end[LNS], "DIGEST_WRONG"), 0);
+	ck_assert_uint_eq(population(LAC).established, 0);
+}
+END_TEST
+
+START_TEST(who_requires_authentication_takes_nobody_without)
+{
+	form_setup(LAC, &forms[0]);
+	form_setup(LNS, &forms[2]);
+	start();
+	words(LAC, "call dial g 1");
+	run(MONO_S);
+	ck_assert_uint_eq(population(LNS).established, 0);
+	ck_assert_uint_eq(lab_count(end[LNS], "FAULT_NO_NONCE"), 1);
+	ck_assert_uint_eq(population(LAC).established, 0);
+}
+END_TEST
+
+START_TEST(who_has_no_secret_says_so)
+{
+	form_setup(LAC, &forms[2]);
+	form_setup(LNS, &forms[0]);
+	start();
+	words(LAC, "call dial g 1");
+	run(MONO_S);
+	ck_assert_uint_eq(lab_count(end[LNS], "FAULT_NO_SECRET"), 1);
+	ck_assert_uint_eq(population(LNS).established + population(LAC).established, 0);
+	/* Its StopCCN has no digest, and so tells us nothing. */
+	ck_assert_uint_gt(lab_count(end[LAC], "DIGEST_MISSING"), 0);
+}
+END_TEST
+
+/* A Hello under one digest, with any one bit changed: nothing of it counts, not even its Nr. */
+START_TEST(no_bit_of_a_message_may_change)
+{
+	static struct lab_packet hello;
+	const struct form *f = &forms[_i];
+	struct lab *to;
+
+	both_setup(f);
+	start();
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	network.cut = true;
+	lab_wait(end[LAC], 61 * MONO_S);
+	to = end[LNS];
+	to->now = end[LAC]->now;
+	ck_assert_uint_ge(end[LAC]->outs, 1);
+	hello = end[LAC]->out[0];
+	unsigned records = to->records;
+	for (size_t bit = f->ip ? 32 : 0; bit < hello.len * 8; bit++) {
+		hello.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		lab_take(to, hello.local, hello.peer, span_of(hello.bytes, hello.len));
+		hello.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ck_assert_msg(to->records == records, "bit %zu", bit);
+	}
+	lab_take(to, hello.local, hello.peer, span_of(hello.bytes, hello.len));
+	ck_assert_uint_eq(lab_count(to, "HELLO_IN"), 1);
+}
+END_TEST
+
+/* ---- which version ------------------------------------------------------------------------------------- */
+
+static const struct {
+	enum conf_version lac, lns;
+	unsigned version; /* 0: none */
+} versions[] = {
+	{ VERSION_2, VERSION_2, 2 }, { VERSION_2, VERSION_3, 0 },    { VERSION_2, VERSION_BOTH, 2 },
+	{ VERSION_3, VERSION_2, 0 }, { VERSION_3, VERSION_3, 3 },    { VERSION_3, VERSION_BOTH, 3 },
+	{ VERSION_BOTH, VERSION_2, 2 }, { VERSION_BOTH, VERSION_3, 3 }, { VERSION_BOTH, VERSION_BOTH, 3 },
+};
+#define VERSIONS (int)(sizeof versions / sizeof *versions)
+
+START_TEST(the_version_is_what_both_ends_take)
+{
+	both_setup(&forms[_i / VERSIONS ? 2 : 0]);
+	end[LAC]->conf.profile[0].version = versions[_i % VERSIONS].lac;
+	end[LNS]->conf.profile[0].version = versions[_i % VERSIONS].lns;
+	start();
+	words(LAC, "call dial g 1");
+	run(10 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, versions[_i % VERSIONS].version != 0);
+	if (versions[_i % VERSIONS].version) {
+		ck_assert_uint_eq(end[LAC]->tc->all->version, versions[_i % VERSIONS].version);
+		ck_assert_uint_eq(end[LNS]->tc->all->version, versions[_i % VERSIONS].version);
+		same_calls();
+	} else {
+		ck_assert_uint_eq(lab_count(end[LNS], "FAULT_VERSION"), 1);
+	}
+}
+END_TEST
+
+/* ---- calls ------------------------------------------------------------------------------------------------ */
+
+START_TEST(each_end_says_how_its_data_is_to_look)
+{
+	form_setup(LAC, &forms[4]);
+	form_setup(LNS, &forms[2]);
+	end[LAC]->conf.profile[0].hide = false;
+	start();
+	words(LAC, "call dial g 1 tx=123456");
+	run(5 * MONO_S);
+	same_calls();
+	const struct call_form *a = end[LAC]->tc->all->by_id->form, *b = end[LNS]->tc->all->by_id->form;
+	ck_assert_uint_eq(a->cookie_len, 8);
+	ck_assert_uint_eq(b->cookie_len, 4);
+	ck_assert_uint_eq(a->peer_cookie_len, 4);
+	ck_assert_mem_eq(a->cookie, b->peer_cookie, 8);
+	ck_assert_mem_eq(b->cookie, a->peer_cookie, 4);
+	ck_assert(a->sublayer && !a->peer_sublayer && !b->sublayer && b->peer_sublayer);
+	ck_assert(a->sequencing == 2 && b->peer_sequencing == 2 && !b->sequencing && !a->peer_sequencing);
+	ck_assert_uint_eq(call_info(end[LNS]->tc, end[LNS]->tc->all->by_id)->tx_bps, 123456);
+}
+END_TEST
+
+START_TEST(an_outgoing_call)
+{
+	both_setup(&forms[3]);
+	end[LAC]->conf.profile[0].roles = ROLE_LAC;
+	start();
+	words(LAC, "tunnel open g");
+	run(2 * MONO_S);
+	words(LNS, "call out %u 5551000", end[LNS]->tc->all->id);
+	run(5 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, 1);
+	ck_assert_uint_eq(population(LNS).calls_established, 1);
+	same_calls();
+}
+END_TEST
+
+START_TEST(a_circuit_goes_down_and_up)
+{
+	struct call *c, *d;
+	uint64_t since;
+
+	both_setup(&forms[3]);
+	start();
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	c = end[LAC]->tc->all->by_id;
+	d = end[LNS]->tc->all->by_id;
+	since = d->since;
+	words(LAC, "call circuit %u/%u down", c->t->id, c->id);
+	run(MONO_S);
+	ck_assert(c->form->our_circuit_down && d->form->circuit_down);
+	ck_assert_uint_eq(d->since, since);
+	words(LAC, "call circuit %u/%u up", c->t->id, c->id);
+	run(MONO_S);
+	ck_assert(!c->form->our_circuit_down && !d->form->circuit_down);
+	ck_assert_uint_gt(d->since, since); /* another call to session-mgr: PPP begins anew */
+	ck_assert_uint_eq(lab_count(end[LNS], "CIRCUITS_DOWN"), 1);
+	same_calls();
+}
+END_TEST
+
+/* ---- L2TPHC, beside L2TPv2 ------------------------------------------------------------------------------------ */
+
+static void
+headerless(unsigned i, enum conf_hc_draft draft, bool bare, uint16_t protocol)
+{
+	end[i]->conf.profile[0].l2tphc = (struct conf_l2tphc){ .draft = draft, .ip_protocol = 115, .vendor = 9,
+							       .bare = bare, .protocol = protocol, .id_octets = 2 };
+}
+
+START_TEST(l2tphc_is_what_both_ends_offer)
+{
+	headerless(LAC, HC_DRAFT_05, true, 0x59);
+	if (_i)
+		headerless(LNS, HC_DRAFT_05, true, 0x59);
+	start();
+	words(LAC, "call dial g 1");
+	run(2 * MONO_S);
+	words(LAC, "call dial g 2");
+	run(2 * MONO_S);
+	same_calls();
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned n = 0;
+		for (struct call *c = end[i]->tc->all->by_id; c; c = c->hh.next) {
+			n += c->form && c->form->headerless;
+			ck_assert(!c->form || (c->form->hc.bare && c->form->hc.protocol == 0x59 && c->form->hc.ip_protocol == 115));
+		}
+		ck_assert_uint_eq(n, (unsigned)_i); /* one session between two addresses */
+	}
+}
+END_TEST
+
+START_TEST(l2tphc_with_ids_serves_any_number_of_sessions)
+{
+	headerless(LAC, HC_DRAFT_03, false, 0);
+	headerless(LNS, HC_DRAFT_03, false, 0);
+	start();
+	for (unsigned i = 0; i < 3; i++)
+		words(LAC, "call dial g %u", i);
+	run(2 * MONO_S);
+	same_calls();
+	for (struct call *c = end[LAC]->tc->all->by_id; c; c = c->hh.next) {
+		const struct call *d = call_find(end[LNS]->tc->all, (uint16_t)c->peer_id);
+		ck_assert(c->form && c->form->headerless && d->form && d->form->headerless && c->form->hc.header);
+		ck_assert_uint_eq(c->form->hc.send_session, d->id);
+		ck_assert_uint_eq(d->form->hc.send_session, c->id);
+		ck_assert_uint_eq(c->form->hc.receive_session, c->id);
+	}
+}
+END_TEST
+
+/* ---- RFC 4951 ------------------------------------------------------------------------------------------------- */
+
+static struct tunnel *
+tunnel_at(unsigned i)
+{
+	struct tunnel *t;
+
+	DL_FOREACH (end[i]->tc->all, t) {
+		if (t->state == CC_ESTABLISHED && !t->recovers)
+			return t;
+	}
+	ck_abort_msg("no tunnel at %u", i);
+	return NULL;
+}
+
+#define RECOVERY 30 /* datagrams of a recovery, and then some */
+
+static void
+recovery(const struct form *f, unsigned cold)
+{
+	uint8_t nonce[16];
+
+	both_setup(f);
+	for (unsigned i = 0; i < 2; i++) {
+		struct conf_profile *p = &end[i]->conf.profile[0];
+		p->failover = true;
+		p->recovery_ms = 20000;
+		p->recovery_parallel = 16;
+	}
+	start();
+	for (unsigned i = 0; i < 4; i++)
+		words(LAC, "call dial g %u", i);
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, 4);
+	memcpy(nonce, tunnel_at(LNS)->nonce, sizeof nonce);
+	network.count = 0;
+	lab_cold(end[cold], NULL);
+	run(100 * MONO_S);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(population(i).calls_established, 4);
+		ck_assert_uint_eq(population(i).recovering, 0);
+		ck_assert_uint_eq(population(i).established, 1);
+		ck_assert_uint_eq(tunnel_at(i)->version, 3);
+	}
+	same_calls();
+	if (f->secret) { /* "MUST reset its nonce values" to those of the recovery tunnel */
+		ck_assert(memcmp(nonce, tunnel_at(LNS)->nonce, sizeof nonce) != 0);
+		ck_assert_mem_eq(tunnel_at(LNS)->nonce, tunnel_at(LAC)->peer_nonce, 16);
+		ck_assert_mem_eq(tunnel_at(LAC)->nonce, tunnel_at(LNS)->peer_nonce, 16);
+	}
+	words(LAC, "call dial g 99");
+	run(30 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, 5);
+	same_calls();
+}
+
+START_TEST(a_cold_start_is_recovered_in_every_form)
+{
+	recovery(&forms[_i / 2], _i & 1);
+}
+END_TEST
+
+START_TEST(a_recovery_loses_any_datagram)
+{
+	network.lose = _i; /* also of the set-up: the same number counts twice */
+	recovery(&forms[3], LNS);
+}
+END_TEST
+
+static void
+add_tests(TCase *tc)
+{
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, the_story_in_every_form, 0, FORMS);
+	tcase_add_loop_test(tc, any_one_datagram_may_be_lost, 0, STORY * FORMS);
+	tcase_add_loop_test(tc, any_one_datagram_may_come_twice, 0, STORY * FORMS);
+	tcase_add_loop_test(tc, either_end_may_die_before_any_datagram, 0, 2 * STORY * FORMS);
+	tcase_add_loop_test(tc, a_storm_with_loss_and_disorder_ends_with_every_call_up, 0, FORMS);
+	tcase_add_loop_test(tc, different_secrets_open_nothing, 0, 3);
+	tcase_add_test(tc, who_requires_authentication_takes_nobody_without);
+	tcase_add_test(tc, who_has_no_secret_says_so);
+	tcase_add_loop_test(tc, no_bit_of_a_message_may_change, 2, 4);
+	tcase_add_loop_test(tc, the_version_is_what_both_ends_take, 0, 2 * VERSIONS);
+	tcase_add_test(tc, each_end_says_how_its_data_is_to_look);
+	tcase_add_test(tc, an_outgoing_call);
+	tcase_add_test(tc, a_circuit_goes_down_and_up);
+	tcase_add_loop_test(tc, l2tphc_is_what_both_ends_offer, 0, 2);
+	tcase_add_test(tc, l2tphc_with_ids_serves_any_number_of_sessions);
+	tcase_add_loop_test(tc, a_cold_start_is_recovered_in_every_form, 0, 2 * FORMS);
+	tcase_add_loop_test(tc, a_recovery_loses_any_datagram, 0, RECOVERY);
+}
+
+UNIT_MAIN("tunnel-ctl L2TPv3", add_tests)
