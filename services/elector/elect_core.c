@@ -305,6 +305,11 @@ elect_step(struct elect *e, mono_t now, const struct elect_event *ev, struct ele
 		tick(e, now, out);
 		break;
 	case ELECT_DUE:
+		if (e->role == ELECT_ACTIVE) {
+			elect_lease_tick(e, now, out);
+			elect_lease_publish(e, out);
+			break;
+		}
 		elect_role_tick(e, now, out);
 		break;
 	case ELECT_BEAT:

@@ -27,6 +27,7 @@ void elect_lease_acked(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_begin(struct elect *, mono_t now, struct elect_out *);
 bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbiter, operator */
+mono_t elect_quiet_after(const struct elect *); /* silence that is no loss of some beats */
 bool elect_twin_may_be_whole(const struct elect *); /* as far as the active's own word goes */
 
 /* elect_role.c: who we are */

@@ -66,11 +66,17 @@ elect_lease_acked(struct elect *e, mono_t now, struct elect_out *out)
  * heard, which is no older than the last one it acknowledged: until then, and no longer, the lease may go on beside it.
  * One of which nothing is heard for longer is dead, or every path is cut.
  */
+mono_t
+elect_quiet_after(const struct elect *e)
+{
+	return e->conf.dead - 2 * e->conf.heartbeat;
+}
+
 static mono_t
 beside_until(const struct elect *e, mono_t now)
 {
 	mono_t sent = elect_sent_at(e, e->acked);
-	bool quiet = elect_silence(e, now) >= e->conf.dead - 2 * e->conf.heartbeat;
+	bool quiet = elect_silence(e, now) >= elect_quiet_after(e);
 
 	return quiet || !e->whole || !sent ? MONO_NEVER : sent + e->conf.dead - e->conf.heartbeat / 2;
 }

@@ -72,7 +72,11 @@ elect_due(const struct elect *e)
 {
 	mono_t from = e->heard > e->quiet_from ? e->heard : e->quiet_from;
 
-	return e->role == ELECT_STANDBY && elect_twin_active(e) ? from + elect_patience(e) : MONO_NEVER;
+	if (e->role == ELECT_STANDBY)
+		return elect_twin_active(e) ? from + elect_patience(e) : MONO_NEVER;
+	if (e->role == ELECT_ACTIVE && e->conf.pair && !e->lapsed && !e->offering)
+		return from + elect_quiet_after(e); /* the lease may end before the next tick: elect_lease.c */
+	return MONO_NEVER;
 }
 
 bool

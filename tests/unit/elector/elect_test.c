@@ -474,6 +474,35 @@ START_TEST(prefer_service_bridges_a_standbys_death_without_a_gap)
 }
 END_TEST
 
+/* Its last beat answered one of ours that was up to a beat and a half old; whether it is silent shows between two ticks. */
+START_TEST(prefer_service_leaves_no_gap_at_any_phase_of_the_beats)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+	mono_t tick_at = n.now + 10 * MS, end;
+
+	n.now += _i * MS;
+	while (tick_at <= n.now) {
+		mono_t at = n.now;
+		n.now = tick_at - 10 * MS;
+		tick(&n);
+		n.now = at;
+		tick_at += 10 * MS;
+	}
+	hear(&n, (struct beat){ .side = 1, .role = ELECT_STANDBY, .flags = BEAT_READY, .boot = 500, .seq = ++n.twin_seq, .node = "twin",
+				.echo_boot = n.e.boot, .echo_seq = n.e.acked, .epoch = n.e.epoch });
+	for (end = n.now + MONO_S; n.now < end; n.now += MS) {
+		ck_assert(elect_holds_lease(&n.e, n.now));
+		if (n.now >= tick_at) {
+			step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+			tick_at += 10 * MS;
+		} else if (n.now >= elect_due(&n.e)) {
+			step(&n, &(struct elect_event){ .kind = ELECT_DUE });
+		}
+	}
+	ck_assert_uint_eq(n.e.count[ELECT_C_LEASE_LAPSES], 0);
+}
+END_TEST
+
 START_TEST(prefer_safety_stops_when_the_twin_is_silent)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SAFETY);
@@ -1371,6 +1400,7 @@ main(void)
 	tcase_add_test(t, a_standby_that_slept_counts_silence_anew);
 	tcase_add_test(t, an_acknowledgement_buys_the_lease_from_its_sending);
 	tcase_add_test(t, prefer_service_bridges_a_standbys_death_without_a_gap);
+	tcase_add_loop_test(t, prefer_service_leaves_no_gap_at_any_phase_of_the_beats, 0, 14);
 	tcase_add_test(t, prefer_safety_stops_when_the_twin_is_silent);
 	tcase_add_test(t, prefer_safety_goes_on_after_a_goodbye);
 	tcase_add_test(t, a_deaf_twin_ends_the_lease);
