@@ -224,7 +224,7 @@ bool elect_holds_lease(const struct elect *, mono_t now);
 mono_t elect_silence(const struct elect *, mono_t now);
 /* Silence after which this standby promotes: conf.dead, and more while the twin's beats come unevenly. */
 mono_t elect_patience(const struct elect *);
-/* When a decision may be due ahead of the next tick; MONO_NEVER: none is. */
+/* When a decision may be due ahead of the next tick (a promotion; a lease that would end before it); MONO_NEVER: none is. */
 mono_t elect_due(const struct elect *);
 bool elect_twin_heard(const struct elect *, mono_t now); /* within `dead` */
 bool elect_sync_up(const struct elect *, mono_t now);
