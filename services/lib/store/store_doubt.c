@@ -43,6 +43,7 @@ on_assert(MDB_env *env, const char *text)
 	leave_word('A'); /* LMDB aborts after this */
 }
 
+#ifndef __SANITIZE_ADDRESS__
 /* The handler is gone when it runs (SA_RESETHAND): returning repeats the fault, and that one kills. */
 static void
 on_fault(int number)
@@ -56,13 +57,17 @@ on_fault(int number)
 static void
 watch_faults(void)
 {
-#ifndef __SANITIZE_ADDRESS__
 	static const int faults[] = { SIGSEGV, SIGBUS };
 
 	for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++)
 		sigaction(faults[i], &(struct sigaction){ .sa_handler = on_fault, .sa_flags = SA_RESETHAND }, NULL);
-#endif
 }
+#else /* the sanitizer has a word of its own */
+static void
+watch_faults(void)
+{
+}
+#endif
 
 bool
 store_doubt_damaged(const char *dir)
