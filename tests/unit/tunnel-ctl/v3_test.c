@@ -306,6 +306,48 @@ START_TEST(a_circuit_goes_down_and_up)
 }
 END_TEST
 
+/* ---- two requests that cross ------------------------------------------------------------------------------ */
+
+static void
+both_dial(const struct form *f, const char *more)
+{
+	struct conf *c = &end[LNS]->conf;
+
+	both_setup(f);
+	end[LAC]->conf.profile[0].roles = end[LNS]->conf.profile[0].roles = ROLE_LAC | ROLE_LNS;
+	c->lns_groups = 1;
+	snprintf(c->lns_group[0].name, CONF_NAME, "g");
+	c->lns_group[0].member[0].peer = at[LAC];
+	c->lns_group[0].members = 1;
+	start();
+	words(LAC, "call dial g 1%s", more);
+	words(LNS, "call dial g 2%s", more);
+	run(50 * MONO_S);
+}
+
+START_TEST(both_open_at_once_and_one_tunnel_remains)
+{
+	both_dial(&forms[_i], "");
+	ck_assert_uint_eq(population(LAC).established, 1);
+	ck_assert_uint_eq(population(LNS).established, 1);
+	ck_assert_uint_eq(lab_count(end[LAC], "TIES_LOST") + lab_count(end[LNS], "TIES_LOST"), 1);
+	ck_assert_uint_eq(population(LAC).calls_established, 2);
+	ck_assert_uint_eq(population(LNS).calls_established, 2);
+	same_calls();
+}
+END_TEST
+
+START_TEST(both_ask_for_one_circuit_and_one_session_remains)
+{
+	both_dial(&forms[_i], " end=x");
+	ck_assert_uint_gt(lab_count(end[LAC], "SESSION_TIES") + lab_count(end[LNS], "SESSION_TIES"), 0);
+	ck_assert_uint_eq(population(LAC).calls_established, 1);
+	ck_assert_uint_eq(population(LNS).calls_established, 1);
+	ck_assert_uint_eq(population(LAC).calls, 1);
+	same_calls();
+}
+END_TEST
+
 /* ---- L2TPHC, beside L2TPv2 ------------------------------------------------------------------------------------ */
 
 static void
@@ -442,6 +484,8 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, each_end_says_how_its_data_is_to_look);
 	tcase_add_test(tc, an_outgoing_call);
 	tcase_add_test(tc, a_circuit_goes_down_and_up);
+	tcase_add_loop_test(tc, both_open_at_once_and_one_tunnel_remains, 0, FORMS);
+	tcase_add_loop_test(tc, both_ask_for_one_circuit_and_one_session_remains, 0, FORMS);
 	tcase_add_loop_test(tc, l2tphc_is_what_both_ends_offer, 0, 2);
 	tcase_add_test(tc, l2tphc_with_ids_serves_any_number_of_sessions);
 	tcase_add_loop_test(tc, a_cold_start_is_recovered_in_every_form, 0, 2 * FORMS);
