@@ -225,42 +225,6 @@ fill_challenge(struct tc *tc, const struct conf_profile *p, Row__Tunnel *row,
 	row->challenge_sent = (ProtobufCBinaryData){ CHALLENGE, octets };
 }
 
-/*
- * Control Message Authentication as we begin it (an SCCRQ), or as the peer wants it (`theirs`: what its SCCRQ said).
- * A row that has digests and no nonce is an integrity check.
- */
-static void
-fill_nonce(struct tc *tc, const struct conf_profile *p, const struct l2tp_msg *theirs, Row__Tunnel *row,
-	   uint8_t octets[CHALLENGE])
-{
-	const bool wanted = theirs ? l2tp_msg_has(theirs, AVP_NONCE) : p->v3.digests != 0;
-
-	if (wanted && p->secret[0]) {
-		tc->random.fill(tc->random.arg, octets, CHALLENGE);
-		row->nonce = (ProtobufCBinaryData){ CHALLENGE, octets };
-		row->digests = v3_digests_of(p);
-	} else if (p->v3.integrity) {
-		row->digests = v3_digests_of(p);
-	}
-}
-
-/* Of the peer, as L2TPv3 has it; an answer in L2TPv2 to a request in both forms ends all of that. */
-static void
-take_peer3(Row__Tunnel *row, const struct l2tp_msg *m)
-{
-	struct span nonce;
-
-	row->version = m->v3 ? 3 : 0;
-	if (!m->v3) {
-		row->nonce.len = row->peer_nonce.len = row->digests = 0;
-		return;
-	}
-	row->challenge_sent.len = 0;
-	l2tp_msg_u32(m, AVP_ROUTER_ID, &row->peer_router);
-	if (l2tp_msg_span(m, AVP_NONCE, &nonce) && nonce.len <= NONCE_MAX)
-		row->peer_nonce = (ProtobufCBinaryData){ nonce.len, (uint8_t *)(uintptr_t)nonce.p };
-}
-
 /* What SCCRQ and SCCRP tell of the peer. */
 struct peer_texts {
 	char host[TEXT_HOST], vendor[TEXT_NAME];
@@ -279,7 +243,7 @@ take_peer(Row__Tunnel *row, const struct l2tp_msg *m, struct peer_texts *texts)
 	clean_text(texts->vendor);
 	row->peer_host = texts->host;
 	row->peer_vendor = texts->vendor;
-	take_peer3(row, m);
+	v3_take_peer(row, m);
 	if (message_connection(m))
 		row->peer_id = message_connection(m);
 	if (l2tp_msg_u16(m, AVP_FIRMWARE_REVISION, &v))
@@ -359,7 +323,7 @@ open_request(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	row->tie_breaker = (ProtobufCBinaryData){ 8, tie };
 	row->version = v3 ? 3 : 0;
 	if (v3 || (ev->prof->version == VERSION_BOTH && !old && !row->over_ip))
-		fill_nonce(tc, ev->prof, NULL, row, nonce);
+		v3_fill_nonce(tc, ev->prof, NULL, row, nonce);
 	if (!v3)
 		fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
@@ -384,7 +348,7 @@ answer_sccrp(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *
 	row->role = role_of(ev->prof);
 	our_failover(tc, ev->prof, row);
 	if (ev->msg->v3)
-		fill_nonce(tc, ev->prof, ev->msg, row, nonce);
+		v3_fill_nonce(tc, ev->prof, ev->msg, row, nonce);
 	else
 		fill_challenge(tc, ev->prof, row, challenge);
 	t = enter(tc, NULL, ev, row);
@@ -549,7 +513,7 @@ clean_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *row)
 	set_result(row, &ev->why);
 	if (t->state == CC_WAIT_CTL_REPLY) {
 		take_endpoints(row, ev->in);
-		take_peer3(row, ev->msg);
+		v3_take_peer(row, ev->msg);
 	}
 	if (!t->peer_id) /* so that the acknowledgement finds it */
 		row->peer_id = message_connection(ev->msg);

@@ -100,6 +100,44 @@ authentic_request(struct tc *tc, const struct arrival *a, const struct conf_prof
 	return good(tc, l2tp3_digest_check(a->octets, &auth, NULL), has_nonce);
 }
 
+/* ---- what the row of a control connection says of it ---------------------------------------- */
+
+/*
+ * Control Message Authentication as we begin it (an SCCRQ), or as the peer wants it (`theirs`: what its SCCRQ said).
+ * A row that has digests and no nonce is an integrity check.
+ */
+void
+v3_fill_nonce(struct tc *tc, const struct conf_profile *p, const struct l2tp_msg *theirs, Row__Tunnel *row,
+	   uint8_t octets[V3_NONCE])
+{
+	const bool wanted = theirs ? l2tp_msg_has(theirs, AVP_NONCE) : p->v3.digests != 0;
+
+	if (wanted && p->secret[0]) {
+		tc->random.fill(tc->random.arg, octets, V3_NONCE);
+		row->nonce = (ProtobufCBinaryData){ V3_NONCE, octets };
+		row->digests = v3_digests_of(p);
+	} else if (p->v3.integrity) {
+		row->digests = v3_digests_of(p);
+	}
+}
+
+/* Of the peer, as L2TPv3 has it; an answer in L2TPv2 to a request in both forms ends all of that. */
+void
+v3_take_peer(Row__Tunnel *row, const struct l2tp_msg *m)
+{
+	struct span nonce;
+
+	row->version = m->v3 ? 3 : 0;
+	if (!m->v3) {
+		row->nonce.len = row->peer_nonce.len = row->digests = 0;
+		return;
+	}
+	row->challenge_sent.len = 0;
+	l2tp_msg_u32(m, AVP_ROUTER_ID, &row->peer_router);
+	if (l2tp_msg_span(m, AVP_NONCE, &nonce) && nonce.len <= NONCE_MAX)
+		row->peer_nonce = (ProtobufCBinaryData){ nonce.len, (uint8_t *)(uintptr_t)nonce.p };
+}
+
 /* ---- messages in --------------------------------------------------------------------------- */
 
 /* 6.15: "does not trigger an event for the L2TP protocol state machine". */
