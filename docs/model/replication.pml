@@ -461,7 +461,7 @@ inline begin_anew(n)
 #define deaf(n) (E[n].deaf >= OLD)
 #define alone_now(n) (may_without_twin(n) && \
 	(E[n].lapsed -> !E[n].over && E[n].strange == DEAD && (E[n].silence >= PROBATION || (E[n].forced && E[n].silence >= DEAD)) : \
-	(!E[n].whole || (E[n].silence >= 2 && (!deaf(n) || E[n].silence >= DEAD)))))
+	(!twin_may_be_whole(n) || (E[n].silence >= 2 && (!deaf(n) || E[n].silence >= DEAD)))))
 inline lease_tick(n)
 {
 	if

@@ -66,6 +66,13 @@ elect_lease_acked(struct elect *e, mono_t now, struct elect_out *out)
  * heard, which is no older than the last one it acknowledged: until then, and no longer, the lease may go on beside it.
  * One of which nothing is heard for longer is dead, or every path is cut.
  */
+/* A wish of state-sync to go on alone that was not granted yet: the twin may still act upon our last word. */
+bool
+elect_twin_may_be_whole(const struct elect *e)
+{
+	return e->whole || (e->status.ask && e->status.ask != e->alone);
+}
+
 mono_t
 elect_quiet_after(const struct elect *e)
 {
@@ -78,7 +85,7 @@ beside_until(const struct elect *e, mono_t now)
 	mono_t sent = elect_sent_at(e, e->acked);
 	bool quiet = elect_silence(e, now) >= elect_quiet_after(e);
 
-	return quiet || !e->whole || !sent ? MONO_NEVER : sent + e->conf.dead - e->conf.heartbeat / 2;
+	return quiet || !elect_twin_may_be_whole(e) || !sent ? MONO_NEVER : sent + e->conf.dead - e->conf.heartbeat / 2;
 }
 
 static mono_t
@@ -115,7 +122,7 @@ alone_now(const struct elect *e, mono_t now)
 	if (e->lapsed)
 		return !e->overtaken && !elect_stranger(e, now) &&
 		       (silence >= e->conf.probation || (e->forced && silence >= e->conf.dead));
-	if (!e->whole)
+	if (!elect_twin_may_be_whole(e))
 		return true; /* the twin cannot promote */
 	return silence * 2 >= 3 * e->conf.heartbeat && (!deaf(e) || silence >= e->conf.dead);
 }
@@ -132,13 +139,6 @@ elect_lease_begin(struct elect *e, mono_t now, struct elect_out *out)
 		extend(e, alone_until(e, now), ELECT_C_LEASE_ALONE, out);
 	else
 		elect_lease_acked(e, now, out);
-}
-
-/* A wish of state-sync to go on alone that was not granted yet: the twin may still act upon our last word. */
-bool
-elect_twin_may_be_whole(const struct elect *e)
-{
-	return e->whole || (e->status.ask && e->status.ask != e->alone);
 }
 
 static void

@@ -132,7 +132,9 @@ check_roles_tick(struct world *w)
 		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
 		if (reached(w, n) && w->now - n->reached_at > 10 * MONO_MS)
 			n->reached_from = w->now;
-		if (reached(w, n))
+		n->open_from = !reached(w, n) ? 0 : n->open_from ? n->open_from : w->now;
+		/* A path that opens for less than a beat lets nothing through. */
+		if (n->open_from && (n->beat_at >= n->open_from || w->now - n->open_from >= beats(w, 2)))
 			n->reached_at = w->now;
 		else if (w->now - n->reached_at >= beats(w, DARK_BEATS))
 			n->dark_at = w->now;
@@ -342,7 +344,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, bool follows)
 		c->epoch_top = epoch;
 	c->active_epoch_node[c->epochs++ % 64] = (uint8_t)n->id;
 	n->unheard = dark(w, n) && (dark(w, twin) || !follows);
-	if (w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(twin) && twin->lease_until > w->now)
+	if (!lost && w->plan.policy == POLICY_PREFER_SERVICE && n->unheard && awake(twin) && twin->lease_until > w->now)
 		return; /* the twin serves on, and nothing of it can reach us: split, as soon as we do */
 	if (c->split)
 		return;

@@ -294,6 +294,8 @@ asked_for(struct lac *l, const struct l2tp_msg *in)
 	if (l->state != LAC_UP || !slac_capable(l) || r.remote != l->tid || r.tunnel != l->peer_tid) {
 		tell(l->w, "lac%u refuses to recover %u/%u", l->id, r.remote, r.tunnel);
 		l->excused = true; /* the node clears its tunnel, and says nothing on it any more */
+		for (unsigned i = 0; i < LINES && r.remote == l->tid; i++)
+			l->line[i].excused = true;
 		rec_stop(l, 2);
 		return;
 	}

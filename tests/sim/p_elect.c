@@ -52,6 +52,7 @@ beat_arrives(struct world *w, unsigned to, const void *octets, size_t len)
 	struct proc *p = &n->p[P_ELECT];
 	const struct beat *b = octets;
 
+	n->beat_at = w->now;
 	if (p->up)
 		proc_post(p, msg_new(M_BEAT, octets, len), 0, false);
 	else if (n->on)
