@@ -4,6 +4,7 @@
  *
  *     op (1 octet)  length (1 octet)  octets
  *
+ *     op & 64: of L2TPv3, to the tunnel of L2TPv3 that there is
  *     op & 16: to the recovery tunnel that there is (RFC 4951) instead of the old one
  *     op & 7:  0 a raw datagram from the peer     1 AVPs behind a header that fits, session of the call
  *              2 the same, session 0              3 an SCCRQ header (tunnel 0) and AVPs
@@ -33,15 +34,14 @@ static uint16_t session;
 
 /* `octets` as the body of a message that is the next in order. */
 static void
-fitting(struct peer *p, uint16_t tunnel, uint16_t to, struct span octets)
+fitting(struct peer *p, uint8_t op, uint16_t tunnel, uint16_t to, struct span octets)
 {
 	struct wr w = wr_of(p->octets, sizeof p->octets);
 	struct tunnel *t = tunnel_find(p->l->tc, tunnel);
 
-	wr_u16(&w, 0xc802);
+	wr_u16(&w, op & 64 ? 0xc803 : 0xc802);
 	wr_u16(&w, (uint16_t)(12 + octets.len));
-	wr_u16(&w, tunnel);
-	wr_u16(&w, to);
+	wr_u32(&w, op & 64 ? tunnel : (uint32_t)tunnel << 16 | to);
 	wr_u16(&w, t ? t->chan.seq.nr : 0);
 	wr_u16(&w, t ? t->chan.sent_below : 0);
 	wr_bytes(&w, octets.p, octets.len);
@@ -52,8 +52,8 @@ fitting(struct peer *p, uint16_t tunnel, uint16_t to, struct span octets)
 static uint16_t
 target(const struct peer *p, uint8_t op)
 {
-	for (struct tunnel *t = p->l->tc->all; op & 16 && t; t = t->next) {
-		if (t->recovers && t->state != CC_CLOSING)
+	for (struct tunnel *t = p->l->tc->all; op & (16 | 64) && t; t = t->next) {
+		if (op & 64 ? t->version == 3 : t->recovers && t->state != CC_CLOSING)
 			return t->id;
 	}
 	return p->tunnel;
@@ -73,7 +73,7 @@ request(struct peer *p, uint8_t op, struct span octets)
 		wr_u32(&w, p->id);
 		wr_u32(&w, p->tunnel);
 	}
-	fitting(p, 0, 0, wr_span(&w));
+	fitting(p, op, 0, 0, wr_span(&w));
 }
 
 static void
@@ -100,10 +100,10 @@ play(struct peer *p, uint8_t op, struct span octets)
 		lab_take(p->l, p->at, p->to, octets);
 		break;
 	case 1:
-		fitting(p, target(p, op), op & 16 ? 0 : session, octets);
+		fitting(p, op, target(p, op), op & 16 ? 0 : session, octets);
 		break;
 	case 2:
-		fitting(p, target(p, op), 0, octets);
+		fitting(p, op, target(p, op), 0, octets);
 		break;
 	case 3:
 		request(p, op, octets);
@@ -135,6 +135,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	l->conf.profile[0].roles = ROLE_LNS | ROLE_LAC;
 	l->conf.profile[0].failover = true;
+	l->conf.profile[0].version = VERSION_BOTH;
+	l->conf.profile[0].v3 = (struct conf_v3){ .cookie = 8, .rtx_tries = 10 };
 	l->conf.profile[0].recovery_ms = 20000;
 	l->conf.profile[0].recovery_parallel = 4;
 	snprintf(l->conf.profile[0].secret, CONF_TEXT, "secret");
