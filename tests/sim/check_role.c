@@ -130,8 +130,6 @@ check_roles_tick(struct world *w)
 	for (unsigned i = 0; i < NODES; i++) {
 		struct node *n = &w->node[i];
 		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
-		if (reached(w, n) && w->now - n->reached_at > 10 * MONO_MS)
-			n->reached_from = w->now;
 		n->open_from = !reached(w, n) ? 0 : n->open_from ? n->open_from : w->now;
 		/* A path that opens for less than a beat lets nothing through. */
 		if (n->open_from && (n->beat_at >= n->open_from || w->now - n->open_from >= beats(w, 2)))
@@ -165,7 +163,7 @@ check_epoch(struct world *w, struct node *n, uint64_t epoch)
 		c->old_epoch_at = w->now;
 		c->old_epoch_sent++;
 		late(&c->told_late, epoch < n->told_epoch ? w->now - n->told_at : 0);
-		late(&c->healed_late, n->reached_at + 5 * MONO_MS >= w->now ? w->now - n->reached_from : 0);
+		late(&c->healed_late, n->open_from ? w->now - n->open_from : 0);
 		if (!c->split)
 			violated(w, INV_ONE_ACTIVE, "%s sends under epoch %llu, after %s spoke under %llu", n->name,
 				 (unsigned long long)epoch, w->node[c->epoch_node].name, (unsigned long long)c->epoch_sent);

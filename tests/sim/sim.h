@@ -196,7 +196,6 @@ struct node {
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
 	bool unheard; /* it promoted itself when nothing could reach it */
-	mono_t reached_from;	    /* without a gap since */
 	mono_t open_from, beat_at;  /* a path is open since, 0: none is; a beat arrived last */
 	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
 	uint64_t told_epoch; /* highest that its elector has heard of the twin, and when */
