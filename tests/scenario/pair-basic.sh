@@ -63,7 +63,7 @@ config() { # NODE OWN OTHER PREFERRED
 	  "node": { "name": "$n", "run-dir": "$dir/$n/run", "store-dir": "$dir/$n/store" },
 	  "pair": {
 	    "enabled": true, "preferred": $4, "policy": "${POLICY:-prefer-service}",
-	    "lease-time": 60, "dead-time": 90,
+	    "lease-time": 200, "dead-time": 300,
 	    "mirror-listen": { "address": "10.30.0.$me", "port": 1750 },
 	    "mirror-twin": { "address": "10.30.0.$other", "port": 1750 },
 	    "secret-file": "$dir/secret",

@@ -124,7 +124,7 @@ def judge(st, policy, links, epochs, taps, merged, turns):
 def one_policy(policy, schedules, rnd):
     st = Stage()
     try:
-        st.pair(**{"pair/policy": policy})
+        st.pair(**{"pair/policy": policy, "pair/lease-time": int(1000 * LEASE), "pair/dead-time": 90})
         taps = [(st.tap("lac", "access0", "-Q in udp src port 1701"), "access0"), (st.tap("host", "core0", "-Q in udp dst port 4001"), "core0")]
         st.dial(50, pps=1000, extra=1000, extra_rate=5)
         st.traffic(True)
