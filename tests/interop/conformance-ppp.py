@@ -844,6 +844,7 @@ def s_lcp_again(w, ck):
         return w.core.marked(m, 0.3)
     # the workers hear of it at the same time as the peer does: a packet sent that very moment may still pass
     ck(w.until(lambda: not passes(), 1), "RFC 1661 3.2", "no packets while LCP is being renegotiated")
+    ck(not passes(), "RFC 1661 3.2", "... nor after that")
     c.packet(LCP, ACK, f["id"], f["data"])
     ck(c.none(IPCP, REQ), "RFC 1661 3.2", "no network protocol before authentication is repeated")
     ck(c.pap("alice", "secret")["code"] == 2, "RFC 1661 3.5", "authenticated anew")
