@@ -157,7 +157,9 @@ deliver(struct world *w, void *a, uint64_t b, uint64_t c)
 	bool sock = from_outside(m);
 
 	if (sock ? !p->n->on : !p->up || p->life != (uint32_t)c) {
-		if (m->kind == M_SYNC_HELLO && p->n->on) { /* the connection is made when there is somebody */
+		/* The connection is made when there is somebody; until then the greeting is its sender's, and dies with it. */
+		if (m->kind == M_SYNC_HELLO && p->n->on && p->n->p[m->from].up &&
+		    m->life == p->n->p[m->from].life) {
 			at_owned(w, w->now + 10 * MONO_MS, deliver, m, b, p->life + !p->up);
 			return;
 		}
