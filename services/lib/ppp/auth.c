@@ -12,6 +12,8 @@
  *  - A Challenge that is sent again is the same packet: Identifier and value change with each new challenge, not
  *    with each copy (RFC 1994, 4.1), so an answer under way when the timer ran out still counts, also on
  *    another node.
+ *  - A new challenge's Identifier is any other: a link that begins anew, because the process before it died, does not
+ *    take the answer to its predecessor's challenge for one to its own.
  *  - As authenticatee we send our Response again until the verdict comes (the verdict may be lost, and
  *    4.1 makes the authenticator answer such a copy as it did before).
  *  - MS-CHAPv2: no retry (R=0) and no password change.
@@ -102,7 +104,7 @@ new_challenge(struct ppp_link *l, const struct ppp_ctx *ctx)
 	struct ppp_auth_side *s = &l->check;
 
 	s->state = AUTH_WAIT;
-	s->id++;
+	s->id += 1 + ctx->random[RANDOM_OTHER] % 255;
 	s->tries = tries(ctx);
 	s->challenge_len = CHALLENGE_LEN;
 	memcpy(s->challenge, ctx->random + RANDOM_CHALLENGE, CHALLENGE_LEN);

@@ -127,6 +127,46 @@ START_TEST(two_ends_do_not_chase_each_other)
 }
 END_TEST
 
+/*
+ * The server dies at any step of a negotiation before anything of it was kept, and the one that takes its place begins
+ * at the beginning, beside what its predecessor had said and what the client said meanwhile.
+ */
+static void
+begun_anew(enum ppp_auth auth, unsigned step, mono_t away, unsigned restart_ms, unsigned odd, enum fate fate)
+{
+	struct pair p;
+
+	pair_init(&p, auth);
+	p.client.conf.restart_ms = restart_ms;
+	p.anew_at = step;
+	p.away = away;
+	p.odd = odd;
+	p.fate = fate;
+	dial(&p);
+	run(&p, p.now + 40 * S);
+	ck_assert_msg(all_open(&p), "%s: anew at step %u, away %lld ms, restart %u, frame %u fate %d", ppp_auth_name(auth), step,
+		      (long long)(away / MS), restart_ms, odd, fate);
+	agreed(&p);
+	ck_assert_uint_le(p.client.lcp_down + p.server.lcp_down, 8);
+}
+
+START_TEST(the_server_begins_anew)
+{
+	static const mono_t away[] = { 1 * MS, 12 * MS, 40 * MS, 700 * MS, 1600 * MS };
+	const unsigned frames = frames_of(auths[_i]);
+
+	for (unsigned step = 2; step <= frames; step++) {
+		for (unsigned a = 0; a < sizeof away / sizeof *away; a++) {
+			begun_anew(auths[_i], step, away[a], 500, 0, PASS);
+			begun_anew(auths[_i], step, away[a], 3000, 0, PASS);
+		}
+		for (unsigned odd = step - 1; odd <= frames; odd++)
+			for (enum fate f = LOSE; f <= LATE; f++)
+				begun_anew(auths[_i], step, away[step % 3], 500, odd, f);
+	}
+}
+END_TEST
+
 START_TEST(every_step_from_a_snapshot)
 {
 	struct pair p;
@@ -442,6 +482,7 @@ main(void)
 	tcase_add_loop_test(t, each_two_frames_disturbed, 0, AUTHS);
 	tcase_add_test(t, copied_frames_leave_an_open_link_alone);
 	tcase_add_test(t, two_ends_do_not_chase_each_other);
+	tcase_add_loop_test(t, the_server_begins_anew, 0, AUTHS);
 	tcase_add_loop_test(t, every_step_from_a_snapshot, 0, AUTHS);
 	tcase_add_loop_test(t, one_step_from_a_snapshot, 0, AUTHS);
 	tcase_add_loop_test(t, snapshots_and_losses, 0, AUTHS);

@@ -79,6 +79,8 @@ struct pair {
 	enum fate fate2;
 	unsigned steps, reload_at; /* reload both links after this step; 0 never */
 	bool reload_always;
+	unsigned anew_at;      /* after this step the server's process dies; 0 never */
+	mono_t away, back_at;  /* so long; it knows nothing then, and hears what came meanwhile at once.  0: it is there */
 	bool verbose;
 };
 
@@ -105,7 +107,7 @@ fly(struct pair *p, struct end *to, struct span f, mono_t at)
 	ck_assert_msg(p->flights < FLIGHTS, "the network is full: a storm");
 	x = &p->flight[p->flights++];
 	x->to = to;
-	x->at = at;
+	x->at = to == &p->server && at <= p->back_at ? p->back_at + 1 : at;
 	x->len = f.len;
 	ck_assert_uint_le(f.len, sizeof x->b);
 	memcpy(x->b, f.p, f.len);
@@ -271,6 +273,17 @@ reload(struct end *e)
 	} while (0)
 
 static inline void
+server_dies(struct pair *p)
+{
+	p->back_at = p->now + p->away;
+	p->server.ask.waiting = p->server.ask_net = false;
+	ppp_link_init(&p->server.link);
+	for (unsigned i = 0; i < p->flights; i++)
+		if (p->flight[i].to == &p->server && p->flight[i].at <= p->back_at)
+			p->flight[i].at = p->back_at + 1;
+}
+
+static inline void
 stepped(struct end *e)
 {
 	struct pair *p = e->pair;
@@ -278,6 +291,17 @@ stepped(struct end *e)
 	p->steps++;
 	if (p->steps == p->reload_at || (p->reload_always && !e->ask.waiting))
 		reload(e);
+	if (p->steps == p->anew_at)
+		server_dies(p);
+}
+
+static inline void
+server_is_back(struct pair *p)
+{
+	struct end *s = &p->server;
+
+	p->back_at = 0;
+	STEP(s, ppp_link_up(&s->link, &ctx, NULL));
 }
 
 static inline void
@@ -342,6 +366,12 @@ run(struct pair *p, mono_t until)
 				at = due;
 				e = ends[i];
 			}
+		}
+		if (p->back_at && p->back_at < at) {
+			p->now = p->back_at;
+			server_is_back(p);
+			answer(&p->server);
+			continue;
 		}
 		if (at > until) {
 			p->now = until;
