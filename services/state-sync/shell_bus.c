@@ -89,6 +89,7 @@ bus_shell_client(struct shell *sh, struct span identity, const struct sync_head 
 	h.kind = (Sync__Kind)head->kind;
 	h.position = head->position;
 	h.up_to = head->up_to;
+	h.unseen = head->unseen;
 	h.epoch = head->epoch;
 	h.role = (Sync__Role)head->role;
 	h.mirror = (Sync__Mirror)head->mirror;
@@ -121,7 +122,8 @@ static void
 obey(struct shell *sh, const Elect__Order *o)
 {
 	struct sync_order order = { .active = o->active, .quiesce = o->quiesce, .force = o->force, .stale = o->stale, .vouched = o->vouched,
-				    .blind = o->blind, .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone };
+				    .blind = o->blind, .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone,
+				    .unheard = o->unheard };
 
 	event(sh, &(struct sync_event){ .kind = SYNC_ORDER, .order = &order, .random = fresh() });
 }
