@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "base/addr.h"
+#include "line.h"
 #include "ppp/ppp.h"
 #include "wire/wire.h"
 
@@ -30,6 +31,7 @@ struct aaa_request {
 	char calling[64], called[64];
 	char client_auth_id[64];	       /* the LAC's host name */
 	struct ip_addr client_endpoint, server_endpoint;
+	uint8_t line_len, line[LINE_RADIUS_MAX]; /* of the access line: attributes, ready */
 };
 
 enum aaa_verdict {

@@ -83,6 +83,7 @@ put_call(struct wr *w, const struct aaa_request *q)
 	rad_put_u32(w, RAD_FRAMED_PROTOCOL, 1);
 	rad_put_text(w, RAD_CALLING_STATION_ID, q->calling);
 	rad_put_text(w, RAD_CALLED_STATION_ID, q->called);
+	wr_bytes(w, q->line, q->line_len);
 	if (!q->client_endpoint.family)
 		return;
 	rad_put_tagged_u32(w, RAD_TUNNEL_TYPE, 1, 3);
@@ -327,4 +328,10 @@ unsigned
 aaa_desk_outstanding(const struct aaa_desk *d, enum desk_kind kind)
 {
 	return rclient_outstanding(d->client[kind]);
+}
+
+struct rclient_server
+aaa_desk_server(const struct aaa_desk *d, enum desk_kind kind, unsigned server, mono_t now)
+{
+	return rclient_server(d->client[kind], server, now);
 }

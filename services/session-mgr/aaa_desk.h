@@ -43,6 +43,7 @@ mono_t aaa_desk_next_due(const struct aaa_desk *);
 void aaa_desk_drop_all(struct aaa_desk *);
 
 struct rclient_counts aaa_desk_counts(const struct aaa_desk *, enum desk_kind);
+struct rclient_server aaa_desk_server(const struct aaa_desk *, enum desk_kind, unsigned server, mono_t now);
 unsigned aaa_desk_outstanding(const struct aaa_desk *, enum desk_kind);
 
 #endif

@@ -80,6 +80,8 @@ acct_attrs(const struct acct_facts *f, uint8_t *buf, size_t cap)
 	rad_put_u32(&w, RAD_FRAMED_PROTOCOL, PPP);
 	rad_put_text(&w, RAD_CALLING_STATION_ID, f->calling ? f->calling : "");
 	rad_put_text(&w, RAD_CALLED_STATION_ID, f->called ? f->called : "");
+	if (f->line.len)
+		wr_bytes(&w, f->line.p, f->line.len);
 	for (unsigned i = 0; i < f->classes && i < 4; i++)
 		rad_put(&w, RAD_CLASS, f->class[i].p, f->class[i].len);
 	if (f->authentic)

@@ -45,6 +45,7 @@ struct acct_facts {
 	struct ip_prefix prefix6, delegated; /* family 0: none */
 	uint64_t iid;			     /* 0: none */
 	const char *filter_id;
+	struct span line; /* of the access line: attributes, ready */
 	struct ip_addr client_endpoint, server_endpoint;
 	const char *client_auth_id, *server_auth_id;
 	uint64_t in_octets, out_octets, in_packets, out_packets;

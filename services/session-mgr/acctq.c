@@ -115,6 +115,7 @@ acctq_put(struct sm *sm, struct sink *sink, const struct acct_facts *f, uint64_t
 
 		brief.calling = brief.called = brief.filter_id = NULL;
 		brief.classes = 0;
+		brief.line = span_of(NULL, 0);
 		row.request.len = acct_attrs(&brief, attrs, sizeof attrs);
 	}
 	put(sm, sink, TABLE_ACCT, key_span(&k), &row.base);

@@ -98,6 +98,10 @@ fill_call(struct step *st, struct aaa_request *q)
 
 	copy_text(q->calling, sizeof q->calling, info ? info->calling : sub ? sub->calling : "");
 	copy_text(q->called, sizeof q->called, info ? info->called : sub ? sub->called : "");
+	if (info)
+		q->line_len = (uint8_t)line_radius(span_of(info->access_line.data, info->access_line.len), q->line);
+	else if (sub && sub->line_radius.len && sub->line_radius.len <= sizeof q->line)
+		memcpy(q->line, sub->line_radius.data, q->line_len = (uint8_t)sub->line_radius.len);
 	if (!t)
 		return;
 	q->client_endpoint = t->peer;

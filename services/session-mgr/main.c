@@ -185,16 +185,17 @@ shell_read_users(struct shell *sh, char *error, size_t error_len)
 	return us != NULL;
 }
 
-static void
-on_reload(void *arg)
+static bool
+take_configuration(struct shell *sh, char *said, size_t len)
 {
-	struct shell *sh = arg;
-	char error[CONF_TEXT] = "", users_error[300];
+	char error[CONF_TEXT] = "", changed[512];
 	struct conf *c = conf_load(sh->config, sh->schema, error, sizeof error);
 
 	if (!c) {
-		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
+		snprintf(said, len, "configuration refused, the old one stays: %s", error);
+		log_line(NOTE_ERROR, "%s", said);
 	} else {
+		conf_changes(sh->conf, c, changed, sizeof changed);
 		conf_free(sh->conf);
 		sh->conf = c;
 		sh->workers = c->data.workers && c->data.workers <= WORKERS_MAX ? c->data.workers : 1;
@@ -206,10 +207,32 @@ on_reload(void *arg)
 		aaa_desk_configure(sh->desk, &c->aaa, loop_now(sh->loop));
 		log_level((enum note_level)c->node.log_level);
 		sm_note_level(sh->sm, (enum note_level)c->node.log_level);
-		log_line(NOTE_INFO, "configuration loaded ppp=%u pools=%u servers=%u", c->ppps, c->pools, c->aaa.servers);
+		snprintf(said, len, "configuration loaded ppp=%u pools=%u servers=%u changed=%s", c->ppps, c->pools,
+			 c->aaa.servers, *changed ? changed : "nothing");
+		log_line(NOTE_INFO, "%s", said);
 	}
-	if (!shell_read_users(sh, users_error, sizeof users_error))
-		log_line(NOTE_ERROR, "users file not taken reason=\"%s\"", users_error);
+	return c != NULL;
+}
+
+bool
+shell_reload(struct shell *sh, char *said, size_t len)
+{
+	char users_error[300];
+	bool taken = take_configuration(sh, said, len);
+
+	if (shell_read_users(sh, users_error, sizeof users_error))
+		return taken;
+	log_line(NOTE_ERROR, "users file not taken reason=\"%s\"", users_error);
+	snprintf(said + strlen(said), len - strlen(said), "; users file not taken: %s", users_error);
+	return false;
+}
+
+static void
+on_reload(void *arg)
+{
+	char said[1024] = "";
+
+	shell_reload(arg, said, sizeof said);
 }
 
 static void

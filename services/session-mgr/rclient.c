@@ -482,3 +482,21 @@ rclient_server_dead(const struct rclient *c, unsigned server)
 {
 	return server < c->conf.servers && c->server[server]->dead;
 }
+
+struct rclient_server
+rclient_server(const struct rclient *c, unsigned server, mono_t now)
+{
+	struct rclient_server out = { 0 };
+	const struct server *s = server < c->conf.servers ? c->server[server] : NULL;
+
+	if (!s)
+		return out;
+	out.dead = s->dead;
+	out.probing = s->dead && s->probing;
+	out.out = s->out_n;
+	if (s->silent_since != MONO_NEVER && now > s->silent_since)
+		out.silent_ms = (uint64_t)((now - s->silent_since) / MONO_MS);
+	if (s->dead && !s->probing && s->dead_until > now)
+		out.wait_ms = (uint64_t)((s->dead_until - now) / MONO_MS);
+	return out;
+}

@@ -75,4 +75,12 @@ unsigned rclient_outstanding(const struct rclient *); /* out and queued */
 struct rclient_counts rclient_counts(const struct rclient *);
 bool rclient_server_dead(const struct rclient *, unsigned server);
 
+struct rclient_server {
+	bool dead, probing; /* probing: dead, and a request is out to see whether it still is */
+	unsigned out;	    /* requests that wait for it */
+	uint64_t silent_ms; /* since it owes the oldest answer; 0: it owes none */
+	uint64_t wait_ms;   /* dead: until it is asked again */
+};
+struct rclient_server rclient_server(const struct rclient *, unsigned server, mono_t now);
+
 #endif

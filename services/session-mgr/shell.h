@@ -88,6 +88,8 @@ void shell_random(void *arg, uint8_t *out, size_t n);
 /* The core takes an event; only while this node is active. */
 void shell_step(struct shell *, const struct sm_event *);
 bool shell_read_users(struct shell *, char *error, size_t error_len);
+/* Configuration and users file again; `said`: what became of it.  False: not all of it was taken. */
+bool shell_reload(struct shell *, char *said, size_t len);
 
 bool bus_shell_start(struct shell *);
 void bus_shell_flush(struct shell *);

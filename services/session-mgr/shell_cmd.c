@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "bus/verbs.h"
 #include "shell.h"
 
 #define AAA_TEST (1ull << 63) /* tokens of "aaa test"; the core counts from 1 */
@@ -118,6 +119,30 @@ pool_show(struct shell *sh, const char *const *args, unsigned n, struct answer *
 						   (json_int_t)p[i].held, "kept", (json_int_t)p[i].kept));
 	}
 	answer_say(a, true, "%s", pools ? text : "no pool is configured");
+	say_json(a, j);
+}
+
+/* What session-mgr thinks of its RADIUS servers, one entry for each and what it is asked for. */
+static void
+radius_show(struct shell *sh, const char *const *args, unsigned n, struct answer *a)
+{
+	static const char *const kinds[] = { "authentication", "accounting" };
+	static const char *const states[] = { "alive", "dead", "probed" };
+	const struct conf_aaa_set *c = &sh->conf->aaa;
+	json_t *j = json_array();
+	char addr[ADDR_TEXT];
+
+	for (int k = 0; k < 2; k++) {
+		for (unsigned i = 0; i < c->servers && (k == DESK_AUTH || c->acct); i++) {
+			struct rclient_server s = aaa_desk_server(sh->desk, (enum desk_kind)k, i, loop_now(sh->loop));
+			json_array_append_new(
+			    j, json_pack("{s:s,s:i,s:s,s:s,s:i,s:I,s:I}", "address", ip_addr_text(&c->server[i].addr, addr), "port",
+					 k == DESK_AUTH ? c->server[i].auth_port : c->server[i].acct_port, "kind", kinds[k],
+					 "state", states[s.dead + s.probing], "out", s.out, "silent-ms", (json_int_t)s.silent_ms,
+					 "wait-ms", (json_int_t)s.wait_ms));
+		}
+	}
+	answer_say(a, true, "%zu", json_array_size(j));
 	say_json(a, j);
 }
 
@@ -239,6 +264,7 @@ static const struct {
 	{ "pool show", "", "what the address pools hold", pool_show },
 	{ "aaa test", "USER PASSWORD", "ask as a subscriber would, with PAP", aaa_test },
 	{ "aaa reload", "", "read the users file again", aaa_reload },
+	{ "radius show", "", "the RADIUS servers: alive or dead, requests out", radius_show },
 	{ "counters", "", "every number of this process", counters },
 	{ "help", "", "this list", help },
 };
@@ -273,11 +299,29 @@ matches(const char *command, const char *const *words, unsigned n)
 	}
 }
 
+static bool
+command_reload(void *arg, char *said, size_t len)
+{
+	return shell_reload(arg, said, len);
+}
+
+static void
+command_level(void *arg, enum note_level least)
+{
+	struct shell *sh = arg;
+
+	sm_note_level(sh->sm, least);
+}
+
+static const struct verbs verbs = { command_reload, command_level };
+
 void
 cmd_shell(void *arg, const char *const *words, unsigned n, struct answer *a)
 {
 	struct shell *sh = arg;
 
+	if (verbs_run(&verbs, sh, words, n, a))
+		return;
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		unsigned used = matches(commands[i].words, words, n);
 

@@ -340,6 +340,19 @@ new_session_id(struct step *st)
 	return text(st->sm, id);
 }
 
+static ProtobufCBinaryData
+line_of(struct step *st, const Row__CallInfo *info)
+{
+	uint8_t attrs[LINE_RADIUS_MAX], *p;
+	size_t n = line_radius(span_of(info->access_line.data, info->access_line.len), attrs);
+
+	p = n ? arena_alloc(&st->sm->step_arena, n) : NULL;
+	if (!p)
+		return (ProtobufCBinaryData){ 0, NULL };
+	memcpy(p, attrs, n);
+	return (ProtobufCBinaryData){ n, p };
+}
+
 /* `before`: the session's earlier row, which knows what the call was about; or NULL. */
 static Row__Subscriber *
 new_row(struct step *st, const char *user, const char *how, const Row__Subscriber *before)
@@ -360,9 +373,11 @@ new_row(struct step *st, const char *user, const char *how, const Row__Subscribe
 	if (info) {
 		row->calling = text(st->sm, info->calling);
 		row->called = text(st->sm, info->called);
+		row->line_radius = line_of(st, info);
 	} else if (before) {
 		row->calling = before->calling;
 		row->called = before->called;
+		row->line_radius = before->line_radius;
 	}
 	return row;
 }
@@ -484,7 +499,8 @@ give_acct_facts(struct step *st, const Row__Subscriber *row, struct acct_facts *
 		.session_id = row->acct_session_id, .user = row->user, .calling = row->calling, .called = row->called,
 		.tunnel = sess_tunnel(s), .session = sess_session(s), .call_serial = s->link_ident.serial,
 		.authentic = (uint8_t)row->authentic, .ipv4 = span_of(row->net_ipv4.data, row->net_ipv4.len),
-		.iid = row->ipv6_iid_peer, .filter_id = row->filter_id, .at = st->t.wall,
+		.iid = row->ipv6_iid_peer, .filter_id = row->filter_id,
+		.line = span_of(row->line_radius.data, row->line_radius.len), .at = st->t.wall,
 		.session_time = st->t.wall > row->since ? (uint32_t)(st->t.wall - row->since) : 0,
 	};
 	for (size_t i = 0; i < row->n_class_ && i < AAA_CLASSES; i++)
@@ -731,6 +747,9 @@ sub_interim(struct step *st)
 
 	if (!row || !row->acct_started)
 		return;
+	/* Whoever goes on after us goes on from the row: it must know at least what has been told. */
+	if (st->s->usage && st->s->usage->checkpoint_at != MONO_NEVER)
+		usage_checkpoint(st->sm, st->s, st->sink);
 	sm_count(st->sm, SM_ACCT_INTERIM);
 	account(st, ACCT_INTERIM, 0);
 }

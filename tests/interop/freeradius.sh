@@ -157,5 +157,8 @@ has 'Event-Timestamp = '
 has 'Acct-Delay-Time = 0'
 has 'Calling-Station-Id = "0123456"'
 has 'Called-Station-Id = "internet"'
+has 'ADSL-Agent-Circuit-Id = 0x65746820312f323a3432'
+has 'Actual-Data-Rate-Downstream = 18000000'
+grep -q 'Actual-Data-Rate-Downstream = 18000000' "$dir/radius.log" || fail "Access-Requests say nothing of the access line"
 ! grep -qi "invalid Message-Authenticator\|malformed\|Dropping packet" "$dir/radius.log" || fail "freeradius complains"
 echo "freeradius: everything as expected"

@@ -144,6 +144,30 @@ START_TEST(a_silent_server_is_given_up_for_the_next_one)
 }
 END_TEST
 
+START_TEST(what_a_server_owes_can_be_seen)
+{
+	struct rclient_server s;
+
+	start(2, 10);
+	s = rclient_server(c, 0, MONO_S);
+	ck_assert(!s.dead && !s.probing && s.out == 0 && s.silent_ms == 0 && s.wait_ms == 0);
+	ask(1, MONO_S);
+	s = rclient_server(c, 0, MONO_S + 250 * MONO_MS);
+	ck_assert(!s.dead && s.out == 1 && s.silent_ms == 250);
+	for (int at = 2; at <= 4; at++)
+		rclient_tick(c, at * MONO_S);
+	s = rclient_server(c, 0, 4 * MONO_S);
+	ck_assert(s.dead && !s.probing && s.out == 0 && s.wait_ms == RCLIENT_DEAD / MONO_MS);
+	ck_assert_uint_eq(rclient_server(c, 1, 4 * MONO_S).out, 1);
+	ask(2, 40 * MONO_S);
+	s = rclient_server(c, 0, 40 * MONO_S);
+	ck_assert(s.dead && s.probing && s.out == 1 && s.wait_ms == 0);
+	s = rclient_server(c, 2, 40 * MONO_S); /* there is no such server */
+	ck_assert(!s.dead && s.out == 0);
+	rclient_free(c);
+}
+END_TEST
+
 START_TEST(nobody_answers_and_the_end_is_told)
 {
 	start(2, 10);
@@ -261,6 +285,7 @@ add(TCase *t)
 {
 	tcase_add_test(t, a_request_is_repeated_unchanged_and_answered_once);
 	tcase_add_test(t, a_silent_server_is_given_up_for_the_next_one);
+	tcase_add_test(t, what_a_server_owes_can_be_seen);
 	tcase_add_test(t, nobody_answers_and_the_end_is_told);
 	tcase_add_test(t, a_liar_cannot_end_a_request);
 	tcase_add_test(t, in_flight_is_a_bound_and_the_rest_waits_in_order);

@@ -89,6 +89,7 @@ static void
 feed_call(uint16_t session)
 {
 	Row__Call c = ROW__CALL__INIT;
+	static uint8_t line[] = "\0\x10\x0d\xe9\0\1eth 1/2:42\0\x0e\x0d\xe9\0\x82\0\0\0\0\1\x12\xa8\x80";
 	Row__CallInfo i = ROW__CALL_INFO__INIT;
 
 	c.tunnel = 1;
@@ -99,6 +100,7 @@ feed_call(uint16_t session)
 	c.kind = 1;
 	c.serial = session;
 	i.calling = (char *)"0123456";
+	i.access_line = (ProtobufCBinaryData){ sizeof line - 1, line }; /* RFC 5515: two AVPs */
 	i.called = (char *)"internet";
 	feed(TABLE_CALL_INFO, key_session(1, session), &i.base);
 	feed(TABLE_CALL, key_session(1, session), &c.base);
