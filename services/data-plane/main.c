@@ -89,27 +89,36 @@ static struct {
 } files;
 
 /* The sockets stay as they are: they are shared with the siblings.  What cannot be taken up is named. */
-static void
-on_reload(void *arg)
+bool
+worker_reload(struct worker *w, char *said, size_t len)
 {
-	struct worker *w = arg;
 	char error[CONF_TEXT], names[CONF_TEXT];
 	struct conf *conf = conf_load(files.config, files.schema, error, sizeof error);
+	bool restart;
 
 	if (!conf) {
-		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
-		return;
+		snprintf(said, len, "configuration refused, the old one stays: %s", error);
+		log_line(NOTE_ERROR, "%s", said);
+		return false;
 	}
 	log_level(conf->node.log_level);
 	dp_configure(w->dp, conf);
 	rest_configure(w, conf);
 	if (w->kernel)
 		kernel_configure(w->kernel, conf);
-	if (conf_needs_restart(w->conf, conf, CONF_PART_NODE | CONF_PART_SOCKETS, names, sizeof names))
-		log_line(NOTE_WARN, "configuration loaded, but all workers must be stopped and started for %s", names);
-	else
-		log_line(NOTE_INFO, "configuration loaded");
+	restart = conf_needs_restart(w->conf, conf, CONF_PART_NODE | CONF_PART_SOCKETS, names, sizeof names);
+	snprintf(said, len, "configuration loaded%s%s", restart ? ", but all workers must be stopped and started for " : "", names);
+	log_line(restart ? NOTE_WARN : NOTE_INFO, "%s", said);
 	conf_free(conf);
+	return true;
+}
+
+static void
+on_reload(void *arg)
+{
+	char said[1024];
+
+	worker_reload(arg, said, sizeof said);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/message.h"
+#include "bus/verbs.h"
 #include "l2tp/l2tp3.h"
 #include "punt.pb-c.h"
 #include "rows.pb-c.h"
@@ -671,6 +672,14 @@ say_values(struct answer *a, const struct counter_info *info, const uint64_t *v,
 	answer_json(a, json);
 }
 
+static bool
+command_reload(void *arg, char *said, size_t len)
+{
+	return worker_reload(arg, said, len);
+}
+
+static const struct verbs verbs = { command_reload, NULL };
+
 static void
 on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 {
@@ -678,6 +687,8 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 	char text[640];
 	unsigned tunnel, session;
 
+	if (verbs_run(&verbs, w, words, n, a))
+		return;
 	if (n == 1 && strcmp(words[0], "counters") == 0)
 		say_values(a, dp_count_info, dp_counts(w->dp), DP_COUNTS, true);
 	else if (n == 1 && strcmp(words[0], "drops") == 0)
@@ -702,7 +713,7 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 			   w->fds.made ? "made here" : "from a sibling");
 	else
 		answer_say(a, false,
-			   "a worker knows: counters | drops | session TUNNEL/SESSION | trunk TUNNEL/SESSION | trunks [FROM] | status");
+			   "a worker knows: counters | drops | session TUNNEL/SESSION | trunk TUNNEL/SESSION | trunks [FROM] | status | reload | log [LEVEL]");
 }
 
 /* ---- timers, start, stop ----------------------------------------------------------------- */

@@ -145,6 +145,9 @@ bool worker_inject(struct worker *, uint16_t tunnel, uint16_t session, struct sp
 void rest_configure(struct worker *, const struct conf *);
 bool rest_start(struct worker *); /* the last to be called before the loop runs */
 
+/* main.c: the configuration again; `said`: what became of it.  False: the old one stays. */
+bool worker_reload(struct worker *, char *said, size_t len);
+
 bool shell_bus_start(struct worker *);
 void shell_bus_stop(struct worker *);
 

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -133,21 +134,35 @@ on_leave(void *arg)
 
 /* --- configuration ---------------------------------------------------------------------------------------------- */
 
+bool
+shell_reload(struct shell *sh, char *said, size_t len)
+{
+	char error[CONF_TEXT] = "";
+	uint8_t side = sh->core.conf.side;
+	bool beats;
+
+	if (!shell_conf_read(sh, error, sizeof error)) {
+		snprintf(said, len, "configuration refused, the old one stays: %s", error);
+		log_line(NOTE_ERROR, "%s", said);
+		return false;
+	}
+	snprintf(said, len, "configuration loaded%s",
+		 sh->core.conf.side != side ? ", but both electors must be restarted: the side of the pair changed" : "");
+	sh->core.conf.side = side;
+	beat_shell_stop(sh);
+	beats = beat_shell_start(sh, error, sizeof error);
+	if (!beats)
+		snprintf(said + strlen(said), len - strlen(said), "; heartbeats cannot be sent: %s", error);
+	log_line(beats ? NOTE_INFO : NOTE_ERROR, "%s", said);
+	return beats;
+}
+
 static void
 on_reload(void *arg)
 {
-	struct shell *sh = arg;
-	char error[CONF_TEXT] = "";
-	uint8_t side = sh->core.conf.side;
+	char said[1024];
 
-	beat_shell_stop(sh);
-	if (!shell_conf_read(sh, error, sizeof error))
-		log_line(NOTE_ERROR, "configuration not taken reason=\"%s\"", error);
-	if (sh->core.conf.side != side)
-		log_line(NOTE_WARN, "the side of the pair changed: restart both electors");
-	sh->core.conf.side = side;
-	if (!beat_shell_start(sh, error, sizeof error))
-		log_line(NOTE_ERROR, "heartbeats cannot be sent reason=\"%s\"", error);
+	shell_reload(arg, said, sizeof said);
 }
 
 static void

@@ -70,6 +70,8 @@ struct shell {
 
 /* main.c */
 void shell_step(struct shell *, const struct elect_event *);
+/* The configuration file again; `said`: what became of it.  False: not all of it was taken. */
+bool shell_reload(struct shell *, char *said, size_t len);
 bool shell_conf_read(struct shell *, char *error, size_t len);
 
 /* shell_beat.c */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "bus/verbs.h"
 #include "elect.pb-c.h"
 #include "role.pb-c.h"
 #include "rows.pb-c.h"
@@ -276,6 +277,14 @@ arbiter(struct shell *sh, const char *const *w, unsigned n, struct answer *a)
 	command(sh, (struct elect_event){ .kind = grant ? ELECT_GRANT : ELECT_DENY, .ttl = ms * MONO_MS }, a);
 }
 
+static bool
+command_reload(void *arg, char *said, size_t len)
+{
+	return shell_reload(arg, said, len);
+}
+
+static const struct verbs verbs = { command_reload, NULL };
+
 static void
 on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 {
@@ -283,6 +292,8 @@ on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 	const char *word = n ? w[0] : "";
 	char *json;
 
+	if (verbs_run(&verbs, sh, w, n, a))
+		return;
 	if (strcmp(word, "status") == 0 && n == 1) {
 		json = status_json(sh, mono_now());
 		answer_say(a, true, "%s in epoch %llu", elect_role_name(sh->core.role),
@@ -297,7 +308,7 @@ on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 	} else if (strcmp(word, "arbiter") == 0) {
 		arbiter(sh, w, n, a);
 	} else {
-		answer_say(a, false, "status | switchover | promote [--force] | arbiter grant|deny MILLISECONDS");
+		answer_say(a, false, "status | switchover | promote [--force] | arbiter grant|deny MILLISECONDS | reload | log [LEVEL]");
 	}
 }
 

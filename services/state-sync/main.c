@@ -154,24 +154,36 @@ static struct {
 } files;
 
 /* Of a new configuration the level of the log and degrade-time count at once; the rest is named. */
-static void
-on_reload(void *arg)
+bool
+shell_reload(struct shell *sh, char *said, size_t len)
 {
-	struct shell *sh = arg;
 	char error[CONF_TEXT], names[CONF_TEXT];
 	struct conf *conf = conf_load(files.config, files.schema, error, sizeof error);
+	bool restart;
 
 	if (!conf) {
-		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
-		return;
+		snprintf(said, len, "configuration refused, the old one stays: %s", error);
+		log_line(NOTE_ERROR, "%s", said);
+		return false;
 	}
 	log_level(conf->node.log_level);
 	sh->core.conf.degrade = (mono_t)conf->pair.degrade_ms * MONO_MS;
-	if (conf_needs_restart(sh->conf, conf, CONF_PART_NODE | CONF_PART_STORE | CONF_PART_PAIR, names, sizeof names))
-		log_line(NOTE_WARN, "configuration loaded, but state-sync must be restarted for %s", names);
+	restart = conf_needs_restart(sh->conf, conf, CONF_PART_NODE | CONF_PART_STORE | CONF_PART_PAIR, names, sizeof names);
+	if (restart)
+		snprintf(said, len, "configuration loaded, but state-sync must be restarted for %s", names);
 	else
-		log_line(NOTE_INFO, "configuration loaded degrade-ms=%u", conf->pair.degrade_ms);
+		snprintf(said, len, "configuration loaded degrade-ms=%u", conf->pair.degrade_ms);
+	log_line(restart ? NOTE_WARN : NOTE_INFO, "%s", said);
 	conf_free(conf);
+	return true;
+}
+
+static void
+on_reload(void *arg)
+{
+	char said[1024];
+
+	shell_reload(arg, said, sizeof said);
 }
 
 static void

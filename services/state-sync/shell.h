@@ -63,6 +63,8 @@ struct shell {
 
 /* main.c */
 void shell_step(struct shell *, const struct sync_event *);
+/* The configuration file again; `said`: what became of it.  False: the old one stays. */
+bool shell_reload(struct shell *, char *said, size_t len);
 
 /* shell_store.c */
 bool store_shell_open(struct shell *, struct sync_meta *, bool *damaged, char *error, size_t len);

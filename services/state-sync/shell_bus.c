@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "bus/verbs.h"
 #include "elect.pb-c.h"
 #include "shell.h"
 #include "sync.pb-c.h"
@@ -186,6 +187,14 @@ on_elector_link(void *arg, struct bus_sock *from, enum bus_link link)
 
 /* --- operators ------------------------------------------------------------------------------------------------ */
 
+static bool
+command_reload(void *arg, char *said, size_t len)
+{
+	return shell_reload(arg, said, len);
+}
+
+static const struct verbs verbs = { command_reload, NULL };
+
 static void
 on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 {
@@ -193,6 +202,8 @@ on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 	const struct sync *s = &sh->core;
 	char *json;
 
+	if (verbs_run(&verbs, sh, w, n, a))
+		return;
 	if (n == 1 && strcmp(w[0], "status") == 0) {
 		json = status_json(sh);
 		answer_say(a, true, "%s, position %llu", sync_mirror_name(sync_mirror_mode(s)),
@@ -206,7 +217,7 @@ on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 		store_shell_disk(sh, s->meta.position);
 		answer_say(a, true, "the mirror begins anew%s", n == 3 ? " with a snapshot" : "");
 	} else {
-		answer_say(a, false, "status | sync now [snapshot]");
+		answer_say(a, false, "status | sync now [snapshot] | reload | log [LEVEL]");
 	}
 }
 

@@ -92,7 +92,9 @@ arguments(int argc, char **argv, struct shell *sh)
 static void
 on_hup(void *arg)
 {
-	shell_reload(arg);
+	char said[1024];
+
+	shell_reload(arg, said, sizeof said);
 }
 
 int

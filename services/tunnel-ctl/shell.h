@@ -49,6 +49,7 @@ struct shell {
 /* False with errno: what could not be opened. */
 bool shell_start(struct shell *);
 void shell_stop(struct shell *);
-void shell_reload(struct shell *); /* the configuration file, on SIGHUP */
+/* The configuration file again; `said`: what became of it.  False: the old one stays. */
+bool shell_reload(struct shell *, char *said, size_t len);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "rows.pb-c.h"
 #include "base/message.h"
+#include "bus/verbs.h"
 #include "shell.h"
 
 #define FRAMES_IN_MAX 1024 /* of one ToOwner that are taken in one step */
@@ -367,6 +368,22 @@ show_population(struct shell *sh, struct answer *a)
 	    p.tunnels, p.established, p.half_open, p.closing, p.calls, p.calls_established);
 }
 
+static bool
+command_reload(void *arg, char *said, size_t len)
+{
+	return shell_reload(arg, said, len);
+}
+
+static void
+command_level(void *arg, enum note_level least)
+{
+	struct shell *sh = arg;
+
+	tc_note_level(sh->tc, least);
+}
+
+static const struct verbs verbs = { command_reload, command_level };
+
 static void
 on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 {
@@ -374,6 +391,8 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 	struct tc_answer said = { .ok = false };
 	struct tc_event ev = { .kind = TC_COMMAND };
 
+	if (verbs_run(&verbs, sh, words, n, a))
+		return;
 	if (n == 1 && strcmp(words[0], "counters") == 0) {
 		show_counters(sh, a);
 		return;
@@ -434,23 +453,27 @@ shell_stop(struct shell *sh)
 	arena_fini(&sh->arena);
 }
 
-void
-shell_reload(struct shell *sh)
+bool
+shell_reload(struct shell *sh, char *said, size_t len)
 {
-	char error[CONF_TEXT];
+	char error[CONF_TEXT], changed[512];
 	struct conf *conf = conf_load(sh->conf_file, sh->schema_dir, error, sizeof error),
 		    *old = sh->conf;
 
 	if (!conf) {
-		log_line(NOTE_ERROR, "configuration refused, the old one stays: %s", error);
-		return;
+		snprintf(said, len, "configuration refused, the old one stays: %s", error);
+		log_line(NOTE_ERROR, "%s", said);
+		return false;
 	}
+	conf_changes(old, conf, changed, sizeof changed);
 	sh->conf = conf;
 	log_level((enum note_level)conf->node.log_level);
 	tc_note_level(sh->tc, (enum note_level)conf->node.log_level);
 	tc_configure(sh->tc, loop_now(sh->loop), conf);
 	loop_timer_set(sh->loop, &sh->timer, tc_next_due(sh->tc));
 	conf_free(old);
-	log_line(NOTE_INFO, "configuration loaded profiles=%u lns-groups=%u dials=%u",
-		 conf->profiles, conf->lns_groups, conf->dials);
+	snprintf(said, len, "configuration loaded profiles=%u lns-groups=%u dials=%u changed=%s",
+		 conf->profiles, conf->lns_groups, conf->dials, *changed ? changed : "nothing");
+	log_line(NOTE_INFO, "%s", said);
+	return true;
 }

@@ -31,6 +31,8 @@ static const struct act acts[] = {
 	  { "tunnel", "called" } },
 	{ "call clear", "tunnel-ctl", "TUNNEL/SESSION [KEY=V...]", 8, "end a call with CDN, without asking PPP", { NULL } },
 	{ "call drop", "tunnel-ctl", "TUNNEL/SESSION", 1, "as LAC: the bearer was lost", { NULL } },
+	{ "call circuit", "tunnel-ctl", "TUNNEL/SESSION up|down", 2,
+	  "L2TPv3: tell the peer that the circuit behind our end is up, or not", { NULL } },
 	{ "call speed", "tunnel-ctl", LINE_KEYS, 3, "as LAC: the line has another speed (RFC 5515)", { NULL } },
 	{ "call errors", "tunnel-ctl", LINE_KEYS, 7, "as LAC: line errors for the LNS (WEN)", { NULL } },
 	{ "aaa test", "session-mgr", "USER PASSWORD", 2, "ask AAA as a subscriber would, with PAP", { NULL } },

@@ -33,6 +33,8 @@ filter_read(struct filter *f, const char *const *words, unsigned n, char *error,
 		value = words[i];
 		if (strcmp(name, "user") == 0) {
 			f->user = value;
+		} else if (strcmp(name, "calling") == 0) {
+			f->calling = value;
 		} else if (strcmp(name, "state") == 0) {
 			f->state = value;
 		} else if (strcmp(name, "address") == 0) {
@@ -46,7 +48,7 @@ filter_read(struct filter *f, const char *const *words, unsigned n, char *error,
 			if (!text_number(value, 1000000000, &f->limit) || f->limit == 0)
 				return wrong(error, error_len, "not a number of rows", value);
 		} else {
-			return wrong(error, error_len, "filters are user, address, tunnel, state, up, limit; not", name);
+			return wrong(error, error_len, "filters are user, address, calling, tunnel, state, up, limit; not", name);
 		}
 	}
 	return true;
@@ -68,6 +70,8 @@ subscriber_fits(const struct filter *f, const Row__Subscriber *s)
 {
 	if (f->user && fnmatch(f->user, s->user, FNM_CASEFOLD) != 0)
 		return false;
+	if (f->calling && fnmatch(f->calling, s->calling, FNM_CASEFOLD) != 0)
+		return false;
 	if (f->up && !s->forwarding)
 		return false;
 	if (f->address.addr.family == 0)
@@ -87,6 +91,6 @@ filter_fits(const struct filter *f, const Row__Call *c, const Row__Subscriber *s
 	if (f->state && strcmp(f->state, text_call_state(c->state, t)) != 0)
 		return false;
 	if (!sub)
-		return !f->user && !f->up && f->address.addr.family == 0;
+		return !f->user && !f->calling && !f->up && f->address.addr.family == 0;
 	return subscriber_fits(f, sub);
 }

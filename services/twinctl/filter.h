@@ -14,6 +14,7 @@
 
 struct filter {
 	const char *user;  /* shell pattern, letters' case ignored; NULL any */
+	const char *calling; /* the same, of the Calling Number */
 	const char *state; /* of the call; NULL any */
 	struct ip_prefix address; /* family 0 any: the subscriber's, or its prefixes' */
 	unsigned tunnel;	  /* 0 any */

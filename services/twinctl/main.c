@@ -32,9 +32,11 @@ static const struct command shows[] = {
 	{ "history", "", show_history, "this node's changes of role: when, why, how long, and how sessions came through" },
 	{ "recovery", "", show_recovery, "the last recovery of tunnels (RFC 4951): how many, how long, what was lost" },
 	{ "tunnels", "", show_tunnels, "control connections" },
+	{ "tunnel", "TUNNEL", show_tunnel, "everything about one: ends, terms, numbers, calls" },
 	{ "sessions", "[FILTER...]", show_sessions, "calls and their subscribers" },
-	{ "session", "TUNNEL/SESSION", show_session, "everything about one: call, access line, PPP, echoes, traffic" },
+	{ "session", "TUNNEL/SESSION | FILTER...", show_session, "everything about one: call, access line, PPP, echoes, traffic" },
 	{ "dials", "", show_dials, "as client: the calls to be kept up" },
+	{ "radius", "", show_radius, "RADIUS servers: alive or dead, and what waits for them" },
 	{ "pools", "", show_pools, "address pools and how full they are" },
 	{ "alarms", "", show_alarms, "what stands, what it means, what to do" },
 	{ "counters", "[PROCESS [TEXT]] [all]", show_counters, "numbers that moved, with their meaning" },
@@ -73,9 +75,12 @@ help_to(FILE *to)
 	     "  wait CONDITION [SECONDS]                   up, active, standby, mirrored, sessions N, tunnels N\n"
 	     "  config check [FILE]                        is this configuration valid?\n"
 	     "  config get NAME... | config schema         single values; the YANG module\n"
+	     "  config profile ADDRESS [HOST-NAME]         which profile a peer gets\n"
+	     "  config reload                              every process reads it again, and says what became of it\n"
+	     "  log [LEVEL] [PROCESS]                      what is written now; debug, info, warning or error from now on\n"
 	     "  raw PROCESS WORDS...                       any words to tunnel-ctl, session-mgr, state-sync, elector, worker.N\n"
 	     "  meanings counters|alarms                   every counter or alarm with its sentence\n"
-	     "\nFilters of sessions:  user PATTERN   address PREFIX   tunnel ID   state STATE   up   limit ROWS\n"
+	     "\nFilters of sessions:  user PATTERN   address PREFIX   calling PATTERN   tunnel ID   state STATE   up   limit ROWS\n"
 	     "\nOptions:\n"
 	     "  --config FILE   the node's configuration (TWINLNS_CONFIG, else " DEFAULT_CONFIG ")\n"
 	     "  --run DIR       its run folder, where the configuration is not at hand (deploy/twinlns-up leaves one there)\n"
@@ -158,7 +163,7 @@ run(struct node *n, const char *const *words, unsigned count)
 		{ "show", NULL, show, NULL },	  { "wait", NULL, wait_command, NULL },
 		{ "raw", NULL, raw, NULL },	  { "config", NULL, config_command, NULL },
 		{ "meanings", NULL, help_meanings, NULL }, { "cluster", NULL, cluster_command, NULL },
-		{ "trunk", NULL, trunk_command, NULL },
+		{ "trunk", NULL, trunk_command, NULL },	  { "log", NULL, log_command, NULL },
 	};
 	int code;
 

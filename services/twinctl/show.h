@@ -6,9 +6,11 @@
 #include "node.h"
 
 int show_tunnels(struct node *, const char *const *words, unsigned n);
+int show_tunnel(struct node *, const char *const *words, unsigned n);
 int show_sessions(struct node *, const char *const *words, unsigned n);
 int show_session(struct node *, const char *const *words, unsigned n);
 int show_dials(struct node *, const char *const *words, unsigned n);
+int show_radius(struct node *, const char *const *words, unsigned n);
 int show_pools(struct node *, const char *const *words, unsigned n);
 int show_cluster(struct node *, const char *const *words, unsigned n);
 int show_recovery(struct node *, const char *const *words, unsigned n);
@@ -20,6 +22,7 @@ int trunk_command(struct node *, const char *const *words, unsigned n);
 int show_tables(struct node *, const char *const *words, unsigned n);
 
 int config_command(struct node *, const char *const *words, unsigned n);
+int log_command(struct node *, const char *const *words, unsigned n);
 int wait_command(struct node *, const char *const *words, unsigned n);
 int help_meanings(struct node *, const char *const *words, unsigned n);
 

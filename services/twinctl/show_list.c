@@ -283,6 +283,51 @@ show_pools(struct node *n, const char *const *words, unsigned count)
 	return DONE;
 }
 
+/* ---- RADIUS servers ---- */
+
+static const struct out_col radius_cols[] = {
+	{ "SERVER", OUT_TEXT, false },	    { "PORT", OUT_NUMBER, false },	 { "FOR", OUT_TEXT, false },
+	{ "STATE", OUT_TEXT, false },	    { "REQUESTS OUT", OUT_NUMBER, false }, { "SILENT MS", OUT_NUMBER, false },
+	{ "ASKED AGAIN MS", OUT_NUMBER, false },
+};
+
+static void
+radius_cells(struct out_table *o, const json_t *s)
+{
+	static const char *const numbers[] = { "out", "silent-ms", "wait-ms" };
+
+	out_row(o);
+	out_text(o, json_string_value(json_object_get(s, "address")));
+	out_number(o, (uint64_t)json_integer_value(json_object_get(s, "port")), NULL);
+	out_text(o, json_string_value(json_object_get(s, "kind")));
+	out_text(o, json_string_value(json_object_get(s, "state")));
+	for (unsigned i = 0; i < 3; i++) {
+		const uint64_t v = (uint64_t)json_integer_value(json_object_get(s, numbers[i]));
+		out_number(o, v, i && !v ? "" : NULL);
+	}
+}
+
+int
+show_radius(struct node *n, const char *const *words, unsigned count)
+{
+	const char *ask[] = { "radius", "show" };
+	struct out_table *o;
+	json_t *all, *s;
+	size_t i;
+
+	if (count)
+		return usage_error("show radius takes no further word: '%s'", words[0]);
+	all = node_ask_json(n, "session-mgr", ask, 2);
+	if (!all)
+		return node_ask(n, "session-mgr", ask, 2); /* its sentence, and the code for it */
+	o = out_table_new("radius", radius_cols, sizeof radius_cols / sizeof radius_cols[0]);
+	json_array_foreach(all, i, s)
+		radius_cells(o, s);
+	out_table_end(o, "no RADIUS server is configured (aaa/server)");
+	json_decref(all);
+	return DONE;
+}
+
 /* ---- calls kept up ---- */
 
 struct dial_walk {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filter.h"
 #include "l2tp/l2tp.h"
 #include "out.h"
 #include "rows.pb-c.h"
@@ -273,6 +274,53 @@ add_live(json_t *all, struct node *n, const char *id)
 	json_decref(live);
 }
 
+/* ---- by name or address instead of by id ---- */
+
+struct search {
+	struct store_view *view;
+	struct arena arena;
+	struct filter filter;
+	unsigned found, tunnel, session; /* the first that fits */
+};
+
+static bool
+search_row(void *arg, struct span key, struct span row)
+{
+	struct search *w = arg;
+	const Row__Call *c = row_unpack(&w->arena, TABLE_CALL, row);
+	const Row__Subscriber *s = c ? store_row(w->view, TABLE_SUBSCRIBER, key, &w->arena) : NULL;
+
+	if (c && filter_fits(&w->filter, c, s) && w->found++ == 0) {
+		w->tunnel = c->tunnel;
+		w->session = c->id;
+	}
+	arena_reset(&w->arena);
+	return true;
+}
+
+/* DONE, or why not; says so. */
+static int
+find_one(struct node *n, const char *const *words, unsigned count, unsigned *tunnel, unsigned *session)
+{
+	struct search w = { .found = 0 };
+	char error[256];
+
+	if (!filter_read(&w.filter, words, count, error, sizeof error))
+		return usage_error("%s", error);
+	w.view = node_view(n);
+	arena_init(&w.arena, 0);
+	store_each(w.view, TABLE_CALL, search_row, &w);
+	arena_fini(&w.arena);
+	if (w.found != 1) {
+		fprintf(stderr, w.found ? "twinctl: %u sessions fit; show sessions with the same words lists them\n" :
+					  "twinctl: no session fits\n", w.found);
+		return REFUSED;
+	}
+	*tunnel = w.tunnel;
+	*session = w.session;
+	return DONE;
+}
+
 int
 show_session(struct node *n, const char *const *words, unsigned count)
 {
@@ -281,9 +329,13 @@ show_session(struct node *n, const char *const *words, unsigned count)
 	struct store_view *v;
 	char id[TEXT];
 	json_t *all;
+	int code;
 
-	if (count != 1 || !text_session_id(words[0], &tunnel, &session))
-		return usage_error("show session wants one session: TUNNEL/SESSION, as in the first column of show sessions");
+	if (count == 0 || (count == 1 && !text_session_id(words[0], &tunnel, &session)))
+		return usage_error("show session wants one session: TUNNEL/SESSION, as in the first column of show sessions, or user NAME, "
+				   "address ADDRESS");
+	if (count > 1 && (code = find_one(n, words, count, &tunnel, &session)) != DONE)
+		return code;
 	arena_init(&arena, 0);
 	v = node_view(n);
 	struct key key = key_session((uint16_t)tunnel, (uint16_t)session), tkey = key_tunnel((uint16_t)tunnel);

@@ -45,10 +45,25 @@ for w in 0 1; do
 	lab_until 5 "worker $w names it" said worker-$w "must be stopped and started for data-plane/receive-buffer"
 done
 
+lab_step "the same by command, with an answer of each process"
+lab_configure a "$single | .\"data-plane\".\"dscp-copy\" = false | .limits.\"max-tunnels\" = 77"
+answers=$(lab_ctl a config reload) || lab_fail "config reload: $answers"
+for p in elector state-sync tunnel-ctl session-mgr worker.0 worker.1; do
+	grep -Eq "^$p +yes +configuration loaded" <<<"$answers" || lab_fail "no word of $p: $answers"
+done
+grep -q "tunnel-ctl.*data-plane/dscp-copy.*limits/max-tunnels" <<<"$answers" || lab_fail "what changed is not named: $answers"
+lab_ctl a log debug tunnel-ctl >/dev/null
+lab_ctl a log tunnel-ctl | grep -q "from debug" || lab_fail "the level of the log is not debug"
+lab_ctl a log elector | grep -q "from info" || lab_fail "another process's level has changed"
+lab_ctl a config reload >/dev/null
+lab_ctl a log tunnel-ctl | grep -q "from info" || lab_fail "a reload does not bring the configured level back"
+! lab_ctl a log loud >/dev/null 2>&1 || lab_fail "any level is taken"
+
 lab_step "a wrong file"
 cp "$LAB/a.json" "$LAB/good.json"
 echo '{ "twinlns:twinlns": { "node": { "nam": "a" } } }' >"$LAB/a.json"
 ! _lab_node a --reload 2>/dev/null || lab_fail "twinlns-up hands out a wrong file"
+! lab_ctl a config reload 2>/dev/null || lab_fail "twinctl hands out a wrong file"
 for p in $processes; do before[$p]=$(wc -l <"$LAB/run-a/log/$p/current"); done
 awk '{ print $2 }' <<<"$pids" | xargs kill -HUP # as if somebody did it by hand
 for p in $owners; do lab_until 5 "$p refuses it" said "$p" "refused"; done

@@ -40,6 +40,11 @@ expect "access line" "$(ctl --json show session 1/1 | jq -r '."access-line"."Age
 expect "access line, a number" "$(ctl --json show session 1/1 | jq -r '."access-line"."Actual-Data-Rate-Downstream"')" "18000000 bps"
 expect "traffic reads with units" "$(ctl show session 1/1 | awk '$1 == "from-subscriber" { print $2, $3; exit }')" "1.5 KiB"
 expect "an alarm says what to do" "$(ctl --json show alarms | jq -r '.alarms[0]."to-do"' | cut -c1-16)" "look at the twin"
+expect "one session by its user" "$(ctl --json show session user 'user4711@*' | jq -r .call.session)" "$((1 + 4711 % 64))/$((1 + 4711 / 64))"
+expect "one session by its address" "$(ctl --json show session address 100.64.18.103 | jq -r .subscriber.user)" user4711@example.net
+expect "not one session, but many" "$(ctl show session tunnel 7 2>&1)" "twinctl: 1000 sessions fit; show sessions with the same words lists them"
+expect "one tunnel" "$(ctl --json show tunnel 7 | jq -c '[.tunnel.tunnel, .calls.established]')" "[7,1000]"
+expect "no such tunnel" "$(ctl show tunnel 60000 2>&1)" "twinctl: there is no tunnel 60000; show tunnels lists them"
 expect "tables" "$(ctl --json show tables | jq '.tables[] | select(.table == "subscriber") | .rows')" 64000
 
 code() { local c=0; "$@" >/dev/null 2>&1 || c=$?; echo $c; }

@@ -33,6 +33,12 @@ log_level(enum note_level least)
 	log_state.least = least;
 }
 
+enum note_level
+log_least(void)
+{
+	return log_state.least;
+}
+
 uint64_t
 log_dropped(void)
 {

@@ -14,6 +14,7 @@
 
 void log_open(const char *process, enum note_level least); /* before the first line */
 void log_level(enum note_level least);
+enum note_level log_least(void);
 void log_line(enum note_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A note of a core, as its sink hands it over: already formatted. */
 void log_note(enum note_level level, const char *line);

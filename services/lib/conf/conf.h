@@ -293,6 +293,8 @@ void conf_free(struct conf *);
  */
 enum { CONF_PART_NODE = 1, CONF_PART_STORE = 2, CONF_PART_PAIR = 4, CONF_PART_SOCKETS = 8 };
 bool conf_needs_restart(const struct conf *was, const struct conf *now, unsigned parts, char *names, size_t len);
+/* Every leaf that differs: "data-plane/mss-clamp,profile[lac1]/window,+pool[gold]"; how many.  No values. */
+unsigned conf_changes(const struct conf *was, const struct conf *now, char *names, size_t len);
 
 /*
  * Everything at its default (the YANG module's defaults, kept in step by a test).  Lists are empty; an

@@ -113,6 +113,7 @@ alice(void)
 	Row__Subscriber s = ROW__SUBSCRIBER__INIT;
 
 	s.user = "Alice@example";
+	s.calling = "0123 slot 4";
 	s.forwarding = true;
 	s.ipv4 = (ProtobufCBinaryData){ 4, alice_ip };
 	s.ipv6_prefix = (ProtobufCBinaryData){ 16, alice_ip6 };
@@ -149,6 +150,9 @@ static const struct {
 	{ "state", "established", "up", NULL, true },
 	{ "state", "wait-reply", NULL, NULL, false },
 	{ "user", "alice*", "tunnel", "18", false },
+	{ "calling", "0123*", NULL, NULL, true },
+	{ "calling", "0123", NULL, NULL, false },
+	{ "calling", "*SLOT*", "user", "bob", false },
 };
 
 START_TEST(all_words_of_a_filter_must_hold)
@@ -165,10 +169,11 @@ START_TEST(a_call_without_a_subscriber_fits_only_what_calls_have)
 {
 	Row__Call c = call_17();
 	struct filter any = filter_of(NULL, NULL, NULL, NULL), user = filter_of("user", "*", NULL, NULL),
-		      up = filter_of("up", NULL, NULL, NULL), tunnel = filter_of("tunnel", "17", NULL, NULL);
+		      up = filter_of("up", NULL, NULL, NULL), tunnel = filter_of("tunnel", "17", NULL, NULL),
+		      calling = filter_of("calling", "*", NULL, NULL);
 
 	ck_assert(filter_fits(&any, &c, NULL) && filter_fits(&tunnel, &c, NULL));
-	ck_assert(!filter_fits(&user, &c, NULL) && !filter_fits(&up, &c, NULL));
+	ck_assert(!filter_fits(&user, &c, NULL) && !filter_fits(&up, &c, NULL) && !filter_fits(&calling, &c, NULL));
 }
 END_TEST
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/verbs.h"
 #include "lib/unit.h"
 
 static struct loop *loop;
@@ -422,6 +423,66 @@ START_TEST(a_command_is_answered)
 }
 END_TEST
 
+static unsigned reloads;
+static enum note_level told_level;
+
+static bool
+reload(void *arg, char *said, size_t len)
+{
+	snprintf(said, len, "reload %u", ++reloads);
+	return reloads == 1;
+}
+
+static void
+level(void *arg, enum note_level least)
+{
+	told_level = least;
+}
+
+static void
+with_verbs(void *arg, const char *const *words, unsigned n, struct answer *a)
+{
+	static const struct verbs verbs = { reload, level };
+
+	if (!verbs_run(&verbs, NULL, words, n, a))
+		command(arg, words, n, a);
+}
+
+static const struct {
+	const char *words[3];
+	unsigned n;
+	bool ok;
+	const char *text;
+} verb_cases[] = {
+	{ { "log" }, 1, true, "writes lines from info upwards" },
+	{ { "log", "debug" }, 2, true, "writes lines from debug upwards, until the next reload or start" },
+	{ { "log" }, 1, true, "writes lines from debug upwards" },
+	{ { "log", "loud" }, 2, false, "log levels are debug, info, warning, error; not 'loud'" },
+	{ { "log", "info" }, 2, true, "writes lines from info upwards, until the next reload or start" },
+	{ { "reload" }, 1, true, "reload 1" },
+	{ { "reload" }, 1, false, "reload 2" },
+	{ { "reload", "all" }, 2, true, "reload with 2 words" }, /* not ours: the process's own */
+};
+
+START_TEST(every_process_knows_reload_and_log)
+{
+	reloads = 0;
+	bus_rep(bus, "proc", with_verbs, NULL);
+	for (unsigned i = 0; i < sizeof verb_cases / sizeof verb_cases[0]; i++) {
+		struct asker a = { .n = verb_cases[i].n };
+		memcpy(a.words, verb_cases[i].words, sizeof verb_cases[i].words);
+		asked(&a);
+		ck_assert(a.answered);
+		ck_assert_str_eq(a.text, verb_cases[i].text);
+		ck_assert_int_eq(a.ok, verb_cases[i].ok);
+		forget(&a);
+		if (i == 1)
+			ck_assert_int_eq(told_level, NOTE_DEBUG);
+	}
+	ck_assert_int_eq(told_level, NOTE_INFO);
+}
+END_TEST
+
 START_TEST(a_command_may_be_answered_later)
 {
 	struct asker a = { .words = { "later" }, .n = 1 };
@@ -501,6 +562,7 @@ add(TCase *tc)
 	tcase_add_test(tc, a_path_too_long_for_a_socket_is_refused);
 	tcase_add_test(tc, curve_lets_in_who_has_the_secret_and_nobody_else);
 	tcase_add_test(tc, a_command_is_answered);
+	tcase_add_test(tc, every_process_knows_reload_and_log);
 	tcase_add_test(tc, a_command_may_be_answered_later);
 	tcase_add_test(tc, nonsense_is_answered_and_hurts_nobody);
 	tcase_add_test(tc, a_process_that_is_down_is_named);

@@ -458,6 +458,27 @@ START_TEST(what_a_running_process_cannot_take_up_is_named)
 }
 END_TEST
 
+START_TEST(what_has_changed_is_named)
+{
+	char names[256];
+	struct conf *a = good("\"profile\":[{\"roles\":\"lac\",\"name\":\"lac1\",\"secret\":\"one\",\"peer\":\"192.0.2.0/24\"},"
+			      "{\"roles\":\"lac\",\"name\":\"old\",\"peer\":\"192.0.3.0/24\"}]");
+	struct conf *b = good("\"node\":{\"log-level\":\"debug\"},\"data-plane\":{\"listen\":[{\"address\":\"::1\"}]},"
+			      "\"profile\":[{\"roles\":\"lac\",\"name\":\"new\"},{\"roles\":\"lac\",\"name\":\"lac1\",\"secret\":\"two\",\"peer\":\"192.0.2.0/25\"}],"
+			      "\"limits\":{\"max-tunnels\":7}");
+
+	ck_assert_uint_eq(conf_changes(a, a, names, sizeof names), 0);
+	ck_assert_str_eq(names, "");
+	ck_assert_uint_eq(conf_changes(a, b, names, sizeof names), 7);
+	ck_assert_str_eq(names, "node/log-level,data-plane/listen,+profile[new],profile[lac1]/peer,profile[lac1]/secret,"
+				"-profile[old],limits/max-tunnels");
+	ck_assert_uint_eq(conf_changes(a, b, names, 20), 7); /* cut, not run over */
+	ck_assert_str_eq(names, "node/log-level,data");
+	conf_free(a);
+	conf_free(b);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -481,6 +502,7 @@ main(void)
 	tcase_add_test(t, a_peer_that_fits_nothing_has_no_profile);
 	tcase_add_test(t, entries_are_found_by_name);
 	tcase_add_test(t, what_a_running_process_cannot_take_up_is_named);
+	tcase_add_test(t, what_has_changed_is_named);
 	tcase_set_timeout(t, 60);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
