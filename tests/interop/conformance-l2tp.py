@@ -1350,6 +1350,292 @@ def the_node_calls_out():
     p.stop()
 
 
+# ---- what nobody sends, and somebody will -----------------------------------------------------------------------------
+
+
+@both
+def strange_requests():
+    for what, a, kw in (("an empty Host Name", avp(7, b""), {"drop": (7,)}), ("an empty Challenge", avp(11, b""), {}),
+                        ("an Assigned Tunnel ID of four octets", avp(9, u32(7)), {}),
+                        ("a Sequencing Required with a value", avp(39, b"x"), {})):
+        p = Peer()
+        p.ask(a, **kw)
+        m = p.expect(SCCRP, STOPCCN)
+        if a[5] == 39:
+            check("4.4.4", f"{what}, in an SCCRQ, is no reason to die", m is not None, m)
+        else:
+            check("4.4.3, 7.1", f"{what}: StopCCN 2", m and m.type == STOPCCN and m.result()[0] == 2 or
+                  a[5] == 9 and m and m.type == SCCRP, m)
+        if m:
+            p.tid = m.num(9)
+            p.ack()
+        p.sock.close()
+    p = Peer()
+    p.ask(avp(9, 0), drop=(9,))
+    m = p.expect(seconds=0.3)
+    check("4.4.3", "an Assigned Tunnel ID of 0 opens nothing", m is None or m.type == STOPCCN, m)
+    p.sock.close()
+    for what, kw in (("a window of 65535", {"window": 65535}), ("a window of 1", {"window": 1})):
+        p = Peer().open(**kw)
+        check("4.4.3", f"{what} is taken", p.alive())
+        p.stop()
+    p = Peer(secret=SECRET).open(avp(8, b"V" * 1017, 0))
+    check("4.1", "a Vendor Name of 1017 octets", p.alive())
+    p.stop()
+    for what, name in (("of 1017 octets", b"H" * 1017), ("of any octets", bytes(range(1, 256)))):
+        p = Peer()
+        p.ask(avp(7, name), drop=(7,))
+        m = p.expect(SCCRP, STOPCCN)
+        check("4.4.3", f"a Host Name {what} that no profile knows is refused in order", m and m.type == STOPCCN and m.result()[0] == 4, m)
+        if m:
+            p.tid = m.num(9)
+            p.ack()
+        p.sock.close()
+    p = Peer()
+    p.raw(control(0, 77, 0, 0, mtype(SCCRQ) + p.terms()))
+    p.ns = 1
+    m = p.expect(SCCRP, STOPCCN, seconds=0.5)
+    check("3.1", "an SCCRQ of a session opens nothing or is taken", m is None or m.type in (SCCRP, STOPCCN), m)
+    p.sock.close()
+    p = Peer()
+    p.raw(control(0, 0, 0, 0, mtype(SCCRQ) + mtype(ICRQ) + p.terms()))
+    p.ns = 1
+    m = p.answered()
+    check("4.4.1", "of two Message Types the first counts", m and m.type == SCCRP, m)
+    p.stop()
+    p = Peer()
+    p.ask(avp(13, b"r" * 16))
+    m = p.answered()
+    check("4.4.3", "a Challenge Response that nobody asked for is no reason to refuse", m and m.type == SCCRP, m)
+    p.send(SCCCN, avp(13, b"r" * 16))
+    check("5.1.1", "nor is one in SCCCN", p.await_ack() and p.alive())
+    p.stop()
+    for n in (0, 15, 17):
+        p = Peer("auth", secret=SECRET)
+        p.ask()
+        p.answered()
+        p.send(SCCCN, avp(13, b"r" * n))
+        m = p.expect(STOPCCN)
+        check("5.1.1", f"a Challenge Response of {n} octets opens nothing: StopCCN 2 or 4", m and m.result()[0] in (2, 4), m)
+        p.listen(0.02)
+        p.sock.close()
+
+
+@both
+def half_open():
+    p = Peer()
+    first = p.ask()
+    m = p.answered()
+    p.send(HELLO)
+    check("6.5, 7.2.1", "a HELLO on a half-open tunnel is acknowledged, and ends nothing", p.await_ack() and
+          not p.expect(STOPCCN, seconds=0.1))
+    p.send(SCCCN)
+    check("7.2.1", "which opens then", p.await_ack() and p.alive())
+    other = Peer()
+    other.id = p.id
+    other.raw(first)
+    n = len([x for x in other.listen(0.3) if x.type == SCCRP])
+    check("8.1", "its SCCRQ from another port does not disturb it", p.alive(), n)
+    other.sock.close()
+    p.stop()
+    p = Peer()
+    first = p.ask()
+    p.answered()
+    other = Peer()
+    other.id = p.id
+    other.raw(first)
+    other.listen(0.1)
+    p.send(SCCCN)
+    check("8.1", "nor does it disturb one that is half open", p.await_ack() and p.alive())
+    other.sock.close()
+    p.stop()
+    a, b = Peer().open(), None
+    b = Peer()
+    b.id = a.id
+    b.open()
+    sa, ta = a.call(9)
+    sb, tb = b.call(9)
+    check("4.4.3", "two tunnels of one host that were assigned the same id, from two ports", a.tid != b.tid and a.alive() and b.alive())
+    a.send(CDN, avp(1, 3), avp(14, 9), sid=ta)
+    check("4.4.3", "and the same session id in both: a CDN ends the one it is of", a.await_ack() and b.alive() and
+          session(b, tb) and not b.expect(CDN, seconds=0.05))
+    a.stop()
+    b.stop()
+
+
+@both
+def strange_ends():
+    for what, body in (("of 0", avp(9, 0) + avp(1, 1)), ("of somebody else", avp(9, 4711) + avp(1, 1)),
+                       ("twice", None), ("behind its Result Code", None)):
+        p = Peer().open()
+        if body is None:
+            body = avp(9, p.id) * 2 + avp(1, 1) if what == "twice" else avp(1, 1) + avp(9, p.id)
+        p.send(STOPCCN, body)
+        check("6.4", f"a StopCCN with an Assigned Tunnel ID {what} is acknowledged", p.await_ack())
+        p.icrq(5)
+        check("6.4", "and ends the tunnel", p.expect(ICRP, seconds=0.1) is None)
+        p.sock.close()
+    p = Peer().open()
+    one, first = p.call(61)
+    two, second = p.call(62)
+    p.send(CDN, avp(1, 3), avp(14, two), sid=first)
+    check("4.4.4, 6.12", "a CDN that names two calls: acknowledged", p.await_ack() and p.alive())
+    left = [s for s in (first, second) if "established" in node.ctl("show", "session", f"{p.tid}/{s}", check=False)]
+    check("4.4.4, 6.12", "it ends one of them at most", len(left) >= 1, left)
+    p.icrq(63)
+    m = p.expect(ICRP)
+    p.send(CDN, avp(1, 3), avp(14, 63), sid=m.num(14))
+    check("7.4.2", "a CDN in wait-connect is acknowledged, and answered by nothing", p.await_ack() and
+          not p.expect(CDN, STOPCCN, seconds=0.1))
+    p.iccn(m.num(14))
+    check("7.4.2", "the ICCN that comes after it makes no call", p.await_ack() and
+          "established" not in node.ctl("show", "session", f"{p.tid}/{m.num(14)}", check=False))
+    p.icrq(64)
+    m = p.expect(ICRP)
+    p.send(WEN, avp(34, bytes(26)), sid=m.num(14))
+    p.await_ack()
+    m2 = p.expect(CDN, STOPCCN, seconds=0.1)
+    check("7.4.2", "a WEN in wait-connect ends the call at most", (m2 is None or m2.type == CDN) and p.alive(), m2)
+    for what, more, drop in (("Tx Connect Speed and Framing Type of 0", [avp(24, u32(0)), avp(19, u32(0))], True),
+                             ("all speeds there are", [avp(24, u32(0xffffffff)), avp(19, u32(0xffffffff)), avp(38, u32(0xffffffff), 0)], True)):
+        p.icrq(65)
+        m = p.expect(ICRP)
+        p.send(ICCN, *more, sid=m.num(14))
+        m2 = p.expect(CDN, STOPCCN, seconds=0.1)
+        check("6.8", f"{what} in ICCN end the call at most", p.await_ack() and (m2 is None or m2.type == CDN) and p.alive(), m2)
+        if not m2:
+            p.send(CDN, avp(1, 3), avp(14, 65), sid=m.num(14))
+            p.await_ack()
+    p.icrq(66)
+    m = p.expect(ICRP)
+    p.iccn(m.num(14), avp(39, b"x"))
+    ok, m2 = cleared(p, 66, 2, 2)
+    check("4.4.4, 7.1", "Sequencing Required with a value: CDN 2, 2", ok, m2)
+    octets = p.icrq(67)
+    m = p.expect(ICRP)
+    other = p.packet(mtype(ICRQ) + avp(14, 68) + avp(15, u32(9)), ns=p.ns - 1)
+    p.raw(other)
+    check("5.8", "the same Ns with another message in it is a duplicate all the same", p.expect(ICRP, CDN, seconds=0.1) is None)
+    p.raw(p.packet(b"", nr=p.nr - 1))
+    check("5.8", "an Nr that goes back takes nothing back", p.alive())
+    p.raw(control(p.tid, 0, p.ns, p.nr, mtype(HELLO) + avp(8, b"x" * 300, 0), bits=0xC802))
+    p.ns += 1
+    check("6.5", "a HELLO with an AVP that is not its own", p.await_ack() and p.alive())
+    for to in (0, 64999):
+        p.ppp(to, lcp(9, 1, b"\x12\x34\x56\x78"))
+    p.raw(struct.pack("!HHH", 2, 0, 0) + lcp(9, 1))
+    p.listen(0.05)
+    check("3.1", "data of session 0, of no session, of tunnel 0: dropped", p.alive() and
+          not [f for s, proto, f in p.frames() if proto == 0xc021 and f[0] == 10])
+    p.icrq(69, sid=4242)
+    m = p.expect(ICRP, CDN, STOPCCN, seconds=0.5)
+    check("4.4.4", "an ICRQ whose header names a session is taken, or ends that call", m is None or m.type in (ICRP, CDN), m)
+    p.stop()
+
+
+@story
+def as_large_as_udp_allows():
+    p = Peer("wrap").open()
+    for size in (1400, 4000, 9000, 30000, 65507):
+        body = mtype(HELLO)
+        while len(body) + 12 + 1023 <= size:
+            body += avp(2000, b"x" * 1017, 0)
+        pad = size - 12 - len(body)
+        body += avp(2000, b"y" * (pad - 6), 0) if pad >= 6 else b""
+        p.raw(p.packet(body))
+        if p.await_ack(ns=p.ns + 1, seconds=1):
+            p.ns += 1
+            taken = True
+        else:
+            taken = False
+        check("4.1", f"a control message of {size} octets is {'taken' if taken else 'discarded'}, and the tunnel lives", p.alive() and
+              (taken or size > 4000), taken)
+    p.raw(b"\xff" * 65507)
+    p.raw(struct.pack("!HHH", 2, p.tid, 5) + bytes(65000))
+    check("3.1", "64 KB of nothing", p.alive())
+    p.stop()
+
+
+@story
+def random_vectors():
+    rv = b"some random octets"
+
+    def opened():
+        p = Peer("auth", secret=SECRET)
+        p.ask()
+        m = p.answered()
+        p.send(SCCCN, avp(13, response(SCCCN, SECRET, m.get(11))))
+        p.await_ack()
+        return p
+
+    p = opened()
+    for what, vectors, good in (("of one octet", [avp(36, b"r")], b"r"), ("of 1000 octets", [avp(36, b"R" * 1000)], b"R" * 1000),
+                                ("twice, the later counts", [avp(36, b"one"), avp(36, b"two")], b"two"),
+                                ("with its M bit clear", [avp(36, rv, 0)], rv)):
+        sid = ids.randrange(1, 60000)
+        p.send(ICRQ, *vectors, hidden(14, struct.pack("!H", sid), SECRET, good), hidden(15, u32(9), SECRET, good))
+        m = p.expect(ICRP, CDN, STOPCCN)
+        check("4.3", f"a Random Vector {what}", m and m.type == ICRP and m.sid == sid, m)
+        if m and m.type == ICRP:
+            p.send(CDN, avp(1, 3), avp(14, sid), sid=m.num(14))
+            p.await_ack()
+    p.stop()
+    for what, avps in (("of no octets", [avp(36, b""), hidden(14, b"\0\7", SECRET, b""), hidden(15, u32(9), SECRET, b"")]),
+                       ("that is hidden itself", [avp(36, rv), hidden(36, b"inner", SECRET, rv), avp(14, 7), avp(15, u32(9))])):
+        p = opened()
+        p.send(ICRQ, *avps)
+        p.await_ack()
+        m = p.expect(ICRP, CDN, STOPCCN, seconds=0.3)
+        check("4.3", f"a Random Vector {what}: an answer of the RFC's", m is None or m.type in (ICRP, CDN, STOPCCN), m)
+        if not (m and m.type == STOPCCN):
+            check("4.3", f"a Random Vector {what} leaves the tunnel as it was", p.alive())
+        p.ack()
+        p.listen(0.02)
+        p.sock.close()
+
+
+@story
+def strange_replies():
+    p, m = asked("g1", "10.10.0.21", 1701)
+    p.send(SCCRP, p.terms(avp(9, 0), drop=(9,)))
+    m = p.expect(SCCCN, STOPCCN, seconds=0.5)
+    check("4.4.3", "an SCCRP that assigns tunnel 0 opens nothing", m is None or m.type == STOPCCN and m.result()[0] == 2, m)
+    p.listen(0.05)
+    p.sock.close()
+    time.sleep(0.1)
+    ctl("tunnel", "close", str(p.tid))
+    p, m = asked("g1", "10.10.0.21", 1701)
+    reply = p.send(SCCRP, p.terms(avp(5, b"\0" * 8, 0)))
+    m = p.expect(SCCCN, STOPCCN)
+    check("4.4.3", "a Tie Breaker in SCCRP is no reason to refuse it", m and m.type == SCCCN, m)
+    p.raw(reply)
+    got = p.listen(0.1)
+    check("5.8", "SCCRP again is acknowledged, and answered by no second SCCCN", not [x for x in got if x.type == STOPCCN] and p.alive() and
+          len({x.ns for x in p.seen if x.type == SCCCN}) == 1, got)
+    ctl("call", "dial", "g1", "8765")
+    m = p.expect(ICRQ)
+    theirs = m.num(14)
+    p.send(ICRP, avp(14, 0), sid=theirs)
+    m = p.expect(ICCN, CDN, STOPCCN, seconds=1)
+    check("4.4.4", "an ICRP that assigns session 0 makes no call", m is None or m.type == CDN, m)
+    check("4.4.4", "and the tunnel lives", p.alive())
+    ctl("call", "clear", f"{p.tid}/{theirs}")
+    p.expect(CDN, seconds=0.2)
+    ctl("call", "dial", "g1", "1")
+    one = p.expect(ICRQ).num(14)
+    ctl("call", "dial", "g1", "2")
+    two = p.expect(ICRQ).num(14)
+    p.send(ICRP, avp(14, 720), sid=one)
+    first = p.expect(ICCN)
+    p.send(ICRP, avp(14, 720), sid=two)
+    m = p.expect(ICCN, CDN, STOPCCN, seconds=1)
+    check("4.4.4", "a session id that is another call's already ends the later call at most", first and p.alive() and
+          (m is None or m.type in (CDN, ICCN)), m)
+    shown = node.ctl("show", "session", f"{p.tid}/{one}", check=False)
+    check("4.4.4", "the earlier one goes on", "established" in shown, shown)
+    p.stop()
+
+
 # ---- many, and cut ------------------------------------------------------------------------------------------------------
 
 

@@ -358,6 +358,13 @@ class Call:
                 return f
         raise Nothing(f"an answer to Configure-Request {self.id} of {proto:#06x}")
 
+    def until_any(self, *kinds, seconds=PATIENCE):
+        """The first frame of any of these (protocol, code), or the end of the call."""
+        def find():
+            return next((f for f in self.frames if (f["proto"], f.get("code")) in kinds), None) or self.ended() or None
+        got = self.t.until(seconds, find)
+        return got if got is not True else None
+
     def alive(self):
         """Everything that was sent before was looked at: an echo came back."""
         self.id = self.id % 250 + 1
@@ -1113,6 +1120,61 @@ def s_proxy(w, ck):
     c.lcp()
     c.chap("alice", "secret")
     ck(c.get(CHAP, 3), "docs/operations/configure.md", "... with an authentication of its own")
+
+
+def s_proxy_lies(w, ck):
+    """A LAC whose proxy AVPs contradict each other, or say what cannot be: nobody gets in by it, nobody is shut out for good."""
+    t = w.tunnel("choice")
+    md5 = [(MRU, b"\x05\xd4"), (AUTH, A_MD5), (MAGIC, b"\x11\x22\x33\x44")]
+    pap = [(AUTH, A_PAP), (MAGIC, b"\x11\x22\x33\x44")]
+    rcvd = [(MRU, b"\x05\x78"), (MAGIC, b"\x55\x66\x77\x88")]
+    chal = os.urandom(16)
+    good = hashlib.md5(bytes([9]) + b"secret" + chal).digest()
+
+    def asked_anew(what, extra):
+        c = t.call(extra=extra)
+        f = c.until_any((LCP, REQ), (CHAP, 1), (CHAP, 4), (PAP, 3))
+        ck(f is not None or c.ended(), "RFC 2661 4.4.5", f"{what}: the peer is asked, or refused")
+        ck(not c.show().get("subscriber", {}).get("forwarding"), "RFC 2661 4.4.5", f"{what}: nobody is let in")
+        ck(c.none(IPCP, seconds=0.05), "RFC 1661 3.5", f"{what}: no network protocol")
+        c.hang_up()
+
+    for what, sent, args in (
+            ("a PAP password where LCP had agreed on CHAP, a wrong one", md5, (3, b"alice", b"", 5, b"wrong")),
+            ("no Response", md5, (2, b"alice", chal, 9, b"")),
+            ("no Challenge", md5, (2, b"alice", b"", 9, good)),
+            ("no name", md5, (2, b"", chal, 9, good)),
+            ("a Response of another id", md5, (2, b"alice", chal, 10, good)),
+            ("an id of 65535", md5, (2, b"alice", chal, 65535, good)),
+            ("a Response of 200 octets", md5, (2, b"alice", chal, 9, good * 12 + b"12345678")),
+            ("a Challenge of 900 octets", md5, (2, b"alice", chal * 56, 9, good)),
+            ("a name of 1000 octets", md5, (2, b"a" * 1000, chal, 9, good)),
+            ("a textual exchange", md5, (1, b"alice", b"", 9, b"secret")),
+            ("MS-CHAPv1, which nobody speaks", md5, (5, b"alice", chal[:8], 9, bytes(49))),
+            ("a type that does not exist", md5, (99, b"alice", chal, 9, good))):
+        asked_anew(what, proxy(sent, rcvd, *args))
+    for what, one, two in (("an MRU of 0 as received", md5, [(MRU, b"\0\0")]), ("an MRU of three octets", md5, [(MRU, b"\x05\x78\0")]),
+                           ("the same magic number at both ends", md5, [(MAGIC, b"\x11\x22\x33\x44")]),
+                           ("nothing sent", [], rcvd), ("1000 octets of options", md5, [(0xEE, b"x" * 250)] * 4)):
+        asked_anew(what, proxy(one, two, 2, b"alice", chal, 9, bytes(16)))
+    c = t.call(extra=proxy(pap, rcvd, 2, b"alice", chal, 9, good))
+    ck(c.none(CHAP) and not c.show().get("subscriber", {}).get("forwarding"), "RFC 2661 4.4.5",
+       "a right CHAP Response where LCP had agreed on PAP lets nobody in")
+    ck(c.pap("alice", "secret")["code"] == 2, "RFC 1334 2.2.1", "... the peer's own PAP does")
+    c = t.call(extra=proxy(md5, rcvd, 2, b"alice", chal, 9, good)[:-1] + b"\0" + avp(26, enc([(MRU, b"\x02\x40")]), False))
+    ck(c.until_any((LCP, REQ), (CHAP, 3), (CHAP, 4), (CHAP, 1)) is not None or c.ended(), "RFC 2661 4.4.5", "Initial Received LCP twice: an answer")
+    c = t.call(extra=avp(26, enc([(MRU, b"\x02\x40")]), False) + avp(27, enc(md5), False) + avp(28, enc(rcvd), False) + avp(29, 2, False) +
+               avp(30, b"alice", False) + avp(31, chal, False) + avp(32, 9, False) + avp(33, good, False))
+    ck(c.get(CHAP, 3), "RFC 2661 4.4.5", "of the requests that the LAC had received, the last counts")
+    c.ipcp()
+    ck(c.show()["subscriber"].get("mtu") == 1400, "RFC 2661 4.4.5", "... its MRU, too")
+    c = t.call(extra=avp(29, 2, False) + avp(30, b"alice", False) + avp(31, chal, False) + avp(32, 9, False) + avp(33, good, False))
+    ck(c.get(LCP, REQ) and c.none(CHAP, 3, seconds=0.1), "RFC 2661 4.4.5", "proxied authentication without proxied LCP: LCP first, then asked")
+    c.frames.clear()
+    c = t.call()
+    c.lcp()
+    c.chap("alice", "secret")
+    ck(c.get(CHAP, 3), "robustness", "and the next one is served")
 
 
 # --- stories: network protocols -------------------------------------------------------------------------------

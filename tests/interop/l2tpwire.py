@@ -419,9 +419,9 @@ class Peer:
         ok = self.await_ack(seconds=1)
         return ok and not [m for m in self.inbox if m.type == STOPCCN]
 
-    def icrq(self, sid, *more, serial=7, drop=()):
-        have = [(14, avp(14, sid)), (15, avp(15, u32(serial)))]
-        return self.send(ICRQ, *[a for n, a in have if n not in drop], *more)
+    def icrq(self, id_, *more, serial=7, drop=(), sid=0):
+        have = [(14, avp(14, id_)), (15, avp(15, u32(serial)))]
+        return self.send(ICRQ, *[a for n, a in have if n not in drop], *more, sid=sid)
 
     def iccn(self, sid, *more, framing=1, drop=()):
         have = [(24, avp(24, u32(64000))), (19, avp(19, u32(framing)))]
