@@ -94,6 +94,7 @@ struct dp_verdict {
 	uint16_t worker;
 	uint32_t tunnel;  /* ours, as far as known; of L2TPv3 control whatever 32 bits it names */
 	uint16_t session;
+	bool apart; /* FORWARD, up: its flow belongs to a trunk (shell_tun.c) */
 	uint8_t *p;
 	uint32_t len;
 };
@@ -174,6 +175,7 @@ struct trunk;
 struct trunk *dp_trunk(const struct dp *, uint16_t tunnel, uint16_t session);
 /* This worker's trunks in turn, from *at = 0 on; NULL: that was all. */
 struct trunk *dp_trunk_next(const struct dp *, uint32_t *at, uint16_t *tunnel, uint16_t *session);
+unsigned dp_trunks(const struct dp *); /* all that are known, siblings' too */
 
 /*
  * Checkpoints of trunks' contexts: rows of TRUNK_CTX.  While this node is active the shell takes what is due and

@@ -30,7 +30,7 @@
 #define TUN_F_USO6 0x40
 #endif
 
-#define MAGIC 0x74774636u
+#define MAGIC 0x74774637u
 #define MESSAGE_FDS 250 /* the kernel passes 253 at a time */
 #define WAIT_MS 500 /* for a sibling's answer */
 #define TRIES 6
@@ -75,6 +75,7 @@ flat(struct fds *f, int **out)
 		for (unsigned i = 0; i < f->ip_protocols * f->listens; i++)
 			out[n++] = &f->ip[i / f->listens][i % f->listens][w];
 		out[n++] = &f->tun[w];
+		out[n++] = &f->tun_apart[w];
 		out[n++] = &f->hand_in[w];
 		out[n++] = &f->hand_out[w];
 	}
@@ -205,6 +206,20 @@ tun_open(const struct conf_data *d, char *error)
 	return fd;
 }
 
+/* Once all queues that are read are there, so that none of them moves. */
+static int
+tun_open_apart(const struct conf_data *d, char *error)
+{
+	struct ifreq r = { .ifr_flags = IFF_DETACH_QUEUE };
+	int fd = tun_open(d, error);
+
+	if (fd < 0 || ioctl(fd, TUNSETQUEUE, &r) == 0)
+		return fd;
+	snprintf(error, FDS_ERROR, "cannot take a queue of the TUN %s out of service: %s", d->tun, strerror(errno));
+	close(fd);
+	return -1;
+}
+
 static bool
 hand_open(struct fds *f, unsigned w, char *error)
 {
@@ -254,6 +269,11 @@ make(struct fds *f, const struct conf *conf, char *error)
 	for (unsigned w = 0; w < f->workers; w++) {
 		f->tun[w] = tun_open(&conf->data, error);
 		if (f->tun[w] < 0 || !hand_open(f, w, error))
+			return false;
+	}
+	for (unsigned w = 0; w < f->workers; w++) {
+		f->tun_apart[w] = tun_open_apart(&conf->data, error);
+		if (f->tun_apart[w] < 0)
 			return false;
 	}
 	f->made = true;

@@ -17,7 +17,7 @@
 #include "conf/conf.h"
 
 #define FDS_WORKERS 48
-#define FDS_EACH (2 + 2 * CONF_IP_PROTOCOLS + 3) /* descriptors of a worker, at most */
+#define FDS_EACH (2 + 2 * CONF_IP_PROTOCOLS + 4) /* descriptors of a worker, at most */
 #define FDS_ERROR 256
 
 struct fds {
@@ -25,6 +25,7 @@ struct fds {
 	int udp[2][FDS_WORKERS];
 	int ip[CONF_IP_PROTOCOLS][2][FDS_WORKERS]; /* raw sockets: of each IP protocol, as udp[] */
 	int tun[FDS_WORKERS];
+	int tun_apart[FDS_WORKERS]; /* a queue out of service: written to, never read (shell_tun.c) */
 	int hand_in[FDS_WORKERS];  /* read by its worker: packets that siblings hand over */
 	int hand_out[FDS_WORKERS]; /* written by its siblings */
 	bool made;		   /* we made them */

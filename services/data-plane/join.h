@@ -28,6 +28,7 @@
 struct join_packet {
 	uint8_t *p;
 	uint32_t len;
+	bool apart; /* as in the verdict: the same for all of a flow */
 };
 
 struct join_group {

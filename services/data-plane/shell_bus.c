@@ -61,7 +61,7 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		switch (v[i].act) {
 		case DP_FORWARD:
-			ip[packets++] = (struct join_packet){ v[i].p, v[i].len };
+			ip[packets++] = (struct join_packet){ v[i].p, v[i].len, v[i].apart };
 			break;
 		case DP_PUNT_TUNNEL:
 			punt(w, w->to_ctl, &v[i], d[i].ends);
@@ -87,11 +87,7 @@ worker_down(struct worker *w, mono_t now, const struct dp_packet *in, unsigned n
 	struct dp_verdict v[DP_BATCH];
 
 	dp_down(w->dp, now, in, n, v);
-	for (unsigned i = 0; i < n; i++) {
-		if (v[i].act == DP_HAND)
-			hand_over(w, v[i].worker, HAND_DOWN, (uint16_t)v[i].tunnel, v[i].session, 0, NULL,
-				  span_of(v[i].p, v[i].len));
-	}
+	hand_down(w, v, n);
 	udp_send_frames(w);
 	tun_write_made(w);
 	trunk_arm(w);
@@ -706,10 +702,10 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 	else if (n >= 1 && n <= 2 && strcmp(words[0], "trunks") == 0)
 		trunk_show_all(w, n == 2 ? (uint32_t)strtoul(words[1], NULL, 10) : 0, a);
 	else if (n == 1 && strcmp(words[0], "status") == 0)
-		answer_say(a, true, "worker %u of %u: %s, sessions=%u tunnels=%u, sockets %s",
+		answer_say(a, true, "worker %u of %u: %s, sessions=%u tunnels=%u trunks=%u, sockets %s",
 			   w->id, w->fds.workers,
 			   owner_may_send(w->owner) ? "sending" : "not sending (no lease)",
-			   dp_sessions(w->dp), dp_tunnels(w->dp),
+			   dp_sessions(w->dp), dp_tunnels(w->dp), dp_trunks(w->dp),
 			   w->fds.made ? "made here" : "from a sibling");
 	else
 		answer_say(a, false,

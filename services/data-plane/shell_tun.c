@@ -6,6 +6,15 @@
  * Read: large packets that the kernel did not cut (TSO, USO) are cut here: one read then brings
  * forty packets, which all go out as one UDP_SEGMENT message.  Written: a flow's packets that came in
  * one batch are put together the same way (join.h).
+ *
+ * Order.  The kernel sorts packets into the TUN's queues by a hash of addresses and ports that is the
+ * same for both directions of a flow; but a queue that is written to becomes the queue of that flow, until
+ * nothing was written for three seconds.  So a subscriber's packets come to the worker that has the session,
+ * and its packets move there when it first speaks, and away when it falls silent.  A trunk's packets must not:
+ * those of one flow are compressed in the order in which they come to its worker, and one that was read
+ * by another and handed over would be overtaken.  So what came in a trunk, and what we make ourselves, is written
+ * through a queue that is out of service (IFF_DETACH_QUEUE), of which the kernel keeps no such note: a
+ * trunk's flow stays in the queue of its hash.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -129,13 +138,20 @@ on_tun(void *arg, int fd, unsigned events)
 	}
 }
 
-void
-tun_write(struct worker *w, uint8_t *p, uint32_t len)
+static int
+queue(const struct worker *w, bool apart)
+{
+	return apart ? w->fds.tun_apart[w->id] : w->fds.tun[w->id];
+}
+
+/* ROOM octets before `p` may be written. */
+static void
+write_one(struct worker *w, int fd, uint8_t *p, uint32_t len)
 {
 	memset(p - HEADER, 0, HEADER);
 	/* Not write(): with threads about (ZeroMQ's), libc makes it a cancellation point, twice 20
 	 * ns a packet. */
-	if (syscall(SYS_write, w->fds.tun[w->id], p - HEADER, HEADER + len) < 0)
+	if (syscall(SYS_write, fd, p - HEADER, HEADER + len) < 0)
 		worker_drop(w, DP_DROP_TUN_WRITE, 1);
 }
 
@@ -159,7 +175,7 @@ write_joined(struct worker *w, const struct join *j, const struct join_group *g,
 	iov[n++] = (struct iovec){ &start, HEADER + g->head };
 	for (unsigned i = g->first, k = 0; k < g->count; i = j->next[i], k++)
 		iov[n++] = (struct iovec){ in[i].p + g->head, in[i].len - g->head };
-	if (syscall(SYS_writev, w->fds.tun[w->id], iov, n) >= 0)
+	if (syscall(SYS_writev, queue(w, in[g->first].apart), iov, n) >= 0)
 		return true;
 	if (errno != EINVAL) {
 		worker_drop(w, DP_DROP_TUN_WRITE, g->count);
@@ -181,13 +197,13 @@ write_apart(struct worker *w, const struct join *j, const struct join_group *g,
 
 	for (unsigned i = g->first, k = 0; k < g->count; i = j->next[i], k++) {
 		struct iovec iov[2] = { { &none, HEADER }, { in[i].p, in[i].len } };
-		if (syscall(SYS_writev, w->fds.tun[w->id], iov, 2) < 0)
+		if (syscall(SYS_writev, queue(w, in[i].apart), iov, 2) < 0)
 			worker_drop(w, DP_DROP_TUN_WRITE, 1);
 	}
 }
 
 static bool
-apart(const struct tun_io *io, const struct join_group *g, const struct join_packet *in)
+singly(const struct tun_io *io, const struct join_group *g, const struct join_packet *in)
 {
 	const uint8_t *p = in[g->first].p;
 
@@ -208,10 +224,10 @@ tun_write_all(struct worker *w, const struct join_packet *in, unsigned n)
 	join_sort(&j, in, n);
 	for (unsigned k = 0; k < j.groups; k++) {
 		const struct join_group *g = &j.group[k];
-		if (!apart(w->tun, g, in) && write_joined(w, &j, g, in))
+		if (!singly(w->tun, g, in) && write_joined(w, &j, g, in))
 			continue;
 		if (g->count == 1)
-			tun_write(w, in[g->first].p, in[g->first].len);
+			write_one(w, queue(w, in[g->first].apart), in[g->first].p, in[g->first].len);
 		else
 			write_apart(w, &j, g, in);
 	}
@@ -224,7 +240,7 @@ tun_write_made(struct worker *w)
 
 	/* They lie in the core's own octets, with DP_HEADROOM before them. */
 	for (unsigned i = 0; i < out->packets; i++)
-		tun_write(w, (uint8_t *)(uintptr_t)out->packet[i].p, (uint32_t)out->packet[i].len);
+		write_one(w, queue(w, true), (uint8_t *)(uintptr_t)out->packet[i].p, (uint32_t)out->packet[i].len);
 }
 
 bool

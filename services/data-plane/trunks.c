@@ -408,6 +408,12 @@ dp_trunk(const struct dp *dp, uint16_t tunnel, uint16_t session)
 	return s ? cold_of(dp, s)->trunk : NULL;
 }
 
+unsigned
+dp_trunks(const struct dp *dp)
+{
+	return dp->trunks;
+}
+
 struct trunk *
 dp_trunk_next(const struct dp *dp, uint32_t *at, uint16_t *tunnel, uint16_t *session)
 {

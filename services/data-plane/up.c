@@ -138,6 +138,7 @@ forward(struct dp *dp, struct dp_session *s, uint8_t *p, uint32_t len, struct dp
 	dp->count[DP_COUNT_UP_OCTETS] += len;
 	v->act = DP_FORWARD;
 	v->reason = DP_OK;
+	v->apart = s->flags & S_TRUNK;
 	v->p = p;
 	v->len = len;
 }

@@ -118,8 +118,6 @@ int ip_socket(const struct worker *, uint8_t ip_protocol, unsigned l);
 bool tun_start(struct worker *);
 bool tun_watch(struct worker *, bool on);
 void tun_stop(struct worker *);
-/* ROOM octets before `p` may be written. */
-void tun_write(struct worker *, uint8_t *p, uint32_t len);
 /* n packets in turn, n <= DP_BATCH; those of one flow are put together. */
 void tun_write_all(struct worker *, const struct join_packet *in, unsigned n);
 /* The packets of the last dp_up or dp_down. */
@@ -135,6 +133,8 @@ bool hand_watch(struct worker *, bool on);
 enum { HAND_UP, HAND_DOWN, HAND_INJECT };
 void hand_over(struct worker *, unsigned to, unsigned kind, uint16_t tunnel, uint16_t session,
 	       uint8_t tos, const struct dp_ends *, struct span octets);
+/* Packets of the core, where the verdict says so. */
+void hand_down(struct worker *, struct dp_verdict *, unsigned n);
 
 /* Runs datagrams through the core and carries out its verdicts; n <= DP_BATCH. */
 void worker_up(struct worker *, mono_t now, const struct dp_datagram *, unsigned n);

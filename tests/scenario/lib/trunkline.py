@@ -20,10 +20,10 @@ MUX = {"enabled": True, "time": 5000}
 
 
 class Client(Node):
-    def __init__(self, lab, trunk=True, mux=True, tun_mtu=1500, routes=(f"{voice.GATES4}0/24", f"{voice.GATES6}/64"), **more):
+    def __init__(self, lab, trunk=True, mux=True, tun_mtu=1500, workers=1, routes=(f"{voice.GATES4}0/24", f"{voice.GATES6}/64"), **more):
         self.lab, self.name, self.ns = lab, "client", lab.ns("lac")
         self.run, self.store = f"{lab.dir}/run-client", f"{lab.disk}/store-client"
-        self.services = ("elector", "state-sync", "tunnel-ctl", "session-mgr", "worker-0")
+        self.services = ("elector", "state-sync", "tunnel-ctl", "session-mgr", *(f"worker-{w}" for w in range(workers)))
         self.conf = f"{lab.dir}/client.json"
         line = {"name": "line", "auth": ["none"], "echo-interval": 1000}
         if trunk:
@@ -32,7 +32,7 @@ class Client(Node):
             line["multiplexing"] = MUX
         conf = {
             "node": {"name": "client", "run-dir": self.run, "store-dir": self.store},
-            "data-plane": {"workers": 1, "listen": [{"address": "10.10.0.10"}], "receive-buffer": 8388608, "tun-mtu": tun_mtu},
+            "data-plane": {"workers": workers, "listen": [{"address": "10.10.0.10"}], "receive-buffer": 8388608, "tun-mtu": tun_mtu},
             "profile": [{"name": "provider", "roles": "client", "local-host-name": "branch", "ppp": "line"}],
             "lns-group": [{"name": "provider", "member": [{"address": L.SERVICE}], "profile": "provider"}],
             "dial": [{"name": "uplink", "lns-group": "provider", "user": "branch", "password": "between us",
@@ -94,6 +94,25 @@ def dialled(client, seconds=20):
         return not any(sh(f"ip -n {s} -6 addr show tentative") for s in client.lab.spaces)
     until("the client's call is up", seconds, up)
     until("IPv6 addresses are settled", 10, tried)
+
+
+def workers(node):
+    return [s.replace("-", ".") for s in node.services if s.startswith("worker-")]
+
+
+def known(node):
+    """Every worker of a node has heard of its trunk: from now on its packets are one worker's."""
+    def all_of_them():
+        try:
+            return all(" trunks=1," in node.ctl("raw", w, "status") for w in workers(node))
+        except Trouble:  # one has not started yet
+            return False
+    until(f"{node.name}'s workers know the trunk", 20, all_of_them)
+
+
+def handed(node):
+    """Packets that its workers took from their siblings."""
+    return sum(json.loads(node.ctl("--json", "raw", w, "counters"))["HANDED_IN"] for w in workers(node))
 
 
 def speak(lab, way, flows, packets, pps=50):

@@ -120,6 +120,7 @@ carry(struct dp *from, struct dp *to, mono_t now)
 		memcpy(copy[i] + 2, f->p, f->len);
 		(f->ip_protocol ? dp_up_ip : dp_up)(to, now, &d, 1, &v);
 		ck_assert_msg(v.act == DP_TAKEN || v.act == DP_FORWARD, "act %u reason %u", v.act, v.reason);
+		ck_assert(v.act == DP_TAKEN || v.apart); /* plain or not: a trunk's flows stay where they are read */
 		packets += dp_out(to)->packets;
 	}
 	return packets;
