@@ -46,8 +46,14 @@ def sh(command, check=True):
     return r.stdout
 
 
+# The seconds that stories name are what is much on an idle machine.  One beside others may be several times slower, and
+# where the condition comes, patience costs nothing.
+PATIENCE = 4
+
+
 def until(what, seconds, condition):
     """Waits for a condition, never for a time."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         v = condition()

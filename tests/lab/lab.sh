@@ -45,6 +45,7 @@ lab_step() { echo "[$(date +%T.%N | cut -c1-12)] $*"; }
 
 # lab_begin [ID]: ID names the namespaces; by default the process id does
 lab_begin() {
+	local n
 	[ "$(id -u)" = 0 ] || lab_skip "network namespaces need root"
 	[ -c /dev/net/tun ] || lab_skip "there is no /dev/net/tun"
 	[ -x "$TWIN_BIN/twinctl" ] || lab_fail "no binaries in $TWIN_BIN: build first (tests/run does)"
@@ -52,6 +53,13 @@ lab_begin() {
 	LAB=${LAB_DIR:-$(mktemp -d "/tmp/twinlab.$LAB_ID.XXXXXX")}
 	mkdir -p "$LAB"
 	chmod 755 "$LAB"
+	# Run folders are in memory, as /run is on a host: on a disk that is busy with other things a heartbeat waits for it.
+	LAB_RUN=$LAB
+	if [ -z "${LAB_DIR:-}" ] && [ -w /dev/shm ]; then
+		LAB_RUN=$(mktemp -d "/dev/shm/twinlab.$LAB_ID.XXXXXX")
+		chmod 755 "$LAB_RUN"
+		for n in a b; do ln -s "$LAB_RUN/run-$n" "$LAB/run-$n"; done
+	fi
 	LAB_NAME=$(basename "$0" .sh)
 	[ "$LAB_NAME" != test ] || LAB_NAME=$(basename "$(dirname "$(readlink -f "$0")")")
 	trap lab_on_exit EXIT
@@ -106,9 +114,11 @@ lab_spawn() {
 	LAB_PID=$!
 }
 
-# lab_until SECONDS WHAT COMMAND...: waits for a condition, never for a time
+# lab_until SECONDS WHAT COMMAND...: waits for a condition, never for a time.  The seconds are what is much on an idle
+# machine; one beside others may be several times slower, and where the condition comes, patience costs nothing.
+LAB_PATIENCE=4
 lab_until() {
-	local limit=$1 what=$2 end
+	local limit=$(($1 * LAB_PATIENCE)) what=$2 end
 	shift 2
 	end=$((${EPOCHREALTIME/./} + limit * 1000000))
 	until "$@" >/dev/null 2>&1; do
@@ -189,8 +199,8 @@ lab_configure() {
 	local n=$1 filter=${2:-.}
 	[ -f "$LAB/secret" ] || (umask 077; openssl rand -hex 32 >"$LAB/secret")
 	[ -f "$LAB/users" ] || printf '* secret\n' >"$LAB/users"
-	jq -n --argjson pair "$(_lab_pair "$n")" --arg lab "$LAB" --arg n "$n" '{
-	  node: { name: $n, "run-dir": "\($lab)/run-\($n)", "store-dir": "\($lab)/store-\($n)" },
+	jq -n --argjson pair "$(_lab_pair "$n")" --arg lab "$LAB" --arg run "${LAB_RUN:-$LAB}" --arg n "$n" '{
+	  node: { name: $n, "run-dir": "\($run)/run-\($n)", "store-dir": "\($lab)/store-\($n)" },
 	  pair: $pair,
 	  "service-address": [
 	    { interface: "access0", address: "10.10.0.1", "prefix-length": 24 },
@@ -300,5 +310,5 @@ lab_teardown() {
 		[ -z "$pids" ] || kill -9 $pids 2>/dev/null
 		ip netns del "$LAB_ID-$n"
 	done
-	[ -n "${LAB_KEEP_DIR:-}" ] || rm -rf "$LAB"
+	[ -n "${LAB_KEEP_DIR:-}" ] || rm -rf "$LAB" "${LAB_RUN:-$LAB}"
 }

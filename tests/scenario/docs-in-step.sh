@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # docs/operations/counters.md and alarms.md are printed from the processes' own tables.  `--write` prints them anew.
+# runs: beside others
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 bin=${TWIN_BIN:-$root/build/release/bin}

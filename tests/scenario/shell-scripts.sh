@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Every shell script of the project is one that shellcheck has nothing to say about.
+# runs: beside others
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v shellcheck >/dev/null || { echo "skipped: shellcheck is not installed"; exit 77; }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The units of deploy/systemd are ones that systemd understands, and name programs and options that exist.
+# runs: beside others
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 bin=${TWIN_BIN:-$root/build/release/bin}

@@ -215,16 +215,17 @@ class Stage:
         came up since the last time are shown and not counted.
         """
         self.traffic(False)
-        last = None
-        end = time.monotonic() + 3
+        last, looks = None, 0
 
         def quiet():
-            nonlocal last
+            # What is missing after so many looks without a change is lost.  Looks, not seconds: a machine that stands still does not look.
+            nonlocal last, looks
             now = self.load.ask("sessions")["list"]
             total = sum(s[3] + s[5] for s in now)
             missing = sum(s[2] - s[3] + s[4] - s[5] for s in now) - sum(sum(v) for v in self.lost.values())
-            same, last = total == last, total
-            return now if missing == 0 or (same and time.monotonic() > end - 2.5) else None
+            looks = looks + 1 if total == last else 0
+            last = total
+            return now if missing == 0 or looks >= 30 else None
         now = until("packets settle", 4, quiet)
         out = []
         early = 0

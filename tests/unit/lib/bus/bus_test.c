@@ -190,7 +190,7 @@ number(void *arg, struct bus_sock *from, struct span identity, const struct span
 }
 
 /* The edge of ZMQ_FD: every message arrives although sends and receives are mixed, and nothing but
- * messages wakes us. */
+ * messages wakes us.  A lost edge sleeps to the end, far longer than a machine stands still. */
 START_TEST(no_edge_is_lost_between_sends_and_receives)
 {
 	struct bus_sock *r = bus_router_bind(bus, "s", echo, NULL);
@@ -205,8 +205,8 @@ START_TEST(no_edge_is_lost_between_sends_and_receives)
 	}
 	while (got_numbers < 20000) {
 		mono_t before = mono_now();
-		loop_once(loop, 2 * MONO_S);
-		ck_assert_msg(got_numbers == 20000 || mono_now() - before < MONO_S,
+		loop_once(loop, 40 * MONO_S);
+		ck_assert_msg(got_numbers == 20000 || mono_now() - before < 20 * MONO_S,
 			      "slept with messages waiting");
 	}
 	ck_assert_uint_eq(bus_counts(r).received, 20000);
@@ -354,6 +354,8 @@ command(void *arg, const char *const *words, unsigned n, struct answer *a)
 		return;
 	}
 	if (strcmp(words[0], "silent") == 0) {
+		if (never)
+			answer_send(never); /* who asked before has given up */
 		never = answer_defer(a);
 		return;
 	}
@@ -386,7 +388,7 @@ asked(struct asker *a)
 	pthread_t t;
 
 	a->process = a->process ? a->process : "proc";
-	a->timeout_ms = a->timeout_ms ? a->timeout_ms : 5000;
+	a->timeout_ms = a->timeout_ms ? a->timeout_ms : 60000;
 	ck_assert_int_eq(pthread_create(&t, NULL, ask, a), 0);
 	while (!__atomic_load_n(&a->done, __ATOMIC_SEQ_CST)) {
 		loop_once(loop, MONO_MS);
@@ -532,15 +534,17 @@ END_TEST
 
 START_TEST(a_process_that_does_not_answer_is_named)
 {
-	struct asker a = { .words = { "silent" }, .n = 1, .timeout_ms = 30 };
-
 	bus_rep(bus, "proc", command, NULL);
-	asked(&a);
-	ck_assert(!a.answered);
-	ck_assert_str_eq(a.text, "proc did not answer within 30 ms");
+	while (!never) { /* one who gave up before its question was on its way takes it back */
+		struct asker a = { .words = { "silent" }, .n = 1, .timeout_ms = 30 };
+
+		asked(&a);
+		ck_assert(!a.answered);
+		ck_assert_str_eq(a.text, "proc did not answer within 30 ms");
+		forget(&a);
+	}
 	answer_say(never, true, "too late");
 	answer_send(never); /* to somebody who is gone */
-	forget(&a);
 }
 END_TEST
 
