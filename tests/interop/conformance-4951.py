@@ -15,10 +15,11 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "bench"), HERE]
+sys.path[:0] = [os.path.join(HERE, "..", "bench"), os.path.join(HERE, "..", "lab"), HERE]
 sys.dont_write_bytecode = True
 
 import lab as labs  # noqa: E402
+import still  # noqa: E402
 from l2tpwire import *  # noqa: E402,F403
 
 stories, failed, done = [], [], 0
@@ -774,6 +775,19 @@ def configured(lab):
     })
 
 
+def found_by(s):
+    """What the story finds wrong."""
+    bad = len(failed)
+    try:
+        s()
+    except Exception as e:
+        check(s.__name__, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
+    tidy()
+    wrong = failed[bad:]
+    del failed[bad:]
+    return wrong
+
+
 def main():
     global node
     lab = labs.Lab(workers=1)
@@ -783,15 +797,12 @@ def main():
     Peer.space, Peer.ends = Space(lab.ns("lac")), (ME, NODE)
     node = configured(lab)
     node.wait("active")
+    told = still.Telling()
     for s in stories:
         if sys.argv[1:] and not any(t in s.__name__ for t in sys.argv[1:]):
             continue
         t, n, bad = time.monotonic(), done, len(failed)
-        try:
-            s()
-        except Exception as e:
-            check(s.__name__, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
-        tidy()
+        failed.extend(told.tell(s.__name__, lambda: found_by(s)))
         print(f"{s.__name__}: {done - n} checks, {len(failed) - bad} failed, {time.monotonic() - t:.1f} s", flush=True)
     if failed:
         os.environ.setdefault("TWIN_KEEP", "")

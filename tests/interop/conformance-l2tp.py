@@ -16,10 +16,11 @@ import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "..", "bench"), HERE]
+sys.path[:0] = [os.path.join(HERE, "..", "bench"), os.path.join(HERE, "..", "lab"), HERE]
 sys.dont_write_bytecode = True
 
 import lab as labs  # noqa: E402
+import still  # noqa: E402
 from l2tpwire import *  # noqa: E402,F403
 
 stories, failed, done = [], [], 0
@@ -1834,10 +1835,7 @@ def main():
         if sys.argv[1:] and not any(t in name for t in sys.argv[1:]):
             continue
         t, n, bad = time.monotonic(), done, len(failed)
-        try:
-            s()
-        except Exception as e:
-            check(name, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
+        failed.extend(told.tell(name, lambda: found_by(name, s)))
         print(f"{name}: {done - n} checks, {len(failed) - bad} failed, {time.monotonic() - t:.1f} s", flush=True)
     if failed:
         os.environ.setdefault("TWIN_KEEP", "")
@@ -1852,3 +1850,16 @@ if __name__ == "__main__":
     except labs.Trouble as e:
         print(f"failed: {e}")
         sys.exit(1)
+def found_by(name, s):
+    """What the story finds wrong."""
+    bad = len(failed)
+    try:
+        s()
+    except Exception as e:
+        check(name, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
+    wrong = failed[bad:]
+    del failed[bad:]
+    return wrong
+
+
+    told = still.Telling()

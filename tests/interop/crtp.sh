@@ -5,6 +5,7 @@
 # (crtp_peer.py), the RTP captures of Debian's sip-tester, and tshark.
 #
 #   tests/interop/crtp.sh        exit 0 agreed, 1 not, 77 something is not installed
+# runs: beside others
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${TWIN_BUILD:-$here/../../build/release}

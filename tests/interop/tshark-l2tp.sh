@@ -9,6 +9,7 @@
 # tshark 4.0 leaves the values of the newer AVPs raw (46, 49-55, 76-79, 81-84 and others) and says so in
 # one expert note, "Vendor-Specific AVP data": that is tshark's gap, and the only note let pass.
 # Those octets are checked by our own decoder (tests/unit/lib/l2tp).
+# runs: beside others
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${1:-${TWIN_BUILD:-$here/../../build/release}}

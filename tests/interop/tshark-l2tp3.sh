@@ -9,6 +9,7 @@
 #
 # Known gaps of tshark 4.0: it leaves the values of AVPs 44, 49-52, 76-79 and others raw ("Vendor-Specific
 # AVP data", the only note let pass), and misreads AVP 58 (left out here: tshark_l2tp3/main.c).
+# runs: beside others
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 build=${1:-${TWIN_BUILD:-$here/../../build/release}}
