@@ -209,7 +209,7 @@ acceptable_ocrq(struct tc *tc, struct tunnel *t, struct call *c, struct call_eve
 
 /* A request of ours that is not answered yet, for the circuit that the peer names. */
 static struct call *
-same_circuit(struct tc *tc, struct tunnel *t, struct span end, const Row__CallInfo **info)
+asked_here(struct tc *tc, struct tunnel *t, struct span end, const Row__CallInfo **info)
 {
 	struct call *c;
 
@@ -222,6 +222,23 @@ same_circuit(struct tc *tc, struct tunnel *t, struct span end, const Row__CallIn
 			return c;
 	}
 	return NULL;
+}
+
+/* "examining the peer's identity ... plus the per-session shared value": in any tunnel with this peer. */
+static struct call *
+same_circuit(struct tc *tc, struct tunnel *t, struct span end, const Row__CallInfo **info)
+{
+	struct call *c = asked_here(tc, t, end, info);
+	struct tunnel *u = NULL;
+
+	for (unsigned n = 0; !c && n < LCCE_LOOKS; n++) {
+		u = tunnel_of_lcce(tc, t->peer_router, t->peer_host, u);
+		if (!u)
+			break;
+		if (u != t && u->setup && (ip_addr_eq(&u->peer.addr, &t->peer.addr) || (u->nonce_len && t->nonce_len)))
+			c = asked_here(tc, u, end, info);
+	}
+	return c;
 }
 
 /* Below 0: the peer's wins; above: ours; 0: nobody's, "both sides MUST tear down". */

@@ -113,7 +113,8 @@ refuse_with(struct verdict *why, enum tc_fault fault)
 bool
 form_acceptable(const struct call *c, const struct l2tp_msg *m, struct verdict *why)
 {
-	uint16_t type = L2TP3_PW_PPP, sublayer = c && c->form && c->form->peer_sublayer, sequencing = 0;
+	const struct call_form before = c ? form_of(c) : (struct call_form){ 0 };
+	uint16_t type = L2TP3_PW_PPP, sublayer = before.peer_sublayer, sequencing = before.peer_sequencing;
 
 	if (!m->v3)
 		return true;

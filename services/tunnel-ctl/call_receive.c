@@ -49,7 +49,17 @@ call_named(const struct tunnel *t, const struct l2tp_msg *m, enum call_event_kin
 	return NULL;
 }
 
-/* A message for a call that does not exist: the idle rows that do not begin one. */
+/* What a CDN says to whoever asked for a call that cannot be. */
+static struct verdict
+verdict_of_stray(const struct l2tp_msg *m)
+{
+	return m->trouble.answer == L2TP_CLEAR_SESSION ? verdict_of_trouble(&m->trouble) : verdict_of(FAULT_CALL_STATE);
+}
+
+/*
+ * A message for a call that does not exist: the idle rows that do not begin one.  A request of L2TPv3 without a Local
+ * Session ID that could be one is refused as well, to Remote Session ID 0 (RFC 3931, 7.3.2, 7.4.2: "not acceptable").
+ */
 static void
 stray(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum call_event_kind kind)
 {
@@ -60,8 +70,8 @@ stray(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, enum call_event
 		answer = t->role == TC_LNS; /* 7.4.2 sends CDN, 7.4.1 does not */
 	if (kind == CE_OCRP)
 		answer = t->role != TC_LNS; /* 7.5.1 sends CDN, 7.5.2 does not */
-	if (answer && message_assigned(m)) {
-		struct verdict v = verdict_of(FAULT_CALL_STATE);
+	if (answer && (message_assigned(m) || (m->v3 && m->trouble.answer == L2TP_CLEAR_SESSION))) {
+		struct verdict v = verdict_of_stray(m);
 		uint16_t nobody = message_session(m) ? (uint16_t)message_session(m) : call_free_id(tc, t);
 		send_cdn(tc, t, nobody ? nobody : 1, message_assigned(m), &v, NULL);
 	}
@@ -114,7 +124,8 @@ wan_errors(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 }
 
 /*
- * RFC 3931, 5.4.5: while the peer's circuit is inactive no data goes there; workers see it in the row.  Active again,
+ * RFC 3931, 5.4.5: while the peer's circuit is inactive no data goes there; workers see it in the row.  It may change as
+ * soon as the session has been asked for, before the one who is told has told its own id (5.4.4).  Active again,
  * whoever was there may be another, and as LNS PPP begins anew (the PPP draft): for session-mgr it is another call, told
  * apart by the time it is established at.
  */
@@ -133,7 +144,7 @@ circuit_status(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 	if (f.circuit_down)
 		bump(tc, N_CIRCUITS_DOWN);
 	row_of_form(&row, &f);
-	if (!f.circuit_down && c->role == TC_LNS)
+	if (!f.circuit_down && c->role == TC_LNS && c->state == CALL_ESTABLISHED)
 		row.since = tc->wall_s > c->since ? tc->wall_s : c->since + 1;
 	put_call(tc, c->t, &row);
 	return true;
@@ -144,7 +155,7 @@ link_info(struct tc *tc, struct call *c, const struct l2tp_msg *m)
 {
 	struct l2tp_accm a;
 	const bool circuit = circuit_status(tc, c, m);
-	Row__CallInfo *i = call_info(tc, c);
+	Row__CallInfo *i = c->state == CALL_ESTABLISHED ? call_info(tc, c) : NULL;
 
 	if (c->role == TC_LNS || !i || !l2tp_msg_accm(m, &a)) {
 		bump(tc, circuit ? N_SLI_IN : N_IGNORED);
@@ -169,7 +180,7 @@ on_call(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m,
 		struct call_event ev = { .kind = CE_TROUBLE,
 					 .why = verdict_of_trouble(&m->trouble) };
 		call_step(tc, c, &ev);
-	} else if (c->state == CALL_ESTABLISHED) {
+	} else if (c->state == CALL_ESTABLISHED || (m->v3 && m->type == L2TP_SLI && c->state != CALL_CLOSED)) {
 		act(tc, c, m);
 	} else {
 		bump(tc, N_IGNORED);

@@ -414,6 +414,8 @@ connect_up(struct tc *tc, struct tunnel *t, struct cc_event *ev, Row__Tunnel *ro
 
 	take_peer(row, ev->msg, &texts);
 	take_endpoints(row, ev->in);
+	if (row->peer_nonce.len && !row->digests) /* RFC 3931, 4.3: it is the peer that wants them */
+		row->digests = v3_digests_of(t->prof);
 	row->since = tc->wall_s;
 	row->challenge_sent.len = 0;
 	t = enter(tc, t, ev, row);
@@ -825,12 +827,16 @@ past(const struct tc *tc, mono_t due)
 	return due != MONO_NEVER && tc->now >= due;
 }
 
-/* RFC 3931, 4.4: "MUST employ a jittered timer mechanism": each tunnel its own, up to an eighth sooner. */
+/*
+ * RFC 3931, 4.4: "MUST employ a jittered timer mechanism": up to an eighth sooner, each tunnel and each time anew, and
+ * the same for whoever takes over.
+ */
 mono_t
 cc_hello_due(const struct tunnel *t)
 {
 	const mono_t span = t->prof->hello_ms * MONO_MS;
-	const unsigned dice = t->version == 3 ? t->id * 40503u >> 4 & 0xff : 0;
+	const uint32_t mixed = (t->id * 0x9e3779b9u ^ t->chan.seq.ns * 0x85ebca6bu) * 0xc2b2ae35u;
+	const unsigned dice = t->version == 3 ? mixed >> 24 : 0;
 
 	return t->chan.heard + span - span / 8 * dice / 256;
 }

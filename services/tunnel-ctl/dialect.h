@@ -67,6 +67,8 @@ uint8_t v3_digests_of(const struct conf_profile *);
 void v3_fill_nonce(struct tc *, const struct conf_profile *, const struct l2tp_msg *theirs, Row__Tunnel *,
 		   uint8_t octets[V3_NONCE]);
 void v3_take_peer(Row__Tunnel *, const struct l2tp_msg *);
+/* The keys of its profile's secrets. */
+void v3_keys(struct tunnel *);
 struct l2tp3_digests v3_digests(const struct tunnel *);
 /* Fills in the digests of a message about to go, if it has any.  False: it cannot be sent. */
 bool v3_seal(const struct tc *, const struct tunnel *, uint8_t *message, size_t len);

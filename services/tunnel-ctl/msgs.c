@@ -465,11 +465,14 @@ void
 reply_zlb(struct tc *tc, const struct tc_datagram *to, unsigned version, uint32_t tunnel, uint16_t ns, uint16_t nr)
 {
 	struct wr w = wr_of(TX(tc), CHAN_MESSAGE_MAX);
+	struct l2tp_wr m;
 
-	if (version == 3)
-		l2tp3_zlb_write(&w, tunnel, ns, nr);
-	else
+	if (version == 3) {
+		l2tp3_msg_begin(&m, &w, L2TP_ACK, tunnel, (struct l2tp3_digests){ 0 });
+		l2tp_msg_end(&m, ns, nr);
+	} else {
 		l2tp_zlb_write(&w, (uint16_t)tunnel, ns, nr);
+	}
 	bump(tc, N_ZLB_OUT);
 	reply(tc, to, wr_len(&w));
 }

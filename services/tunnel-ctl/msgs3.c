@@ -12,18 +12,16 @@
 
 /* ---- around every message -------------------------------------------------------------- */
 
+/* 5.3: only where there is authentication. */
 static void
 hide(struct tc *tc, const struct tunnel *t)
 {
 	uint8_t vector[TC_VECTOR];
-	struct l2tp3_keys keys;
-	const char *secret = t->prof->secret;
 
-	if (!t->prof->hide || !*secret || !l2tp3_keys_of(span_of(secret, strlen(secret)), &keys))
+	if (!t->prof->hide || !t->digests || !t->nonce_len)
 		return;
-	tc->hiding = keys; /* lent to the writer until the message ends */
 	tc->random.fill(tc->random.arg, vector, sizeof vector);
-	l2tp_msg_hide(&tc->lw, span_of(tc->hiding.hiding, L2TP3_KEY), span_of(vector, TC_VECTOR), 0);
+	l2tp_msg_hide(&tc->lw, span_of(t->keys[0].hiding, L2TP3_KEY), span_of(vector, TC_VECTOR), 0);
 }
 
 static void

@@ -172,25 +172,60 @@ stray(struct tc *tc, const struct arrival *a)
 		reply_stopccn(tc, a->in, a->version, id, (uint16_t)(a->h.ns + 1), &v);
 }
 
+/* The request of ours that this address has not answered.  RFC 4951, 3.2.1: recovery tunnels have a scope of their own. */
+static struct tunnel *
+asked(struct tc *tc, const struct ip_addr *peer)
+{
+	struct tunnel *t = NULL;
+
+	while ((t = tunnel_of_peer(tc, peer, 0, t)) != NULL) {
+		if (t->state == CC_WAIT_CTL_REPLY && !t->recovers)
+			return t;
+	}
+	return NULL;
+}
+
+/*
+ * RFC 3931, 3.3, 5.4.3: the peer is its Router ID and Host Name, whatever address it comes from.  What address we may
+ * have asked it at is known from tunnels with it.
+ */
+static struct tunnel *
+asked_elsewhere(struct tc *tc, const struct l2tp_msg *m, const struct conf_profile *p)
+{
+	char host[TEXT_HOST] = "";
+	struct tunnel *u = NULL, *t;
+	uint32_t router = 0;
+
+	if (!m->v3 || !l2tp_msg_has(m, AVP_NONCE) || tc->in_state[CC_WAIT_CTL_REPLY] == 0)
+		return NULL;
+	l2tp_msg_u32(m, AVP_ROUTER_ID, &router);
+	l2tp_msg_text(m, AVP_HOST_NAME, host, sizeof host);
+	clean_text(host);
+	for (unsigned n = 0; n < LCCE_LOOKS && (u = tunnel_of_lcce(tc, router, host, u)) != NULL; n++) {
+		t = u->nonce_len && u->prof == p ? asked(tc, &u->peer.addr) : NULL;
+		if (t)
+			return t;
+	}
+	return NULL;
+}
+
 /*
  * RFC 2661, 4.4.3: both ends have asked for a tunnel.  Our tunnel that has to go is answered in
  * *lost; false: the peer's request is to be ignored.
  */
 static bool
-tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *m,
+tie_breaker(struct tc *tc, const struct tc_datagram *in, const struct l2tp_msg *m, const struct conf_profile *p,
 	    struct tunnel **lost)
 {
-	struct tunnel *t = tunnel_of_peer(tc, &in->peer.addr, 0, NULL);
+	struct tunnel *t = asked(tc, &in->peer.addr);
 	struct span theirs = span_of(NULL, 0);
 	int order;
 
 	*lost = NULL;
 	if (recovery_asked_for(m))
 		return recovery_tie(tc, m, lost);
-	for (; t; t = tunnel_of_peer(tc, &in->peer.addr, 0, t)) {
-		if (t->state == CC_WAIT_CTL_REPLY && !t->recovers) /* RFC 4951, 3.2.1: a scope of its own */
-			break;
-	}
+	if (!t)
+		t = asked_elsewhere(tc, m, p);
 	if (!t)
 		return true;
 	l2tp_msg_span(m, AVP_TIE_BREAKER, &theirs);
@@ -277,7 +312,7 @@ request(struct tc *tc, const struct arrival *a)
 		bump(tc, N_FLOOD);
 		return;
 	}
-	if (!tie_breaker(tc, a->in, &tc->msg, &lost)) {
+	if (!tie_breaker(tc, a->in, &tc->msg, ev.prof, &lost)) {
 		if (lost)
 			cc_yield(tc, lost, NULL);
 		if (lost || !tc->msg.v3)

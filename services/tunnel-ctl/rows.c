@@ -175,7 +175,9 @@ apply_tunnel(struct tc *tc, uint16_t id, const Row__Tunnel *r)
 	t->peer = peer;
 	t->peer_id = r->version == 3 ? r->peer_id : (uint16_t)r->peer_id;
 	bucket_add(tc, t);
+	lcce_remove(tc, t);
 	apply_tunnel_numbers(t, r);
+	lcce_add(tc, t);
 	apply_tunnel_texts(t, r);
 	tunnel_profile(tc, t);
 	tunnel_count(tc, t, 1);

@@ -8,7 +8,7 @@
  * their turn.  Session ids count up from a random start: as late to come again, and calls that are set up
  * together lie together in every table, here, in the store and at the twin (a third of a commit's cost).
  */
-#include "tunnels.h"
+#include "dialect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +191,36 @@ tunnel_of_peer(const struct tc *tc, const struct ip_addr *peer, uint32_t peer_id
 	return NULL;
 }
 
+static unsigned
+lcce_place(const struct tc *tc, uint32_t router)
+{
+	return (unsigned)((tc->id_key ^ router) * 0x9e3779b97f4a7c15u >> 40) % BUCKETS;
+}
+
+void
+lcce_add(struct tc *tc, struct tunnel *t)
+{
+	if (t->peer_router)
+		DL_APPEND2(tc->lcce[lcce_place(tc, t->peer_router)], t, lcce_prev, lcce_next);
+}
+
+void
+lcce_remove(struct tc *tc, struct tunnel *t)
+{
+	if (t->peer_router)
+		DL_DELETE2(tc->lcce[lcce_place(tc, t->peer_router)], t, lcce_prev, lcce_next);
+}
+
+struct tunnel *
+tunnel_of_lcce(const struct tc *tc, uint32_t router, const char *host, struct tunnel *from)
+{
+	struct tunnel *t = from ? from->lcce_next : tc->lcce[lcce_place(tc, router)];
+
+	while (t && (t->peer_router != router || strcmp(t->peer_host, host) != 0))
+		t = t->lcce_next;
+	return router ? t : NULL;
+}
+
 unsigned
 tunnel_half_open(const struct tc *tc, const struct ip_addr *peer)
 {
@@ -263,7 +293,7 @@ tunnel_profile(struct tc *tc, struct tunnel *t)
 
 	t->prof = p ? p : &tc->fallback;
 	if (t->digests)
-		l2tp3_keys_of(span_of(t->prof->secret, strlen(t->prof->secret)), &t->keys);
+		v3_keys(t);
 	struct chan_conf conf = chan_conf_of(t->prof, t->version);
 	chan_configure(&t->chan, &conf);
 }
@@ -299,6 +329,7 @@ tunnel_unlink(struct tc *tc, struct tunnel *t)
 		call_unlink(tc, c);
 	recovery_unlist(tc, t);
 	bucket_remove(tc, t);
+	lcce_remove(tc, t);
 	heap_remove(tc, t);
 	tunnel_count(tc, t, -1);
 	tc->tunnels--;

@@ -93,6 +93,7 @@ const char *fault_name(enum tc_fault);
 #define TEXT_HOST 128
 #define CHALLENGE_MAX 64
 #define NONCE_MAX 255
+#define TC_SECRETS 2 /* of a profile, in L2TPv3 */
 #define CALLS_MAX 65535
 
 struct tunnel;
@@ -185,7 +186,8 @@ struct tunnel {
 	mono_t away_due, sync_due;
 	/* local */
 	const struct conf_profile *prof;
-	struct l2tp3_keys keys; /* L2TPv3: of the profile's secret */
+	struct l2tp3_keys keys[TC_SECRETS]; /* L2TPv3: of the profile's secrets */
+	uint8_t secrets;		    /* how many keys there are */
 	uint64_t id_key; /* of the permutation that session ids are taken from */
 	uint32_t id_count;
 	mono_t setup_due, linger_due, idle_due, hello_due, due;
@@ -195,6 +197,7 @@ struct tunnel {
 	bool final;	    /* closing, and the last exchange is over */
 	bool touched, gone;
 	struct tunnel *next_touched, *next_bucket, *next_dead;
+	struct tunnel *lcce_prev, *lcce_next; /* those of one Router ID, and the few that share its place */
 	struct tunnel *prev, *next; /* all of them */
 };
 
@@ -239,6 +242,7 @@ struct tc {
 	/* population */
 	struct tunnel *tunnel[65536];
 	struct tunnel *bucket[BUCKETS];
+	struct tunnel *lcce[BUCKETS]; /* of L2TPv3, by Router ID */
 	struct tunnel *all; /* list */
 	struct tunnel **heap;
 	unsigned heap_len, heap_cap;
@@ -270,7 +274,6 @@ struct tc {
 	struct l2tp_msg msg;
 	struct wr w;
 	struct l2tp_wr lw;
-	struct l2tp3_keys hiding; /* of the message being written */
 	uint8_t out_octets[CHAN_MESSAGE_MAX];
 	uint8_t wire[TX_PREFIX + CHAN_MESSAGE_MAX]; /* a message to be sent, behind the session id 0 of L2TPv3 over IP */
 };
@@ -304,6 +307,12 @@ unsigned tunnel_asking(const struct tc *, const struct ip_addr *peer);
 /* The next one of this peer with this id of its own, after `from` (NULL: the first). */
 struct tunnel *tunnel_of_peer(const struct tc *, const struct ip_addr *, uint32_t peer_id,
 			      struct tunnel *from);
+/*
+ * RFC 3931, 3.3: Router ID and Host Name together are the peer.  The next tunnel with it after `from` (NULL: the first).
+ * Anybody may say to be anybody: it counts where the address is the same, or both have proved it by a digest.
+ */
+struct tunnel *tunnel_of_lcce(const struct tc *, uint32_t router, const char *host, struct tunnel *from);
+#define LCCE_LOOKS 64 /* tunnels of one peer that are looked at, for a tie */
 struct call *call_find(const struct tunnel *, uint16_t id);
 struct call *call_of_peer(const struct tunnel *, uint32_t peer_id);
 /* Our ids as the peer knows them: in L2TPv3 a session's tells the tunnel as well, so that data leads to it. */
@@ -334,6 +343,8 @@ void tunnel_count(struct tc *, const struct tunnel *,
 		  int by);		       /* before and after any change of its row */
 void bucket_add(struct tc *, struct tunnel *); /* by peer address and id: the same */
 void bucket_remove(struct tc *, struct tunnel *);
+void lcce_add(struct tc *, struct tunnel *); /* by its peer_router: the same */
+void lcce_remove(struct tc *, struct tunnel *);
 struct call *call_new(struct tc *, struct tunnel *, uint16_t id);
 void call_unlink(struct tc *, struct call *);
 void call_set_peer(struct call *, uint32_t peer_id);

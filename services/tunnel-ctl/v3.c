@@ -13,6 +13,11 @@
  *   yes      no          yes        a request that we refuse: the peer has never heard of a nonce of ours
  *   no       no          no
  *
+ * A peer that wants digests in its SCCRP, where our SCCRQ had no nonce, gets them; our part of the nonces stays empty.
+ *
+ * While a secret is being changed a profile has two (5.4.1).  Then every message carries a digest by each, in their
+ * order, and what has a good one by either is believed.  Values are hidden under the secret of the first digest.
+ *
  * What is not believed is dropped before anything in it counts, Ns and Nr included.
  */
 #include <string.h>
@@ -30,6 +35,39 @@ v3_digests_of(const struct conf_profile *p)
 	return (uint8_t)(p->v3.digests & all ? p->v3.digests & all : 1u << L2TP3_HMAC_MD5);
 }
 
+static bool
+authenticated(const struct tunnel *t)
+{
+	return t->nonce_len || t->peer_nonce_len;
+}
+
+static const char *
+secret_of(const struct conf_profile *p, unsigned key)
+{
+	return key ? p->v3.second_secret : p->secret;
+}
+
+/* How many there are: of an empty secret one, since an integrity check has that. */
+static uint8_t
+keys_of(const struct conf_profile *p, struct l2tp3_keys keys[TC_SECRETS])
+{
+	uint8_t n = 0;
+
+	while (n < TC_SECRETS && (n == 0 || (p->secret[0] && secret_of(p, n)[0]))) {
+		const char *secret = secret_of(p, n);
+		if (!l2tp3_keys_of(span_of(secret, strlen(secret)), &keys[n]))
+			break;
+		n++;
+	}
+	return n;
+}
+
+void
+v3_keys(struct tunnel *t)
+{
+	t->secrets = keys_of(t->prof, t->keys);
+}
+
 struct l2tp3_digests
 v3_digests(const struct tunnel *t)
 {
@@ -39,21 +77,19 @@ v3_digests(const struct tunnel *t)
 		if (t->digests >> type & 1)
 			d.type[d.n++] = type;
 	}
+	if (d.n && authenticated(t) && t->secrets == TC_SECRETS) {
+		d.type[1] = d.type[0];
+		d.n = L2TP3_DIGESTS_MAX;
+	}
 	return d;
-}
-
-static bool
-authenticated(const struct tunnel *t)
-{
-	return t->nonce_len || t->peer_nonce_len;
 }
 
 static struct l2tp3_auth
 auth_of(const struct tc *tc, const struct tunnel *t)
 {
 	return (struct l2tp3_auth){
-		.keys = authenticated(t) ? &t->keys : &tc->no_keys,
-		.n = 1,
+		.keys = authenticated(t) ? t->keys : &tc->no_keys,
+		.n = authenticated(t) ? t->secrets : 1,
 		.local = span_of(t->nonce, t->nonce_len),
 		.remote = span_of(t->peer_nonce, t->peer_nonce_len),
 	};
@@ -76,28 +112,50 @@ good(struct tc *tc, enum l2tp3_verdict v, bool needed)
 	return false;
 }
 
+/* Of a message on this tunnel: is its digest needed, is it good, and by which key. */
+static enum l2tp3_verdict
+judge(const struct tc *tc, const struct tunnel *t, struct span octets, bool *needed, struct l2tp3_keys *key)
+{
+	struct l2tp3_auth auth = auth_of(tc, t);
+	struct l2tp3_keys keys[TC_SECRETS] = { 0 };
+	enum l2tp3_verdict v;
+	unsigned by = 0;
+
+	*needed = authenticated(t);
+	if (auth.remote.len == 0 && t->state == CC_WAIT_CTL_REPLY && l2tp3_nonce_peek(octets, &auth.remote) && !*needed) {
+		auth.keys = keys;
+		auth.n = keys_of(t->prof, keys);
+		*needed = true;
+	}
+	v = l2tp3_digest_check(octets, &auth, &by);
+	*key = auth.keys[by];
+	return v;
+}
+
 bool
 v3_authentic(struct tc *tc, const struct tunnel *t, const struct arrival *a)
 {
-	struct l2tp3_auth auth = auth_of(tc, t);
+	struct l2tp3_keys key;
+	bool needed;
+	const enum l2tp3_verdict v = judge(tc, t, a->octets, &needed, &key);
 
-	if (auth.remote.len == 0 && t->state == CC_WAIT_CTL_REPLY)
-		l2tp3_nonce_peek(a->octets, &auth.remote);
-	return good(tc, l2tp3_digest_check(a->octets, &auth, NULL), authenticated(t));
+	return good(tc, v, needed);
 }
 
 /* An SCCRQ of nobody yet: with a nonce, of somebody who has the profile's secret. */
 static bool
-authentic_request(struct tc *tc, const struct arrival *a, const struct conf_profile *p, bool has_nonce)
+authentic_request(struct tc *tc, const struct arrival *a, const struct conf_profile *p, bool has_nonce, unsigned *key)
 {
 	struct l2tp3_auth auth = { .keys = &tc->no_keys, .n = 1 };
-	struct l2tp3_keys keys;
+	struct l2tp3_keys keys[TC_SECRETS];
 
 	if (has_nonce && (!p || !p->secret[0]))
 		return true; /* there is nothing to check it with: it is refused */
-	if (has_nonce && l2tp3_keys_of(span_of(p->secret, strlen(p->secret)), &keys))
-		auth.keys = &keys;
-	return good(tc, l2tp3_digest_check(a->octets, &auth, NULL), has_nonce);
+	if (has_nonce) {
+		auth.keys = keys;
+		auth.n = keys_of(p, keys);
+	}
+	return good(tc, l2tp3_digest_check(a->octets, &auth, key), has_nonce);
 }
 
 /* ---- what the row of a control connection says of it ---------------------------------------- */
@@ -196,9 +254,10 @@ v3_open(const struct tc_datagram *in, struct arrival *a, enum l2tp_fault *fault)
 }
 
 static void
-read_with(struct tc *tc, unsigned version, struct span octets, const struct conf_profile *p)
+read_with(struct tc *tc, unsigned version, struct span octets, const struct conf_profile *p, unsigned key)
 {
-	const struct span secret = p ? span_of(p->secret, strlen(p->secret)) : span_of(NULL, 0);
+	const char *text = p ? secret_of(p, key) : "";
+	const struct span secret = span_of(text, strlen(text));
 	struct l2tp3_keys keys;
 
 	if (version != 3)
@@ -212,7 +271,15 @@ read_with(struct tc *tc, unsigned version, struct span octets, const struct conf
 void
 v3_read(struct tc *tc, const struct tunnel *t, struct span octets)
 {
-	read_with(tc, version_of(octets), octets, t ? t->prof : NULL);
+	bool proven = t && authenticated(t);
+	struct l2tp3_keys key = t ? t->keys[0] : (struct l2tp3_keys){ 0 };
+
+	if (t && version_of(octets) == 3 && (t->secrets == TC_SECRETS || t->state == CC_WAIT_CTL_REPLY))
+		judge(tc, t, octets, &proven, &key);
+	if (proven && version_of(octets) == 3)
+		l2tp3_msg_read(octets, span_of(key.hiding, L2TP3_KEY), &tc->msg);
+	else
+		read_with(tc, version_of(octets), octets, t ? t->prof : NULL, 0);
 }
 
 bool
@@ -228,16 +295,24 @@ offers_both(struct tc *tc, const struct arrival *a, const struct conf_profile *p
 {
 	if (a->version != 2 || !p || p->version == VERSION_2)
 		return false;
-	read_with(tc, 3, a->octets, p);
+	read_with(tc, 3, a->octets, p, 0);
 	return tc->msg.type == L2TP_SCCRQ && l2tp_msg_has(&tc->msg, AVP_ASSIGNED_CONNECTION);
 }
 
 bool
 v3_request(struct tc *tc, const struct arrival *a, const struct conf_profile *p)
 {
+	unsigned key = 0;
+
 	if (!offers_both(tc, a, p))
-		read_with(tc, a->version, a->octets, p);
-	return !tc->msg.v3 || authentic_request(tc, a, p, l2tp_msg_has(&tc->msg, AVP_NONCE));
+		read_with(tc, a->version, a->octets, p, 0);
+	if (!tc->msg.v3)
+		return true;
+	if (!authentic_request(tc, a, p, l2tp_msg_has(&tc->msg, AVP_NONCE), &key))
+		return false;
+	if (key)
+		read_with(tc, 3, a->octets, p, key);
+	return true;
 }
 
 /* ---- ids ----------------------------------------------------------------------------------- */

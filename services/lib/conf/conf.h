@@ -98,6 +98,7 @@ struct conf_v3 {
 	enum conf_transport transport;	/* of tunnels that we dial */
 	unsigned digests;		/* Message Digests we carry: a bit for each enum l2tp3_digest */
 	bool integrity;			/* carry them without a secret as well */
+	char second_secret[CONF_TEXT];	/* besides the profile's, while that one is being changed; "": none */
 	uint8_t cookie;			/* octets of the cookies we assign: 0, 4 or 8 */
 	bool sublayer;			/* ask for the Default L2-Specific Sublayer */
 	uint8_t sequencing;		/* ask for numbers: enum l2tp3_sequencing */

@@ -84,6 +84,7 @@ static const struct field v3_fields[] = {
 	ROW("transport", F_ENUM, struct conf_v3, transport),
 	ROW("digests", F_BITS, struct conf_v3, digests),
 	ROW("integrity-check", F_BOOL, struct conf_v3, integrity),
+	ROW("second-secret", F_TEXT, struct conf_v3, second_secret),
 	ROW("cookie", F_ENUM, struct conf_v3, cookie),
 	ROW("sublayer", F_BOOL, struct conf_v3, sublayer),
 	ROW("sequencing", F_ENUM, struct conf_v3, sequencing),

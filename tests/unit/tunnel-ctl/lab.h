@@ -154,16 +154,22 @@ lab_say(struct lab *l, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Reads what went out, of either version, with the secret "secret".  `octets` without what stands in front over IP. */
+/* Reads what went out, of either version, with the secret "secret" or "other".  `octets` without what stands in front
+ * over IP. */
 static inline enum l2tp_fault
 lab_read_message(struct span octets, struct l2tp_msg *m)
 {
+	static const char *const secrets[] = { "other", "secret" };
 	struct l2tp3_keys keys;
+	enum l2tp_fault fault = L2TP_OK;
 
 	if (octets.len < 2 || (octets.p[1] & 15) != 3)
 		return l2tp_msg_read(octets, span_of("secret", 6), m);
-	l2tp3_keys_of(span_of("secret", 6), &keys);
-	return l2tp3_msg_read(octets, span_of(keys.hiding, L2TP3_KEY), m);
+	for (unsigned i = 0; i < 2 && (i == 0 || fault != L2TP_OK); i++) {
+		l2tp3_keys_of(span_of(secrets[i], strlen(secrets[i])), &keys);
+		fault = l2tp3_msg_read(octets, span_of(keys.hiding, L2TP3_KEY), m);
+	}
+	return fault;
 }
 
 static inline struct span

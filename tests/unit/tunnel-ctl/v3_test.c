@@ -183,6 +183,106 @@ START_TEST(who_has_no_secret_says_so)
 }
 END_TEST
 
+/* ---- two secrets (5.4.1) ------------------------------------------------------------------------------ */
+
+static void
+secrets(unsigned i, const char *first, const char *second)
+{
+	struct conf_profile *p = &end[i]->conf.profile[0];
+
+	snprintf(p->secret, CONF_TEXT, "%s", first);
+	snprintf(p->v3.second_secret, CONF_TEXT, "%s", second);
+	tc_configure(end[i]->tc, end[i]->now, &end[i]->conf);
+	tc_configure(end[i]->shadow, end[i]->now, &end[i]->conf);
+}
+
+/* As the manual has it: at every step one more call, a Hello each way, and nobody doubts anybody. */
+START_TEST(a_secret_is_changed_under_a_tunnel)
+{
+	static const struct {
+		unsigned end;
+		const char *first, *second;
+	} steps[] = {
+		{ LAC, "secret", "other" }, { LNS, "secret", "other" }, { LNS, "other", "secret" },
+		{ LAC, "other", "secret" }, { LAC, "other", "" },	{ LNS, "other", "" },
+	};
+
+	both_setup(&forms[2 + _i]);
+	start();
+	words(LAC, "call dial g 0");
+	run(2 * MONO_S);
+	for (unsigned n = 0; n < sizeof steps / sizeof *steps; n++) {
+		secrets(steps[n].end, steps[n].first, steps[n].second);
+		if (n == 3)
+			lab_promote(end[LNS]);
+		words(LAC, "call dial g %u", n + 1);
+		run(100 * MONO_S);
+		ck_assert_msg(population(LNS).calls_established == n + 2, "step %u", n);
+		same_calls();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_uint_eq(population(i).established, 1);
+		ck_assert_uint_eq(lab_count(end[i], "DIGEST_WRONG"), 0);
+		ck_assert_uint_eq(lab_count(end[i], "TUNNELS_OPENED") + lab_count(end[i], "TUNNELS_LOST") > 1, 0);
+	}
+	ck_assert_uint_gt(lab_count(end[LNS], "HELLO_IN") + lab_count(end[LAC], "HELLO_IN"), 0);
+}
+END_TEST
+
+/* A new tunnel, whichever of the two the peer has; hidden values as well where each has the other's first one. */
+START_TEST(either_of_two_secrets_opens)
+{
+	const bool peer_first = _i & 1;
+
+	both_setup(&forms[2 + _i / 4]);
+	end[LAC]->conf.profile[0].hide = end[LNS]->conf.profile[0].hide = false;
+	start();
+	secrets(_i & 2 ? LAC : LNS, "secret", "other");
+	secrets(_i & 2 ? LNS : LAC, peer_first ? "secret" : "other", "");
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, 1);
+	ck_assert_uint_eq(lab_count(end[LAC], "DIGEST_WRONG") + lab_count(end[LNS], "DIGEST_WRONG"), 0);
+	same_calls();
+}
+END_TEST
+
+START_TEST(neither_of_two_secrets_opens_nothing)
+{
+	both_setup(&forms[2]);
+	start();
+	secrets(LNS, "one", "two");
+	words(LAC, "call dial g 1");
+	run(20 * MONO_S);
+	ck_assert_uint_eq(population(LNS).tunnels, 0);
+	ck_assert_uint_gt(lab_count(end[LNS], "DIGEST_WRONG"), 0);
+}
+END_TEST
+
+/* Nothing is hidden where no message is authenticated (5.3). */
+START_TEST(hiding_needs_authentication)
+{
+	static struct l2tp_msg m;
+
+	both_setup(&forms[4]);
+	for (unsigned i = 0; i < 2; i++) {
+		end[i]->conf.profile[0].v3.digests = 0;
+		end[i]->conf.profile[0].require_auth = false;
+	}
+	start();
+	words(LAC, "call dial g 1");
+	for (unsigned n = 0; n < 4; n++) {
+		for (unsigned k = 0; k < end[LAC]->outs; k++) {
+			ck_assert_int_eq(l2tp3_msg_read(span_of(end[LAC]->out[k].bytes, end[LAC]->out[k].len), span_of(NULL, 0), &m), L2TP_OK);
+			ck_assert_uint_eq(m.hidden, 0);
+		}
+		carry();
+	}
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LNS).calls_established, 1);
+}
+END_TEST
+
 /* A Hello under one digest, with any one bit changed: nothing of it counts, not even its Nr. */
 START_TEST(no_bit_of_a_message_may_change)
 {
@@ -306,6 +406,204 @@ START_TEST(a_circuit_goes_down_and_up)
 }
 END_TEST
 
+/* RFC 3931, 6.13: the circuit's errors, in L2TPv2's layout, in every message form. */
+START_TEST(circuit_errors_reach_the_lns)
+{
+	static const uint32_t errors[] = { 1, 2, 3, 4, 5, 6 };
+	struct call *c;
+
+	both_setup(&forms[_i]);
+	start();
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	c = end[LAC]->tc->all->by_id;
+	words(LAC, "call errors %u/%u crc=1 framing=2 hardware=3 buffer=4 timeouts=5 alignment=6", c->t->id, c->id);
+	run(MONO_S);
+	const Row__CallInfo *i = call_info(end[LNS]->tc, end[LNS]->tc->all->by_id);
+	ck_assert_uint_eq(i->n_line_errors, 6);
+	ck_assert_mem_eq(i->line_errors, errors, sizeof errors);
+	ck_assert_uint_eq(lab_count(end[LNS], "WEN_IN"), 1);
+}
+END_TEST
+
+/* RFC 3931, 4.4: never later than it is due, never all at one distance, and the twin has the same. */
+START_TEST(hellos_are_jittered)
+{
+	const mono_t span = end[LAC]->conf.profile[0].hello_ms * MONO_MS;
+	mono_t first = 0;
+	bool same = true;
+
+	both_setup(&forms[2]);
+	start();
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	for (unsigned n = 0; n < 8; n++) {
+		const struct tunnel *t = end[LAC]->tc->all;
+		const mono_t wait = cc_hello_due(t) - t->chan.heard;
+		ck_assert(wait <= span && wait > span - span / 8 - 1);
+		same &= n == 0 || wait == first;
+		first = n == 0 ? wait : first;
+		if (n == 4) {
+			lab_promote(end[LAC]);
+			t = end[LAC]->tc->all;
+			ck_assert_int_eq(cc_hello_due(t) - t->chan.heard, wait);
+		}
+		run(span);
+	}
+	ck_assert(!same);
+	ck_assert_uint_gt(lab_count(end[LNS], "HELLO_IN"), 2);
+}
+END_TEST
+
+static struct call_form
+form_of_call(const struct call *c)
+{
+	return c->form ? *c->form : (struct call_form){ 0 };
+}
+
+/* ---- what no end of ours would send: made here, on plain connections -------------------------------------- */
+
+static uint8_t made[1500];
+static struct wr made_wr;
+static struct l2tp_wr made_msg;
+
+/* A message of the LAC's to this tunnel of the LNS's. */
+static struct l2tp_wr *
+make(const struct tunnel *t, enum l2tp_type type, uint32_t local, uint32_t remote)
+{
+	made_wr = wr_of(made, sizeof made);
+	l2tp3_msg_begin(&made_msg, &made_wr, type, t->id, (struct l2tp3_digests){ 0 });
+	if (local)
+		l2tp_avp_u32(&made_msg, AVP_LOCAL_SESSION, local);
+	l2tp_avp_u32(&made_msg, AVP_REMOTE_SESSION, remote);
+	return &made_msg;
+}
+
+static void
+take_made(const struct tunnel *t)
+{
+	ck_assert(l2tp_msg_end(&made_msg, t->chan.seq.nr, t->chan.seq.ns));
+	lab_quiet(end[LNS]);
+	lab_take(end[LNS], t->peer, t->local, wr_span(&made_wr));
+}
+
+static struct tunnel *
+plain_tunnel(void)
+{
+	both_setup(&forms[0]);
+	start();
+	words(LAC, "tunnel open g");
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LNS).established, 1);
+	return end[LNS]->tc->all;
+}
+
+static void
+icrq_made(const struct tunnel *t, uint32_t local, unsigned status, bool numbered)
+{
+	struct l2tp_wr *m = make(t, L2TP_ICRQ, local, 0);
+
+	l2tp_avp_u32(m, AVP_CALL_SERIAL, 1);
+	l2tp_avp_u16(m, AVP_PW_TYPE, L2TP3_PW_PPP);
+	l2tp_avp_u16(m, AVP_CIRCUIT_STATUS, (uint16_t)status);
+	if (numbered) {
+		l2tp_avp_u16(m, AVP_L2_SUBLAYER, 1);
+		l2tp_avp_u16(m, AVP_DATA_SEQUENCING, 2);
+	}
+	take_made(t);
+}
+
+static void
+iccn_made(const struct tunnel *t, uint32_t local, int sublayer)
+{
+	struct l2tp_wr *m = make(t, L2TP_ICCN, local, session_on_wire(t, t->by_id->id));
+
+	l2tp_avp_u64(m, AVP_TX_SPEED, 0);
+	if (sublayer >= 0)
+		l2tp_avp_u16(m, AVP_L2_SUBLAYER, (uint16_t)sublayer);
+	take_made(t);
+}
+
+/* 5.4.5: "after establishment of the L2TP session is requested"; 5.4.4: before an id is known, by the peer's own. */
+START_TEST(a_circuit_changes_while_its_call_is_set_up)
+{
+	struct tunnel *t = plain_tunnel();
+
+	icrq_made(t, 7, 0xfffc | (_i ? L2TP3_CIRCUIT_ACTIVE : 0), false);
+	ck_assert_int_eq(t->by_id->state, CALL_WAIT_CONNECT);
+	ck_assert(form_of_call(t->by_id).circuit_down == !_i);
+	l2tp_avp_u16(make(t, L2TP_SLI, 7, 0), AVP_CIRCUIT_STATUS, _i ? 0 : L2TP3_CIRCUIT_ACTIVE);
+	take_made(t);
+	ck_assert(form_of_call(t->by_id).circuit_down == _i);
+	iccn_made(t, 7, -1);
+	ck_assert_int_eq(t->by_id->state, CALL_ESTABLISHED);
+	ck_assert(form_of_call(t->by_id).circuit_down == _i);
+}
+END_TEST
+
+START_TEST(a_request_without_an_id_is_refused_to_nobody)
+{
+	struct tunnel *t = plain_tunnel();
+	static struct l2tp_msg m;
+	uint32_t to = 1;
+
+	icrq_made(t, 0, L2TP3_CIRCUIT_ACTIVE, false);
+	ck_assert_uint_eq(tunnel_calls(t), 0);
+	ck_assert_uint_eq(end[LNS]->outs, 1);
+	ck_assert_int_eq(lab_read_message(span_of(end[LNS]->out[0].bytes, end[LNS]->out[0].len), &m), L2TP_OK);
+	ck_assert_uint_eq(m.type, L2TP_CDN);
+	ck_assert(l2tp_msg_u32(&m, AVP_REMOTE_SESSION, &to) && to == 0);
+}
+END_TEST
+
+/* 5.4.4: an ICCN may say otherwise than the ICRQ, but not numbers without the sublayer that carries them. */
+START_TEST(an_iccn_may_not_take_the_sublayer_from_under_the_numbers)
+{
+	struct tunnel *t = plain_tunnel();
+
+	icrq_made(t, 7, 3, true);
+	iccn_made(t, 7, _i);
+	ck_assert_uint_eq(population(LNS).calls_established, (unsigned)_i);
+	ck_assert_uint_eq(lab_count(end[LNS], "FAULT_CALL_NO_SUBLAYER"), !_i);
+}
+END_TEST
+
+/* 4.3: "If an ... SCCRP contains a ... Nonce AVP, the receiver of the message MUST respond with a Message Digest". */
+START_TEST(an_sccrp_begins_authentication)
+{
+	static uint8_t theirs[] = "a nonce of theirs";
+	struct l2tp3_digests md5 = { .n = 1, .type = { L2TP3_HMAC_MD5 } };
+	struct l2tp3_keys keys;
+	struct l2tp3_auth auth = { .keys = &keys, .n = 1, .local = span_of(theirs, sizeof theirs) };
+	struct tunnel *t;
+
+	both_setup(&forms[2]);
+	end[LAC]->conf.profile[0].v3.digests = 0;
+	end[LAC]->conf.profile[0].require_auth = false;
+	start();
+	words(LAC, "tunnel open g");
+	t = end[LAC]->tc->all;
+	ck_assert_uint_eq(t->nonce_len, 0);
+	l2tp3_keys_of(_i ? span_of("other", 5) : span_of("secret", 6), &keys);
+	made_wr = wr_of(made, sizeof made);
+	l2tp3_msg_begin(&made_msg, &made_wr, L2TP_SCCRP, t->id, md5);
+	l2tp_avp_bytes(&made_msg, AVP_NONCE, theirs, sizeof theirs);
+	l2tp_avp_text(&made_msg, AVP_HOST_NAME, "lns");
+	l2tp_avp_u32(&made_msg, AVP_ROUTER_ID, 1);
+	l2tp_avp_u32(&made_msg, AVP_ASSIGNED_CONNECTION, 99);
+	l2tp_avp_bytes(&made_msg, AVP_PW_CAPABILITIES, "\0\7", 2);
+	ck_assert(l2tp_msg_end(&made_msg, 0, 1) && l2tp3_seal(made, wr_len(&made_wr), &auth));
+	lab_quiet(end[LAC]);
+	lab_take(end[LAC], at[LNS], at[LAC], wr_span(&made_wr));
+	ck_assert_uint_eq(population(LAC).established, !_i);
+	ck_assert_uint_eq(end[LAC]->outs, !_i);
+	ck_assert_uint_eq(lab_count(end[LAC], "DIGEST_WRONG"), (unsigned)_i);
+	auth = (struct l2tp3_auth){ &keys, 1, span_of(theirs, sizeof theirs), span_of(NULL, 0) };
+	if (!_i)
+		ck_assert_int_eq(l2tp3_digest_check(span_of(end[LAC]->out[0].bytes, end[LAC]->out[0].len), &auth, NULL), L2TP3_DIGEST_GOOD);
+}
+END_TEST
+
 /* ---- two requests that cross ------------------------------------------------------------------------------ */
 
 static void
@@ -344,6 +642,55 @@ START_TEST(both_ask_for_one_circuit_and_one_session_remains)
 	ck_assert_uint_eq(population(LAC).calls_established, 1);
 	ck_assert_uint_eq(population(LNS).calls_established, 1);
 	ck_assert_uint_eq(population(LAC).calls, 1);
+	same_calls();
+}
+END_TEST
+
+static void
+both_open(const struct form *f, const char *to)
+{
+	both_dial(f, "");
+	words(LAC, "tunnel close %u", end[LAC]->tc->all->id);
+	run(200 * MONO_S);
+	ck_assert_uint_eq(population(LAC).tunnels + population(LNS).tunnels, 0);
+	words(LAC, "tunnel open %s", to);
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LAC).established, 1);
+}
+
+/* 3.3, 5.4.3: its Router ID and Host Name are known from the tunnel that is there; without a digest anybody could say so. */
+START_TEST(a_tie_with_a_peer_that_comes_from_elsewhere)
+{
+	const bool proven = forms[_i].secret;
+	static struct lab_packet p;
+
+	both_open(&forms[_i], "192.0.2.2");
+	words(LAC, "tunnel open 192.0.2.2");
+	lab_quiet(end[LAC]);
+	words(LNS, "tunnel open 192.0.2.1");
+	p = end[LNS]->out[0];
+	p.local.addr.b[3] = 77;
+	lab_quiet(end[LNS]);
+	unsigned before = (unsigned)(lab_count(end[LAC], "TIES_LOST") + lab_count(end[LAC], "TIES_WON"));
+	deliver(end[LAC], &p);
+	ck_assert_uint_eq(lab_count(end[LAC], "TIES_LOST") + lab_count(end[LAC], "TIES_WON") - before, proven);
+}
+END_TEST
+
+/* 5.4.4: the peer and the circuit make the tie, whichever of their connections the requests cross on. */
+START_TEST(a_session_tie_across_two_connections)
+{
+	both_open(&forms[_i], "g");
+	words(LNS, "tunnel open g");
+	run(2 * MONO_S);
+	ck_assert_uint_eq(population(LAC).established, 2);
+	words(LAC, "call dial g 1 end=x");
+	words(LNS, "call dial g 2 end=x");
+	run(50 * MONO_S);
+	ck_assert_uint_gt(lab_count(end[LAC], "SESSION_TIES") + lab_count(end[LNS], "SESSION_TIES"), 0);
+	ck_assert_uint_eq(population(LAC).calls, 1);
+	ck_assert_uint_eq(population(LNS).calls, 1);
+	ck_assert_uint_eq(population(LAC).calls_established, 1);
 	same_calls();
 }
 END_TEST
@@ -480,12 +827,24 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, who_requires_authentication_takes_nobody_without);
 	tcase_add_test(tc, who_has_no_secret_says_so);
 	tcase_add_loop_test(tc, no_bit_of_a_message_may_change, 2, 4);
+	tcase_add_loop_test(tc, a_secret_is_changed_under_a_tunnel, 0, 3);
+	tcase_add_loop_test(tc, either_of_two_secrets_opens, 0, 12);
+	tcase_add_test(tc, neither_of_two_secrets_opens_nothing);
+	tcase_add_test(tc, hiding_needs_authentication);
 	tcase_add_loop_test(tc, the_version_is_what_both_ends_take, 0, 2 * VERSIONS);
 	tcase_add_test(tc, each_end_says_how_its_data_is_to_look);
 	tcase_add_test(tc, an_outgoing_call);
 	tcase_add_test(tc, a_circuit_goes_down_and_up);
+	tcase_add_loop_test(tc, circuit_errors_reach_the_lns, 0, FORMS);
+	tcase_add_test(tc, hellos_are_jittered);
+	tcase_add_loop_test(tc, a_circuit_changes_while_its_call_is_set_up, 0, 2);
+	tcase_add_test(tc, a_request_without_an_id_is_refused_to_nobody);
+	tcase_add_loop_test(tc, an_iccn_may_not_take_the_sublayer_from_under_the_numbers, 0, 2);
+	tcase_add_loop_test(tc, an_sccrp_begins_authentication, 0, 2);
 	tcase_add_loop_test(tc, both_open_at_once_and_one_tunnel_remains, 0, FORMS);
 	tcase_add_loop_test(tc, both_ask_for_one_circuit_and_one_session_remains, 0, FORMS);
+	tcase_add_loop_test(tc, a_tie_with_a_peer_that_comes_from_elsewhere, 0, FORMS);
+	tcase_add_loop_test(tc, a_session_tie_across_two_connections, 0, FORMS);
 	tcase_add_loop_test(tc, l2tphc_is_what_both_ends_offer, 0, 2);
 	tcase_add_test(tc, l2tphc_with_ids_serves_any_number_of_sessions);
 	tcase_add_loop_test(tc, a_cold_start_is_recovered_in_every_form, 0, 2 * FORMS);

@@ -311,6 +311,7 @@ static const struct {
 	  "l2tpv3", "needs version 3" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tpv3\":{\"sequencing\":\"all\"}}]", "l2tpv3", "sublayer" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tpv3\":{\"cookie\":\"5\"}}]", "cookie", "5" },
+	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tpv3\":{\"second-secret\":\"new\"}}]", "second-secret", "beside" },
 	{ "\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tphc\":{\"offer\":\"draft-05\"}}]", "l2tphc", "ip-protocol" },
 	{ "\"data-plane\":{\"ip-protocol\":[115]},\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"l2tphc\":{\"offer\":\"draft-05\",\"no-header\":false}}]",
 	  "l2tphc", "no-header" },
@@ -326,7 +327,7 @@ START_TEST(a_profile_speaks_l2tpv3_and_l2tphc)
 {
 	struct conf *c = good("\"data-plane\":{\"ip-protocol\":[115]},\"profile\":[{\"name\":\"p\",\"roles\":\"lac\",\"version\":\"3\","
 			      "\"l2tpv3\":{\"transport\":\"ip\",\"digests\":\"hmac-md5 hmac-sha1\",\"cookie\":\"4\",\"sublayer\":true,"
-			      "\"sequencing\":\"non-ip\",\"router-id\":\"192.0.2.9\"},"
+			      "\"sequencing\":\"non-ip\",\"router-id\":\"192.0.2.9\",\"second-secret\":\"new\"},\"secret\":\"old\","
 			      "\"l2tphc\":{\"offer\":\"draft-03\",\"no-header\":false,\"id-octets\":\"0\"}}]");
 	const struct conf_profile *p = &c->profile[0];
 
@@ -336,6 +337,7 @@ START_TEST(a_profile_speaks_l2tpv3_and_l2tphc)
 	ck_assert_uint_eq(p->v3.cookie, 4);
 	ck_assert(p->v3.sublayer && p->v3.sequencing == 1 && p->v3.rtx_tries == 10 && !p->v3.integrity);
 	ck_assert_uint_eq(p->v3.router_id.b[3], 9);
+	ck_assert_str_eq(p->v3.second_secret, "new");
 	ck_assert_int_eq(p->l2tphc.draft, HC_DRAFT_03);
 	ck_assert(!p->l2tphc.bare && p->l2tphc.id_octets == 0 && p->l2tphc.vendor == 9);
 	conf_free(c);
