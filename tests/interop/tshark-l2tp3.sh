@@ -9,6 +9,8 @@
 #
 # Known gaps of tshark 4.0: it leaves the values of AVPs 44, 49-52, 76-79 and others raw ("Vendor-Specific
 # AVP data", the only note let pass), and misreads AVP 58 (left out here: tshark_l2tp3/main.c).
+# Of digests it can judge those of the first connection of two hosts over IP (of two addresses and ports over UDP), since it keeps
+# the first nonces that it sees there; and only in messages of one digest, since it zeros no other than the one it computes.
 # runs: beside others
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
