@@ -215,12 +215,16 @@ def states(client):
     return t["receive"]["states-sent"], t["send"]["states-heard"]
 
 
-def killed_under_calls(st, flows, packets, pps):
+def killed_under_calls(st, flows, packets, pps, users=None, change=None):
     """Calls both ways through the trunk of a pair, and kill -9 of everything on the active node in the middle.  What each way
-    saw: (gap in s, packets lost in it, packets of each call lost beyond it, what was wrong), and CONTEXT_STATEs (sent, heard)."""
-    users = network(st.lab)
+    saw: (gap in s, packets lost in it, packets of each call lost beyond it, what was wrong), and CONTEXT_STATEs (sent, heard).
+    `change` is given every node before it starts."""
+    users = users or network(st.lab)
     a, b = (st.node(n, **lns(users=users)) for n in "ab")
-    client = Client(st.lab)
+    client = st.nodes["client"] = Client(st.lab)
+    for n in (a, b, client):
+        if change:
+            change(n)
     a.start()
     b.start()
     a.wait("active")
