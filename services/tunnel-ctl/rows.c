@@ -537,11 +537,14 @@ apply_info_row(struct tc *tc, struct span key, struct span row, bool removed)
 	if (!key_session_read(key, &tunnel, &id))
 		return false;
 	t = tunnel_find(tc, tunnel);
-	c = t ? call_find(t, id) : NULL;
 	if (removed)
 		return true; /* its call goes next */
-	const Row__CallInfo *r = c ? row_unpack(&tc->arena, TABLE_CALL_INFO, row) : NULL;
-	if (!r)
+	const Row__CallInfo *r = t && id ? row_unpack(&tc->arena, TABLE_CALL_INFO, row) : NULL;
+	/* Of a row written twice a batch keeps the later one, at its later place: a new call's may follow its info. */
+	c = r ? call_find(t, id) : NULL;
+	if (r && !c)
+		c = call_new(tc, t, id);
+	if (!c)
 		return false;
 	apply_info(tc, c, row, r);
 	return true;

@@ -866,11 +866,33 @@ START_TEST(ids_are_not_used_again_soon)
 }
 END_TEST
 
+/* A batch keeps the later of two rows of one key, at its later place: of a new call the info may come first. */
+START_TEST(a_call_whose_info_comes_first_is_known_with_it)
+{
+	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL_INFO, TABLE_CALL };
+	struct tc_random r = { lab_random, &l->random };
+	struct tc *shadow;
+	struct lab_row *row, *next;
+
+	bring_to((enum table_of)_i, CALL_ESTABLISHED);
+	shadow = tc_new(&l->conf, &r);
+	for (unsigned i = 0; i < sizeof order / sizeof *order; i++)
+		HASH_ITER (hh, l->store, row, next) {
+			if (row->key[0] == order[i])
+				tc_apply(shadow, order[i], span_of(row->key + 1, row->key_len - 1), span_of(row->row, row->len), false);
+		}
+	lab_agree(l, shadow, "the shadow that heard the info first");
+	ck_assert_uint_eq(lab_bad_rows(shadow), 0);
+	tc_free(shadow);
+}
+END_TEST
+
 static void
 add_tests(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_incoming_call_comes_up);
+	tcase_add_loop_test(tc, a_call_whose_info_comes_first_is_known_with_it, 0, 4);
 	tcase_add_test(tc, what_the_lac_says_is_kept);
 	tcase_add_test(tc, a_cdn_of_the_peer_ends_the_call_and_its_causes_are_told_first);
 	tcase_add_test(tc, a_cdn_before_our_id_is_known_finds_its_call);
