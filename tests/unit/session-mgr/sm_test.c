@@ -548,6 +548,24 @@ START_TEST(usage_goes_on_after_a_switchover_and_never_backwards)
 }
 END_TEST
 
+/* What accounting was told between two checkpoints is known to whoever goes on. */
+START_TEST(usage_that_an_interim_told_is_not_forgotten)
+{
+	rig_start(&rig);
+	rig.no_compare = true;
+	dialled(5, "full", "x");
+	pass(&rig, 59);
+	report(&rig, 5, 0, 77, 1000, 0);
+	rig.hold_acct = true;
+	pass(&rig, 2); /* an interim, and no checkpoint of its own yet */
+	ck_assert_uint_eq(acct_octets(42), 1000);
+	rig_promote(&rig);
+	settle(&rig);
+	ck_assert_uint_eq(final_in(), 1000);
+	rig_end(&rig);
+}
+END_TEST
+
 START_TEST(usage_of_the_same_worker_is_not_counted_twice_after_a_restart_of_ours)
 {
 	rig_start(&rig);
@@ -1032,6 +1050,7 @@ add(TCase *t)
 	tcase_add_test(t, a_restarted_worker_counts_from_zero);
 	tcase_add_test(t, a_rush_is_not_made_worse_by_early_repetitions);
 	tcase_add_test(t, usage_goes_on_after_a_switchover_and_never_backwards);
+	tcase_add_test(t, usage_that_an_interim_told_is_not_forgotten);
 	tcase_add_test(t, usage_of_the_same_worker_is_not_counted_twice_after_a_restart_of_ours);
 	tcase_add_loop_test(t, a_switchover_at_any_step_of_a_setup_completes, 0, 2 * 3 * STEPS_OF_A_SETUP);
 	tcase_add_loop_test(t, a_switchover_at_any_step_of_an_end_completes, 0, 8);
