@@ -137,7 +137,7 @@ def hiding(ip):
 
 def refusals():
     def refused(clause, what, p, want, *more, **kw):
-        m = p.request(*more, until=STOPCCN, seconds=8, **kw)
+        m = p.request(*more, until=STOPCCN, **kw)
         check(clause, what, result(m) == want if want[1] is not None else (result(m) or [0])[0] == want[0], result(m))
         return m
 
@@ -248,13 +248,14 @@ def window():
         p.up(*more)
         for n in range(8):
             p.raw(p.message(ICRQ, b"".join(p.asked(2000 + n)), p.ns + n))
-        seen = set()
-        while m := p.hear(PATIENCE / 2):
+        seen, m = set(), p.hear(15)
+        while m:
             if m["type"] == ICRP:
                 seen.add(m["ns"])
+            m = p.hear(PATIENCE / 2 if seen else 15)
         check("4.2", f"a receive window of {size}: no more are under way", p.nr in seen and len(seen) <= size, sorted(seen))
         p.ns, answered = p.ns + 8, 0
-        for _ in range(40):
+        for _ in range(60):
             m = p.hear(2)
             p.nr += bool(m and m["ns"] == p.nr and m["type"] == ICRP)
             answered = p.nr - 1

@@ -7,7 +7,7 @@
 #   tests/interop/conformance-l2tpv3.sh [TEXT]...    exit 0 conforms, 1 not, 77 cannot run here
 #
 # TEXT: only stories whose name contains one of them.  TWIN_BIN: folder of the binaries.
-# timeout: 90
+# timeout: 180
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 export TWIN_BIN="${TWIN_BIN:-${TWIN_BUILD:-$here/../../build/release}/bin}"

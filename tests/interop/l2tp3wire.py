@@ -224,7 +224,7 @@ class Peer:
                     self.ack()
         return None
 
-    def hear_data(self, fits, seconds=10, again=None):
+    def hear_data(self, fits, seconds=30, again=None):
         """The first data message (session, octets) that fits; `again` is called whenever it is quiet for a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
