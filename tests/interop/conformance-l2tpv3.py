@@ -388,6 +388,135 @@ def sessions():
     ended(p, "sessions")
 
 
+def outgoing():
+    """The node as LAC: it places the calls that we ask for."""
+    p = opened("lac")
+    ids = avp(63, u32(21)), avp(64, u32(0))
+    ask = avp(15, u32(1)), avp(68, u16(7)), avp(71, u16(3)), avp(66, b"anybody"), avp(18, u32(1)), avp(19, u32(1)), avp(21, b"5551000")
+    m = p.say(OCRQ, *ids, *ask, avp(65, b"cookie12"), until=(OCRP, CDN))
+    check("7.4.2", "OCRQ is answered by OCRP", m is not None and m["type"] == OCRP and get(m, 64) == u32(21), result(m))
+    check("5.4.5", "OCRP has Circuit Status", m is not None and get(m, 71) is not None)
+    m = p.wait(OCCN)
+    check("7.4.2", "and by OCCN when the call is placed", m is not None and get(m, 64) == u32(21) and get(m, 63))
+    m = p.say(ICRQ, *p.asked(22), until=(ICRP, CDN))
+    check("7.3.2", "an incoming call to a LAC: CDN", m is not None and m["type"] == CDN)
+    m = p.say(OCRQ, avp(63, u32(23)), avp(64, u32(0)), *ask[:1], *ask[2:], until=(OCRP, CDN))
+    check("6.9", "an OCRQ without Pseudowire Type: CDN", m is not None and m["type"] == CDN and get(m, 64) == u32(23))
+    m = p.say(OCRQ, avp(63, u32(24)), avp(64, u32(0)), ask[0], avp(68, u16(4)), *ask[2:], until=(OCRP, CDN))
+    check("5.4.4", "an OCRQ for another pseudowire: CDN 14", (result(m) or [0])[0] == 14)
+    ended(p, "outgoing")
+
+
+def twice():
+    """4.2, 7.5: what comes again, late, or ahead of order."""
+    p = Peer("plain")
+    octets = p.message(SCCRQ, b"".join(p.who()), 0)
+    m = p.say(SCCRQ, octets=octets, until=SCCRP)
+    check("3.3.1", "an SCCRQ is answered", m is not None)
+    first = get(m, 61)
+    p.raw(octets)
+    p.cid = struct.unpack("!I", first)[0]
+    seen = [x for x in (p.hear(PATIENCE) for _ in range(3)) if x]
+    check("4.2", "an SCCRQ that comes again is no second connection", all(get(x, 61) in (None, first) for x in seen) and
+          p.say(SCCCN) is not None)
+    late, ns = p.message(ICRQ, b"".join(p.asked(31)), p.ns), p.ns
+    p.ns += 1
+    p.raw(p.message(ICRQ, b"".join(p.asked(32)), p.ns))
+    p.raw(late)
+    p.ns += 1
+    got = []
+    while len(got) < 2 and (m := p.hear(15)):
+        if m["type"] == ICRP and m["ns"] == p.nr:
+            got.append(get(m, 64))
+            p.nr += 1
+            p.ack()
+        elif m["type"] == ACK and m["nr"] == (ns + 1) & 0xffff:
+            p.raw(p.message(ICRQ, b"".join(p.asked(32)), p.ns - 1))  # it may have been dropped: then it goes again
+    check("4.2", "what comes ahead of order is taken in order", got == [u32(31), u32(32)], got)
+    stop = p.message(STOPCCN, avp(1, u16(1)) + avp(61, u32(p.id)), p.ns)
+    check("3.3.2", "a StopCCN is acknowledged", p.stop() is not None)
+    for _ in range(2):
+        check("3.3.2", "and so is its copy, for a full retransmission cycle", again(p, stop))
+
+
+# ---- the node begins -------------------------------------------------------------------------------------------------
+
+
+TWINCTL = []
+
+
+def command(*words):
+    r = subprocess.run([*TWINCTL, "raw", "tunnel-ctl", *words], capture_output=True, text=True)
+    if r.returncode:
+        raise labs.Trouble(f"{' '.join(words)}: {r.stderr.strip() or r.stdout.strip()}")
+
+
+def dialled(ip):
+    """The node opens the connection and the call."""
+    p = Peer("peer", ip=ip, secret=SECRET, port=0 if ip else 1701)
+    command("call", "dial", "ip" if ip else "udp", "5551000", "tx=123456789")
+    m = p.asked_by_node()
+    if not check("7.2", "the node sends an SCCRQ", m is not None):
+        return
+    check("6.1", "it has Host Name, Router ID, id, pseudowires", all(get(m, a) for a in (7, 60, 61, 62)) and u16(7) in (get(m, 62)[:2],))
+    check("5.4.3", "a tie breaker of 8 octets, and a window that is not zero", len(get(m, 5) or b"") == 8 and get(m, 10) not in (u16(0), None))
+    check("5.4.1", "a nonce of 16 octets or more", len(get(m, 73) or b"") >= 16)
+    check("3.2.1", "id 0 is in its header, and Ns 0", m["cid"] == 0 and (m["ns"], m["nr"]) == (0, 0))
+    bare = p.sealed(SCCRP, b"".join(a for n, a in zip((73,), [avp(73, p.nonce)])) + b"".join(p.who(without=(73,))), 0, [])
+    p.raw(bare)
+    m = p.say(SCCRP, *p.who(), until=SCCCN)
+    check("5.4.1", "an SCCRP without a digest is dropped, one with it is answered by SCCCN", m is not None)
+    p.ack()
+    m = p.wait(ICRQ)
+    if check("7.3.1", "and the call's ICRQ follows", m is not None):
+        session = get(m, 63)
+        check("6.6", "Local and Remote Session ID, Serial Number, Pseudowire Type, Circuit Status",
+              session and get(m, 64) == u32(0) and get(m, 15) and get(m, 68) == u16(7) and get(m, 71) == u16(3))
+        m = p.say(ICRP, avp(63, u32(41)), avp(64, session), avp(71, u16(3)), avp(65, b"cookie12"), avp(69, u16(1)), until=ICCN)
+        check("6.8", "ICCN names both ids and a speed", m is not None and (get(m, 63), get(m, 64)) == (session, u32(41)) and
+              get(m, 74) == struct.pack("!Q", 123456789))
+        p.ack()
+        m = p.say(CDN, avp(1, u16(3)), avp(63, u32(41)), avp(64, session))
+        check("6.12", "a CDN is acknowledged", m is not None)
+    ended(p, "dialled")
+
+
+def tied(what, value, stop, reply):
+    """5.4.3: both ends ask at once; `value` is our tie breaker, made of the node's."""
+    p = Peer("peer", secret=SECRET, port=1701)
+    command("tunnel", "open", p.us, "profile=peer")
+    m = p.asked_by_node()
+    if not check("7.2", "the node sends an SCCRQ", m is not None):
+        return
+    theirs, its, p.nr, p.cid = get(m, 5), p.cid, 0, 0
+    mine = value(theirs)
+    more = [avp(5, mine)] if mine else []
+    if stop or reply:
+        m = p.request(*more, until=(SCCRP, STOPCCN))
+    else:  # once: whoever has discarded it does not send it again
+        p.raw(p.message(SCCRQ, b"".join(p.who() + more), 0))
+        m = next((x for x in (p.hear(PATIENCE) for _ in range(5)) if x and x["type"] != SCCRQ), None)
+    check("5.4.3", what, (m and m["type"]) == (STOPCCN if stop else SCCRP if reply else None), m and m["type"])
+    if reply and m:
+        p.cid = struct.unpack("!I", get(m, 61))[0]
+        check("5.4.3", "and the connection of the winner comes up", p.say(SCCCN) is not None and p.alive())
+        ended(p, what)
+    elif m:
+        p.cid = struct.unpack("!I", get(m, 61))[0]
+        p.ack()
+        # The node's own request stands: it is refused, by somebody whose nonce it has not heard.
+        p.cid, p.ns, p.nr, p.nonce, p.id = its, 0, 1, b"", dice.randrange(1 << 16, 1 << 32)
+        check("5.4.3", "the request that has won waits for its answer", p.stop() is not None)
+    p.sock.close()
+
+
+def ties():
+    tied("the lower value wins: ours is answered", lambda t: bytes(8), False, True)
+    tied("the higher one loses: StopCCN", lambda t: b"\xff" * 8, True, False)
+    tied("none loses against one: StopCCN", lambda t: None, True, False)
+    tied("equal ones both end", lambda t: t, False, False)
+
+
 def both_versions():
     p = Peer("either")
     v2 = (avp(2, b"\1\0") + avp(3, u32(3)) + avp(9, u16(4711)) + avp(7, b"either") + avp(60, u32(77), m=0) +
@@ -437,6 +566,13 @@ STORIES = {
     "authenticated-ip": lambda: authenticated(True),
     "calls": calls,
     "sessions": sessions,
+    "handshake-UDP6": lambda: handshake("UDP over IPv6", "plain", v6=True),
+    "handshake-IP6": lambda: handshake("IPv6", "auth", ip=True, v6=True, secret=SECRET),
+    "outgoing": outgoing,
+    "twice": twice,
+    "dialled-udp": lambda: dialled(False),
+    "dialled-ip": lambda: dialled(True),
+    "ties": ties,
     "both-versions": both_versions,
 }
 
@@ -467,16 +603,20 @@ def main():
     secret = {"require-auth": True, "secret": SECRET.decode()}
     node = lab.node("a", **{
         "service-address": [{"interface": "access0", "address": Peer.node, "prefix-length": 24},
+                            {"interface": "access0", "address": Peer.node6, "prefix-length": 64},
                             {"interface": "core0", "address": "10.20.0.1", "prefix-length": 24}],
-        "data-plane/listen": [{"address": "0.0.0.0"}], "data-plane/ip-protocol": [115],
+        "data-plane/listen": [{"address": Peer.node}, {"address": Peer.node6}], "data-plane/ip-protocol": [115],
         "aaa": {"mode": "local", "users-file": f"{lab.dir}/users"},
         "profile": [profile("plain"), profile("auth", **secret), profile("sha", **secret, l2tpv3={"digests": "hmac-sha1"}),
                     profile("both", **secret, l2tpv3={"digests": "hmac-md5 hmac-sha1"}),
                     profile("hiding", **secret, hide=True), profile("changing", **secret, l2tpv3={"second-secret": NEW.decode()}),
-                    profile("old", version="2"), profile("either", version="both")],
-        "lns-group": []})
+                    profile("old", version="2"), profile("either", version="both"), profile("lac", roles="lac"),
+                    profile("peer", roles="lac", **secret), profile("peer-ip", roles="lac", **secret, l2tpv3={"transport": "ip"})],
+        "lns-group": [{"name": n, "member": [{"address": Peer.us}], "profile": p} for n, p in (("udp", "peer"), ("ip", "peer-ip"))]})
     labs.sh(f"ip -n {lab.ns('lac')} addr add {Peer.us}/24 dev access0 || true")
+    labs.sh(f"ip -n {lab.ns('lac')} -6 addr add {Peer.us6}/64 dev access0 nodad || true")
     node.wait("active")
+    TWINCTL.extend([f"{labs.BIN}/twinctl", "--config", node.conf])
     for name, story in STORIES.items():
         if not sys.argv[1:] or any(w in name for w in sys.argv[1:]):
             before, began = done, time.monotonic()

@@ -24,7 +24,7 @@ AF_PPPOX, PX_PROTO_OL2TP = 24, 1
 class Here:
     @staticmethod
     def socket(*kind):
-        return socket.socket(socket.AF_INET, *kind)
+        return socket.socket(*kind)
 
 
 def pppox(p, local, remote):

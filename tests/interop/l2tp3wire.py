@@ -98,20 +98,21 @@ class Space:
         if self.libc.setns(self.fd, 0x40000000):
             raise OSError(ctypes.get_errno(), "setns")
         try:
-            return socket.socket(socket.AF_INET, *kind)
+            return socket.socket(*kind)
         finally:
             self.libc.setns(self.home, 0x40000000)
 
 
 class Peer:
     """One end of a control connection, in lock step: what is sent goes again until something answers it."""
-    space, us, node = None, "10.10.0.10", "10.10.0.1"
+    space, us, node, us6, node6 = None, "10.10.0.10", "10.10.0.1", "fd00:10::10", "fd00:10::1"
 
-    def __init__(self, host, ip=False, secret=None, kind=0, nonce=16):
-        self.ip, self.secret, self.kind, self.host = ip, secret, kind, host
+    def __init__(self, host, ip=False, secret=None, kind=0, nonce=16, v6=False, port=0):
+        self.ip, self.secret, self.kind, self.host, self.v6 = ip, secret, kind, host, v6
         self.secrets = [secret] if secret is not None else []  # of which the node's digests may be, one of each
-        self.sock = self.space.socket(socket.SOCK_RAW, 115) if ip else self.space.socket(socket.SOCK_DGRAM)
-        self.sock.bind((self.us, 0))
+        family, address, self.node = (socket.AF_INET6, self.us6, self.node6) if v6 else (socket.AF_INET, self.us, self.node)
+        self.sock = self.space.socket(family, socket.SOCK_RAW, 115) if ip else self.space.socket(family, socket.SOCK_DGRAM)
+        self.sock.bind((address, port))
         self.id, self.cid, self.ns, self.nr = dice.randrange(1 << 16, 1 << 32), 0, 0, 0
         self.nonce, self.theirs = (dice.randbytes(nonce), b"") if secret is not None else (b"", b"")
         self.bad, self.data, self.remote = [], [], 0
@@ -143,7 +144,7 @@ class Peer:
 
     def take(self, packet):
         if self.ip:
-            packet = packet[(packet[0] & 15) * 4:]
+            packet = packet if self.v6 else packet[(packet[0] & 15) * 4:]
             if packet[:4] != bytes(4):
                 self.data.append((struct.unpack("!I", packet[:4])[0], packet[4:]))
                 return None
@@ -156,6 +157,8 @@ class Peer:
         if len(packet) < 12:
             return None
         m = parse(packet, self.secrets)
+        if m["cid"] not in (0, self.id):  # of another connection, on the same socket
+            return None
         if m["bits"] != 0xC803 or m["length"] != len(packet):
             self.bad.append(("3.2.1", "T, L, S and Ver 3, and no other bit", hex(m["bits"])))
         if self.secret is not None:
@@ -163,7 +166,7 @@ class Peer:
         return m
 
     def judge(self, m):
-        if m["type"] == SCCRP and get(m, 73):
+        if m["type"] in (SCCRQ, SCCRP) and get(m, 73):
             self.theirs = get(m, 73)
         places = [(v, at) for vendor, a, v, at, _ in m["avps"][1:3] if (vendor, a) == (0, 59)]
         if not places:
@@ -172,9 +175,10 @@ class Peer:
         clear = bytearray(m["octets"])
         for v, at in places:
             clear[at + 7:at + 6 + len(v)] = bytes(len(v) - 1)
+        one, other = (b"", b"") if m["type"] == SCCRQ else (self.theirs, self.nonce)
         for n, (v, _) in enumerate(places):
             secret = self.secrets[min(n, len(self.secrets) - 1)]
-            if digest(v[0], secret, self.theirs, self.nonce, bytes(clear)) != v[1:]:
+            if digest(v[0], secret, one, other, bytes(clear)) != v[1:]:
                 self.bad.append(("5.4.1", f"digest {n} of type {v[0]}", m["type"]))
 
     def hear(self, seconds):
@@ -250,6 +254,16 @@ class Peer:
 
     def request(self, *more, pw=u16(7), without=(), **kw):
         return self.say(SCCRQ, *self.who(pw, without), *more, **kw)
+
+    def asked_by_node(self, seconds=30):
+        """The node's SCCRQ to us."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            m = self.hear(PATIENCE)
+            if m and m["type"] == SCCRQ:
+                self.nr, self.cid = 1, struct.unpack("!I", get(m, 61))[0]
+                return m
+        return None
 
     def up(self, *more):
         m = self.request(*more, until=SCCRP)
