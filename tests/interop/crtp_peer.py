@@ -13,6 +13,7 @@ import struct
 
 FULL_HEADER, NON_TCP, UDP8, RTP8, UDP16, RTP16 = 0x61, 0x65, 0x67, 0x69, 0x2067, 0x2069
 IPV4, IPV6, CONTEXT_STATE = 0x21, 0x57, 0x2065
+MAX_HEADER = 168
 
 
 class Refused(Exception):
@@ -39,6 +40,53 @@ def udp_checksum(ip, udp_header, covered):
     return s or 0xFFFF
 
 
+# --- IPv6 extension headers: RFC 2507, 7.2 to 7.9 ---------------------------------------------------------------
+
+EXTENSIONS = (0, 43, 51, 60)
+
+
+def randoms(h):
+    """What of them is sent as it is: the data of options, and what authenticates."""
+    out, at, proto, ext = [], 0, h["proto"], h.get("ext", b"")
+    while at < len(ext):
+        size = (ext[at + 1] + 2) * 4 if proto == 51 else (ext[at + 1] + 1) * 8
+        if proto == 51:
+            out.append((at + 8, at + size))
+        elif proto in (0, 60):
+            o = at + 2
+            while o < at + size:
+                if ext[o] == 0:
+                    o += 1
+                    continue
+                if ext[o] != 1:
+                    out.append((o + 2, o + 2 + ext[o + 1]))
+                o += 2 + ext[o + 1]
+        proto, at = ext[at], at + size
+    return out
+
+
+def random_octets(h):
+    return b"".join(h["ext"][a:b] for a, b in randoms(h))
+
+
+def without_randoms(h):
+    ext = bytearray(h["ext"])
+    for a, b in randoms(h):
+        ext[a:b] = bytes(b - a)
+    return dict(h, ext=bytes(ext))
+
+
+def last_address(h):
+    """Where a packet with a routing header of type 0 goes in the end."""
+    at, proto, ext = 0, h["proto"], h.get("ext", b"")
+    while at < len(ext):
+        size = (ext[at + 1] + 2) * 4 if proto == 51 else (ext[at + 1] + 1) * 8
+        if proto == 43 and ext[at + 3]:
+            return ext[at + size - 16 : at + size]
+        proto, at = ext[at], at + size
+    return None
+
+
 # --- headers, taken apart and put together ---------------------------------------------------------------------
 
 
@@ -60,7 +108,12 @@ class Packet:
                          dst=octets[at + 24 : at + 40])
                 at += 40
             self.ips.append(h)
-            proto = h["proto"]
+            proto, h["ext"] = h["proto"], b""
+            while h["v"] == 6 and proto in EXTENSIONS:
+                size = (octets[at + 1] + 2) * 4 if proto == 51 else (octets[at + 1] + 1) * 8
+                h["ext"] += octets[at : at + size]
+                proto = octets[at]
+                at += size
         if proto == 17:
             self.udp = dict(ports=octets[at : at + 4], sum=octets[at + 6 : at + 8])
             at += 8
@@ -95,7 +148,7 @@ class Packet:
                                  + bytes([h["ttl"], h["proto"], 0, 0]) + h["src"] + h["dst"])
                 head[10:12] = struct.pack(">H", 0xFFFF - ones(bytes(head)))
             else:
-                head = h["head"] + struct.pack(">H", len(out)) + bytes([h["proto"], h["ttl"]]) + h["src"] + h["dst"]
+                head = h["head"] + struct.pack(">H", len(h["ext"]) + len(out)) + bytes([h["proto"], h["ttl"]]) + h["src"] + h["dst"] + h["ext"]
             out = bytes(head) + out
         return out
 
@@ -104,7 +157,8 @@ class Packet:
         head = self.udp["ports"] + struct.pack(">H", 8 + len(data)) + b"\0\0"
         if headers_only:
             data = data[:12] + (data[12 : 12 + 4 * (data[0] & 15)] if len(data) >= 12 else b"")
-        return struct.pack(">H", udp_checksum(self.ips[-1], head, data))
+        ip, last = self.ips[-1], last_address(self.ips[-1])
+        return struct.pack(">H", udp_checksum(dict(ip, dst=last) if last else ip, head, data))
 
     def copy(self):
         p = Packet.__new__(Packet)
@@ -163,8 +217,8 @@ class Reader:
 class Decompressor:
     """A lossless link is assumed: any step of the sequence but one is an error, any checksum that fails too."""
 
-    def __init__(self, enhanced):
-        self.enhanced, self.contexts = enhanced, {}
+    def __init__(self, enhanced, plain=False):
+        self.enhanced, self.plain, self.contexts = enhanced, plain, {}
 
     def frame(self, proto, octets):
         if proto in (IPV4, IPV6):
@@ -191,8 +245,8 @@ class Decompressor:
         if p.udp:
             fields.append(octets[at + 4 : at + 6])
         first, second = fields[0], fields[1]
-        if not first[0] & 0x40:
-            raise Refused("no sequence in a full header of CRTP")
+        if bool(first[0] & 0x40) == self.plain:
+            raise Refused("a sequence in a full header of RFC 2507" if self.plain else "no sequence in a full header of CRTP")
         gen = first[0] & 63
         if first[0] & 0x80:
             cid, low = int.from_bytes(second, "big"), first[1]
@@ -330,9 +384,9 @@ class Decompressor:
         c = self.contexts.get(cid)
         if c is None or c["gen"] != flags & 63:
             raise Refused("another generation")
-        if not flags & 0x40:
-            raise Refused("no sequence in COMPRESSED_NON_TCP")
-        c["seq"] = r.u8()
+        if bool(flags & 0x40) == self.plain:
+            raise Refused("the D bit of COMPRESSED_NON_TCP")
+        c["seq"] = 0 if self.plain else r.u8()
         p = c["last"].copy()
         p.rtp = None
         for h in p.ips:
@@ -353,8 +407,8 @@ class Decompressor:
 class Compressor:
     """A context for each flow, by addresses and ports; what is said of a packet is drawn by lot from what may be said."""
 
-    def __init__(self, enhanced, wide, seed=1, n=2):
-        self.enhanced, self.wide, self.n = enhanced, wide, n
+    def __init__(self, enhanced, wide, seed=1, n=2, plain=False):
+        self.enhanced, self.wide, self.n, self.plain = enhanced, wide, n, plain  # plain: RFC 2507, no sequence, no RTP
         self.lot = random.Random(seed)
         self.contexts, self.flows = {}, {}
 
@@ -371,6 +425,8 @@ class Compressor:
                 raise Refused("version")
         except Refused:
             p = Packet(octets)
+        if len(octets) - len(p.data) > MAX_HEADER:
+            return p.proto(), octets
         key = tuple((h["src"], h["dst"]) for h in p.ips) + (p.udp["ports"],)
         self.now = self.flows.setdefault(key, len(self.flows))
         c = self.contexts.get(self.now)
@@ -382,7 +438,7 @@ class Compressor:
         return proto, out
 
     def constants(self, p):
-        return [{k: v for k, v in h.items() if k != "id"} for h in p.ips] + [p.udp["sum"] == b"\0\0"]
+        return [{k: v for k, v in without_randoms(h).items() if k != "id"} for h in p.ips] + [p.udp["sum"] == b"\0\0"]
 
     def must_be_full(self, c, p):
         return self.constants(c["last"]) != self.constants(p)
@@ -404,26 +460,30 @@ class Compressor:
         places, at = [], 0
         for h in p.ips:
             places.append(at + (2 if h["v"] == 4 else 4))
-            at += 20 if h["v"] == 4 else 40
+            at += 20 if h["v"] == 4 else 40 + len(h["ext"])
         places.append(at + 4)
         if c["hdr"]:
             out[at + 6 : at + 8] = p.checksum(True)
-        low = c["seq"] | (0x10 if c["hdr"] else 0)
+        low, d = c["seq"] | (0x10 if c["hdr"] else 0), 0x40
+        if self.plain:
+            low = d = 0
         if self.wide:
-            out[places[0] : places[0] + 2] = bytes([0xC0 | c["gen"], low])
+            out[places[0] : places[0] + 2] = bytes([0x80 | d | c["gen"], low])
             out[places[1] : places[1] + 2] = struct.pack(">H", self.now)
         else:
-            out[places[0] : places[0] + 2] = bytes([0x40 | c["gen"], self.now])
+            out[places[0] : places[0] + 2] = bytes([d | c["gen"], self.now])
             out[places[1] : places[1] + 2] = bytes([0, low])
         return FULL_HEADER, bytes(out)
 
     def middle(self, c, p):
         """Checksum and RANDOM fields."""
         out = p.checksum(True) if c["hdr"] else b"" if p.udp["sum"] == b"\0\0" else p.udp["sum"]
-        return out + b"".join(h["id"] for h in p.ips[:-1] if h["v"] == 4)
+        return out + b"".join(h["id"] if h["v"] == 4 else random_octets(h) for h in p.ips if h["v"] == 6 or h is not p.ips[-1])
 
     def say(self, c, p):
         old = c["last"]
+        if self.plain:
+            return self.non_tcp(c, p)
         ways = [self.udp_whole]
         if not c["hdr"]:
             ways.append(self.non_tcp)
@@ -532,8 +592,9 @@ class Compressor:
     def non_tcp(self, c, p):
         wide = self.wide or self.chance()  # the two sizes name one context, RFC 2507, 5.1
         cid = self.cid(wide)
-        out = cid[:1] + bytes([(0x80 if wide else 0) | 0x40 | c["gen"]]) + cid[1:] + bytes([c["seq"]])
-        out += b"".join(h["id"] for h in p.ips if h["v"] == 4)
+        d = b"" if self.plain else bytes([c["seq"]])
+        out = cid[:1] + bytes([(0x80 if wide else 0) | (0x40 if d else 0) | c["gen"]]) + cid[1:] + d
+        out += b"".join(h["id"] if h["v"] == 4 else random_octets(h) for h in p.ips)
         out += b"" if p.udp["sum"] == b"\0\0" else p.udp["sum"]
         c["di"], c["dt"] = 1, 0
         return NON_TCP, out + p.udp_data()

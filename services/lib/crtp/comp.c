@@ -221,7 +221,7 @@ non_tcp(struct crtp_comp *c, const struct family *m, struct cctx *x, struct flow
 		uint32_t twice = 2u * x->period;
 		x->period = (uint16_t)(twice < m->period ? twice : m->period);
 		c->stat[CRTP_C_REFRESHED]++;
-	} else if (t - x->fresh > m->time) {
+	} else if (t - x->fresh >= m->time) {
 		c->stat[CRTP_C_REFRESHED]++;
 	} else {
 		full = false;
@@ -291,7 +291,7 @@ judge(struct crtp_comp *c, struct cctx *x, const struct flow *f, const struct st
 static bool
 refresh_due(const struct family *m, const struct cctx *x, tick_t t)
 {
-	return (m->period != 0xffff && x->num >= m->period) || t - x->fresh > m->time;
+	return (m->period != 0xffff && x->num >= m->period) || t - x->fresh >= m->time;
 }
 
 static void

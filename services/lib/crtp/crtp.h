@@ -20,8 +20,8 @@
  * What is compressed: IPv4 without options and not a fragment, or IPv6 without extension headers,
  *with UDP on top whose length fits and whose checksum, if there is one, is right.  RTP gets
  *COMPRESSED_RTP and COMPRESSED_UDP; other UDP gets COMPRESSED_NON_TCP.  All else leaves as it came
- *(CRTP_PLAIN).  The decompressor takes more from others: one IP header in another, UDP without RTP
- *in COMPRESSED_UDP, IP without UDP in COMPRESSED_NON_TCP.  TCP is left alone: offer RFC 3544's
+ *(CRTP_PLAIN).  The decompressor takes more from others: one IP header in another, IPv6 extension
+ *headers (chain.c), UDP without RTP in COMPRESSED_UDP, IP without UDP in COMPRESSED_NON_TCP.  TCP is left alone: offer RFC 3544's
  *suboption 3 "no TCP contexts"; a full TCP header is restored, COMPRESSED_TCP and _TCP_NODELTA are
  *refused and counted.
  *

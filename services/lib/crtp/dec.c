@@ -35,7 +35,7 @@ read_cid(const struct crtp_dec *d, struct rd *in, bool wide, struct dctx **x)
 	return CRTP_OK;
 }
 
-/* UDP checksum or HDRCKSUM, then the RANDOM fields: the ID of an outer IPv4 header. */
+/* UDP checksum or HDRCKSUM, then the RANDOM fields: the ID of an outer IPv4 header, those of extension headers. */
 static inline void
 read_sums(struct rd *in, const struct dctx *x, struct head *h)
 {
@@ -47,6 +47,8 @@ read_sums(struct rd *in, const struct dctx *x, struct head *h)
 	}
 	if (x->inner && x->img[0] >> 4 == 4)
 		h->outer_id = rd_u16(in);
+	if (x->random)
+		h->random = rd_take(in, x->random);
 }
 
 static inline bool
@@ -70,7 +72,7 @@ read_rest(struct rd *in, const struct dctx *x, struct head *h)
 		return CRTP_SHORT;
 	h->data = (uint8_t *)(h->has & F_LIST ? h->csrc : in->p);
 	h->len = (uint32_t)(in->end - h->data);
-	if (h->len + x->hlen > PACKET_MAX)
+	if (h->len + x->hlen > PACKET_MAX || (h->has & F_LIST && x->udp + 20u + 4u * h->cc > CRTP_MAX_HEADER))
 		return CRTP_LENGTH;
 	if (x->sum == SUM_UDP)
 		h->data_sum = sum_octets(0, h->data, h->len);
@@ -300,6 +302,19 @@ put_ip(uint8_t *out, uint32_t len, uint16_t constant, uint16_t id)
 	memcpy(out + 10, &sum, 2);
 }
 
+/* The new headers may lie where the compressed one was read. */
+static __attribute__((noinline)) void
+put_extended(const struct dctx *x, uint8_t *out, uint32_t kept, const struct head *h)
+{
+	uint8_t random[CRTP_MAX_HEADER];
+	struct chain c;
+
+	memcpy(random, h->random, x->random);
+	memcpy(out, x->img, kept);
+	if (chain_walk(x->img, x->hlen, &c))
+		chain_fill(out, &c, random);
+}
+
 enum crtp_verdict
 deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct head *h,
 	struct crtp_pkt *k)
@@ -313,7 +328,9 @@ deliver(struct crtp_dec *d, struct dctx *x, const struct moving *m, const struct
 		kept = x->udp + 20u;
 	out = h->data - kept;
 	len = kept + h->len;
-	if (kept == 40)
+	if (x->random)
+		put_extended(x, out, kept, h);
+	else if (kept == 40)
 		memcpy(out, x->img, 40);
 	else
 		memcpy(out, x->img, kept);
@@ -460,6 +477,22 @@ next_or_gap(struct crtp_dec *d, struct dctx *x, struct head *h, tick_t t, struct
 }
 
 /*
+ * The headers of IP, UDP and RTP, in pieces of a register each.  As one memcpy they are a `rep movs`, and that waits for
+ * the context to come from memory with nothing else under way: a hundred nanoseconds where there are thousands.
+ */
+static inline __attribute__((always_inline)) void
+copy_headers(uint8_t *out, const uint8_t *img, bool v6)
+{
+	memcpy(out, img, 16);
+	memcpy(out + 16, img + 16, 16);
+	memcpy(out + 32, img + 32, 8);
+	if (v6) {
+		memcpy(out + 40, img + 40, 16);
+		memcpy(out + 56, img + 56, 4);
+	}
+}
+
+/*
  * The short way of COMPRESSED_RTP: one IP header, no CSRC, nothing in the flags but M, the next
  * sequence number, a UDP checksum that proves it.  Same steps as the long way, with everything
  * known in advance.  False: go the long way, nothing happened.
@@ -495,8 +528,9 @@ short_way(struct crtp_dec *d, bool wide, tick_t t, struct crtp_pkt *k, bool v6)
 	x->strikes = 0;
 	x->old_left -= x->old_left > 0;
 	x->steady += x->steady < STEADY_MAX;
+	_Static_assert(20 + 8 + RTP_FIXED == 40, "as copied");
 	p = p + from - head;
-	memcpy(p, x->img, head);
+	copy_headers(p, x->img, v6);
 	put_ip(p, total, x->ip[0], id);
 	put_u16(p + udp + 4, (uint16_t)(total - udp));
 	memcpy(p + udp + 6, &sum, 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the files of the decompressor share: full.c, dec.c, gap.c, ask.c, rows.c. */
+/* What the files of the decompressor share: chain.c, full.c, dec.c, gap.c, ask.c, rows.c. */
 #ifndef TWIN_CRTP_DEC_INT_H
 #define TWIN_CRTP_DEC_INT_H
 
@@ -53,6 +53,7 @@ struct dctx {
 	uint8_t ask_flags;
 	struct moving old; /* before the last gap */
 	uint8_t img[CRTP_MAX_HEADER];
+	uint8_t random; /* octets of RANDOM fields in extension headers (chain.c), in every compressed one */
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct dctx) == 256, "a flow and direction");
@@ -100,6 +101,7 @@ struct head {
 	int32_t dt;
 	uint32_t ts;
 	const uint8_t *csrc;
+	const uint8_t *random; /* dctx.random octets */
 	uint8_t *data; /* what comes after the headers of img; with F_WHOLE, after the UDP header */
 	uint32_t len;
 	uint64_t data_sum; /* of data, once there was a reason to know it */
@@ -132,6 +134,31 @@ void settle(struct crtp_dec *, struct dctx *, const struct moving *, const struc
 
 /* gap.c: the packet is not the next one, or the next one is not proved. */
 enum crtp_verdict gap(struct crtp_dec *, struct dctx *, struct head *, tick_t, struct crtp_pkt *);
+
+/* chain.c: the headers of a packet, from their start to where its payload begins. */
+enum { CHAIN_RANDOMS = 16 };
+
+struct chain_random {
+	uint8_t at, octets;
+};
+
+struct chain {
+	uint32_t len_at[3]; /* length fields, outermost first */
+	uint32_t end_at[3]; /* what each counts from */
+	unsigned lens, ips;
+	uint32_t inner, udp, end; /* inner: the last IP header; udp: 0 where there is none */
+	uint32_t to;		  /* IPv6: the address that the checksum means */
+	bool kept, tcp;		  /* kept: a context can hold it, if it is not too long */
+	bool blind;		  /* the checksum means addresses that we do not know */
+	unsigned randoms;	  /* fields of extension headers that are sent as they are */
+	uint32_t random_octets;
+	struct chain_random random[CHAIN_RANDOMS];
+};
+
+bool chain_walk(const uint8_t *p, uint32_t len, struct chain *); /* false: no whole header of IP, or UDP */
+/* What UDP's checksum covers of the last IP header: addresses and protocol, not the length. */
+uint64_t chain_pseudo(const uint8_t *p, const struct chain *);
+void chain_fill(uint8_t *p, const struct chain *, const uint8_t *random);
 
 /* full.c */
 enum crtp_verdict full_header(struct crtp_dec *, tick_t, struct crtp_pkt *);

@@ -323,7 +323,7 @@ family_init(struct family *m, bool on, const struct crtp_params *p, uint32_t mos
 			      .wide = space > 256,
 			      .contexts = most && most < space ? most : space,
 			      .max_header = p->max_header,
-			      .period = p->f_max_period ? p->f_max_period : 0xffff,
+			      .period = p->f_max_period ? p->f_max_period - (p->f_max_period == 0xffff) : 0xffff,
 			      .time = p->f_max_time ? TICKS(p->f_max_time * 1000u) : 1u << 31 };
 	if (!m->on)
 		m->contexts = 0;

@@ -4,105 +4,12 @@
  *
  * A full header is a packet whose first two length fields say something else.  The lengths come
  * back from the frame's own, and the IPv4 checksum, which was not touched, says whether the result
- * is right.  What a context can hold is kept: one or two IP headers without options, extensions or
- * fragments, UDP, RTP with its CSRCs.  What it cannot hold is delivered all the same, and counted.
+ * is right.  What a context can hold is kept: a chain of headers as chain.c knows them, RTP with its CSRCs.
+ * What it cannot hold is delivered all the same, and counted.
  */
 #include "crtp/dec_int.h"
 
-enum { PROTO_IPIP = 4, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_IPV6 = 41 };
-enum { EXT_HOP = 0, EXT_ROUTING = 43, EXT_FRAGMENT = 44, EXT_AUTH = 51, EXT_DEST = 60 };
 enum { RTP_FIXED = 12 };
-
-/* The chain of headers in front of the payload (RFC 2507, 7). */
-struct chain {
-	uint32_t len_at[3]; /* length fields, outermost first */
-	uint32_t end_at[3]; /* what each counts from */
-	unsigned lens, ips;
-	uint32_t inner, udp, end; /* inner: the last IP header; udp: 0 where there is none */
-	bool kept, tcp;
-};
-
-static void
-add_length(struct chain *c, uint32_t at, uint32_t from)
-{
-	if (c->lens < 3) {
-		c->len_at[c->lens] = at;
-		c->end_at[c->lens++] = from;
-	}
-}
-
-/* IPv6 extension headers: passed over, never kept.  The protocol behind them, or -1 where the chain
- * ends. */
-static int
-pass_extensions(const uint8_t *p, uint32_t len, struct chain *c, int next)
-{
-	while (next == EXT_HOP || next == EXT_ROUTING || next == EXT_DEST || next == EXT_AUTH) {
-		uint32_t size;
-		c->kept = false;
-		if (len - c->end < 8)
-			return -1;
-		size = next == EXT_AUTH ? (p[c->end + 1] + 2u) * 4 : (p[c->end + 1] + 1u) * 8;
-		if (len - c->end < size)
-			return -1;
-		next = p[c->end];
-		c->end += size;
-	}
-	if (next == EXT_FRAGMENT) {
-		c->kept = false;
-		return -1;
-	}
-	return next;
-}
-
-/* One IP header at c->end.  The protocol behind it; -1: the chain ends here; -2: no IP header. */
-static int
-pass_ip(const uint8_t *p, uint32_t len, struct chain *c)
-{
-	uint32_t at = c->end, size;
-
-	c->inner = at;
-	c->ips++;
-	if (len - at >= 40 && p[at] >> 4 == 6) {
-		add_length(c, at + 4, at + 40);
-		c->end += 40;
-		return pass_extensions(p, len, c, p[at + 6]);
-	}
-	if (len - at < 20 || p[at] >> 4 != 4)
-		return -2;
-	size = (p[at] & 15u) * 4;
-	if (size < 20 || len - at < size)
-		return -2;
-	add_length(c, at + 2, at);
-	c->end += size;
-	c->kept &= size == 20;
-	if (get_u16(p + at + 6) & 0x3fff) {
-		c->kept = false;
-		return -1;
-	}
-	return p[at + 9];
-}
-
-static bool
-walk(const uint8_t *p, uint32_t len, struct chain *c)
-{
-	int next = PROTO_IPIP;
-
-	*c = (struct chain){ .kept = true };
-	while ((next == PROTO_IPIP || next == PROTO_IPV6) && c->ips < 3 && len > c->end)
-		next = pass_ip(p, len, c);
-	if (next == -2 || c->ips == 0)
-		return false;
-	c->kept &= c->ips <= 2;
-	c->tcp = next == PROTO_TCP;
-	if (next == PROTO_UDP) {
-		if (len - c->end < 8)
-			return false; /* RFC 2508, 3.1: not without a whole UDP header */
-		c->udp = c->end;
-		add_length(c, c->udp + 4, c->udp);
-		c->end += 8;
-	}
-	return true;
-}
 
 /* From the walk: what img holds.  RTP is decided by the data that follow. */
 static bool
@@ -110,7 +17,7 @@ img_load(struct dctx *x, const uint8_t *p, uint32_t len, const struct chain *c, 
 {
 	uint32_t keep = c->end;
 
-	if (!c->kept)
+	if (!c->kept || keep > CRTP_MAX_HEADER)
 		return false;
 	x->flags &= (uint8_t)~D_RTP;
 	if (rtp && c->udp && len - c->end >= RTP_FIXED) {
@@ -124,6 +31,7 @@ img_load(struct dctx *x, const uint8_t *p, uint32_t len, const struct chain *c, 
 	x->hlen = (uint8_t)keep;
 	x->udp = (uint8_t)c->udp;
 	x->inner = (uint8_t)c->inner;
+	x->random = (uint8_t)c->random_octets;
 	x->flags = (uint8_t)(p[0] >> 4 == 6 ? x->flags | D_V6 : x->flags & ~D_V6);
 	return true;
 }
@@ -135,7 +43,7 @@ img_fits(struct dctx *x, uint32_t len)
 	uint8_t img[CRTP_MAX_HEADER];
 	bool rtp = x->flags & D_RTP;
 
-	if (len > sizeof img || !walk(x->img, len, &c) || !c.kept)
+	if (len > sizeof img || !chain_walk(x->img, len, &c) || !c.kept)
 		return false;
 	memcpy(img, x->img, len);
 	return img_load(x, img, len, &c, rtp) && x->hlen == len &&
@@ -157,15 +65,14 @@ ip_constant(const uint8_t *h)
 void
 dctx_sums(struct dctx *x)
 {
-	const uint8_t *in = x->img + x->inner;
-	uint64_t sum = lay16(PROTO_UDP);
+	struct chain c;
+	uint64_t sum;
 
+	if (!chain_walk(x->img, x->hlen, &c))
+		return; /* never: it was walked to be set */
 	x->ip[0] = ip_constant(x->img);
-	x->ip[1] = ip_constant(in);
-	if (in[0] >> 4 == 6)
-		sum = sum_octets(sum, in + 8, 32);
-	else
-		sum = sum_octets(sum, in + 12, 8);
+	x->ip[1] = ip_constant(x->img + x->inner);
+	sum = chain_pseudo(x->img, &c);
 	if (x->udp)
 		sum = sum_octets(sum, x->img + x->udp, 4);
 	x->pseudo = sum_fold(sum);
@@ -233,9 +140,8 @@ ip_right(const uint8_t *p, uint32_t len, uint32_t at)
 static bool
 udp_right(uint8_t *p, uint32_t len, const struct chain *c, bool hdrcksum, uint8_t *kind)
 {
-	const uint8_t *in = p + c->inner;
 	uint32_t data = len - c->end, covered = data;
-	uint64_t sum = (uint64_t)lay16(PROTO_UDP) + lay16((uint16_t)(len - c->udp));
+	uint64_t sum;
 
 	*kind = SUM_NONE;
 	if (mem16(p + c->udp + 6) == 0)
@@ -245,10 +151,9 @@ udp_right(uint8_t *p, uint32_t len, const struct chain *c, bool hdrcksum, uint8_
 		covered = RTP_FIXED + 4u * (p[c->end] & 15);
 		covered = covered < data ? covered : data;
 	}
-	if (in[0] >> 4 == 6)
-		sum = sum_octets(sum, in + 8, 32);
-	else
-		sum = sum_octets(sum, in + 12, 8);
+	if (c->blind)
+		return true;
+	sum = sum_carry(chain_pseudo(p, c), lay16((uint16_t)(len - c->udp)));
 	sum = sum_octets(sum, p + c->udp, 8);
 	sum = sum_octets(sum, p + c->end, covered);
 	if (!sum_right(sum))
@@ -363,7 +268,7 @@ check_full(struct crtp_dec *d, struct crtp_pkt *k, struct chain *c, struct field
 	bool v6 = k->len > 0 && k->p[0] >> 4 == 6;
 	enum crtp_verdict v;
 
-	if (!walk(k->p, k->len, c))
+	if (!chain_walk(k->p, k->len, c))
 		return CRTP_SHORT;
 	v = read_fields(k->p, c, f);
 	if (v != CRTP_OK)
@@ -439,6 +344,13 @@ read_non_tcp(struct crtp_dec *d, struct rd *in, struct non_tcp *n, struct head *
 	return n->cid < d->contexts ? CRTP_OK : CRTP_CID;
 }
 
+/* Its full header had no room for a sequence: there may be one, and it means nothing. */
+static bool
+only_one_length(const struct dctx *x)
+{
+	return x->udp == 0 && x->inner == 0;
+}
+
 /* RFC 2508, 3.3.1: of another generation, the context waits for a full header; RFC 2507, 11.1:
  * unless it is late. */
 static enum crtp_verdict
@@ -449,7 +361,7 @@ check_generation(struct crtp_dec *d, struct dctx *x, const struct non_tcp *n, ti
 		return CRTP_UNKNOWN;
 	}
 	if (n->gen == x->gen)
-		return n->has_link == ((x->flags & D_LINK) != 0) ? CRTP_OK : CRTP_MALFORMED;
+		return n->has_link == ((x->flags & D_LINK) != 0) || only_one_length(x) ? CRTP_OK : CRTP_MALFORMED;
 	if (((n->gen - x->gen) & 63) < 62 || !(x->flags & D_VALID))
 		invalidate(d, x, t);
 	return CRTP_GENERATION;
@@ -463,6 +375,7 @@ read_random(struct rd *in, const struct dctx *x, struct head *h)
 
 	if (x->inner && x->img[0] >> 4 == 4)
 		h->outer_id = rd_u16(in);
+	h->random = rd_take(in, x->random);
 	h->has = F_WHOLE;
 	if (x->img[x->inner] >> 4 == 4) {
 		h->has |= F_I;
@@ -507,7 +420,7 @@ compressed_non_tcp(struct crtp_dec *d, tick_t t, struct crtp_pkt *k)
 	d->stat[CRTP_D_NON_TCP]++;
 	d->stat[CRTP_D_HEADER_IN] -= len;
 	d->stat[CRTP_D_HEADER_OUT] -= len;
-	if (x->flags & D_VALID && n.has_link && ((m.link - x->at.link) & 15) > 8) {
+	if (x->flags & D_VALID && x->flags & D_LINK && ((m.link - x->at.link) & 15) > 8) {
 		d->stat[CRTP_D_REORDERED]++;
 		return CRTP_OK;
 	}

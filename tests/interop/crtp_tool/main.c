@@ -2,7 +2,7 @@
 /*
  * Our compressor or decompressor as a filter over lines, for peers in other languages.
  *
- *     crtp_tool compress|decompress [--classic] [--space N] [--n N] [--period N]  < lines > lines
+ *     crtp_tool compress|decompress [--classic | --plain] [--space N] [--n N] [--period N]  < lines > lines
  *
  *     in, compress:     MILLISECONDS PROTO HEX      an IP packet         out: PROTO HEX
  *     in, decompress:   MILLISECONDS PROTO HEX      a frame              out: PROTO HEX, or: drop
@@ -73,6 +73,8 @@ main(int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		if (!strcmp(argv[i], "--classic"))
 			p.enhanced = false, p.rtp = true;
+		else if (!strcmp(argv[i], "--plain")) /* RFC 2507 alone */
+			p.enhanced = p.rtp = false;
 		else if (i + 1 < argc && !strcmp(argv[i], "--space"))
 			p.non_tcp_space = (uint16_t)atoi(argv[++i]);
 		else if (i + 1 < argc && !strcmp(argv[i], "--n"))

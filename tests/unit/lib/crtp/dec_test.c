@@ -266,6 +266,90 @@ START_TEST(tcp_is_left_alone)
 }
 END_TEST
 
+/* --- IPv6 extension headers (RFC 2507, 7.2 to 7.10) --- */
+
+static enum crtp_verdict
+frame(struct ends *e, uint16_t proto, const uint8_t *p, uint32_t len)
+{
+	memcpy(e->room, p, len);
+	e->wire = (struct crtp_pkt){ e->room, len, proto };
+	return decompress(e);
+}
+
+/* An IPv6 header in front of `rest`, whose length field says `length`. */
+static uint32_t
+ipv6(uint8_t *p, uint16_t length, uint8_t next, const uint8_t *rest, uint32_t n)
+{
+	memset(p, 0xdb, 40);
+	put_u32(p, 0x60000000);
+	put_u16(p + 4, length);
+	p[6] = next;
+	p[7] = 64;
+	memcpy(p + 40, rest, n);
+	return 40 + n;
+}
+
+/* The chain ends with them: CID 7, generation 3; then what is RANDOM, and what is behind them.  D means nothing here. */
+static const struct {
+	uint8_t next, kept, full[16], compressed[16], want[16];
+	uint32_t full_len, compressed_len, want_len;
+} last_headers[] = {
+	{ 44, 8, { 17, 0, 0, 1, 1, 2, 3, 4, 0xaa, 0xbb }, { 7, 3, 0x12, 0x39, 9, 8, 7, 6, 0xcc }, { 17, 0, 0x12, 0x39, 9, 8, 7, 6, 0xcc }, 10, 9, 9 },
+	{ 44, 8, { 17, 0, 0, 1, 1, 2, 3, 4, 0xaa, 0xbb }, { 7, 0x43, 5, 0, 0, 9, 8, 7, 6, 0xcc }, { 17, 0, 0, 0, 9, 8, 7, 6, 0xcc }, 10, 10, 9 },
+	{ 50, 4, { 1, 2, 3, 4, 0, 0, 0, 1, 0xaa }, { 7, 3, 0, 0, 0, 2, 0xcc, 0xdd }, { 1, 2, 3, 4, 0, 0, 0, 2, 0xcc, 0xdd }, 9, 8, 10 },
+};
+
+START_TEST(fragments_and_esp_end_the_chain)
+{
+	struct ends *e = ends_of(true, 15, 2);
+	uint8_t full[80], want[80];
+	const uint32_t n = ipv6(full, 0x4307, last_headers[_i].next, last_headers[_i].full, last_headers[_i].full_len);
+	const uint32_t m = ipv6(want, (uint16_t)last_headers[_i].want_len, last_headers[_i].next, last_headers[_i].want,
+				last_headers[_i].want_len);
+
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert_int_eq(frame(e, CRTP_PPP_FULL_HEADER, full, n), CRTP_OK);
+		ck_assert_uint_eq(get_u16(e->out.p + 4), n - 40);
+		ck_assert_int_eq(frame(e, CRTP_PPP_COMPRESSED_NON_TCP, last_headers[_i].compressed, last_headers[_i].compressed_len),
+				 CRTP_OK);
+		ck_assert_uint_eq(e->out.len, m);
+		ck_assert_mem_eq(e->out.p, want, m);
+	}
+	for (uint32_t cut = 2; cut + 1 < last_headers[_i].compressed_len - (m - 40 - last_headers[_i].kept); cut++)
+		ck_assert_int_eq(frame(e, CRTP_PPP_COMPRESSED_NON_TCP, last_headers[_i].compressed, cut), CRTP_SHORT);
+	ck_assert_uint_eq(crtp_dec_stats(e->dec)[CRTP_D_UNKEPT], 0);
+	ends_free(e);
+}
+END_TEST
+
+/* What no context holds comes out all the same: whoever sends it compressed is asked for it whole. */
+static const struct {
+	uint8_t next, n, rest[36];
+} unkept[] = {
+	{ 43, 36, { 17, 2, 4, 1, 0, 0, 0, 0, [8] = 9, [24] = 1, 2, 3, 4, 0, 0, 0x12, 0x34, 0xaa, 0xbb, 0xcc, 0xdd } }, /* a type that we do not know, on its way */
+	{ 60, 36, { 17, 2, 1, 2, 0, 0, 201, 16, [24] = 1, 2, 3, 4, 0, 0, 0x12, 0x34, 0xaa, 0xbb, 0xcc, 0xdd } }, /* home address */
+	{ 0, 16, { 58, 0, 194, 4, 0, 1, 0, 0, 128 } },					   /* jumbo payload */
+	{ 60, 16, { 58, 0, 30, 9, 0, 1, 0, 0, 128 } },					   /* an option beyond its header */
+	{ 0, 10, { 58, 5, 1, 0 } },							   /* a header beyond the packet */
+};
+
+START_TEST(extension_headers_that_no_context_holds)
+{
+	struct ends *e = ends_of(true, 15, 2);
+	uint8_t full[80];
+	const uint32_t n = ipv6(full, 0x4307, unkept[_i].next, unkept[_i].rest, unkept[_i].n);
+
+	if (unkept[_i].next == 43 || unkept[_i].n == 36)
+		put_u16(full + 40 + 28, 5); /* the second length: a sequence */
+	ck_assert_int_eq(frame(e, CRTP_PPP_FULL_HEADER, full, n), CRTP_OK);
+	ck_assert_uint_eq(e->out.len, n);
+	ck_assert_uint_eq(get_u16(e->out.p + 4), n - 40);
+	ck_assert_uint_eq(crtp_dec_stats(e->dec)[CRTP_D_UNKEPT], 1);
+	ck_assert_int_eq(frame(e, CRTP_PPP_COMPRESSED_NON_TCP, (const uint8_t[]){ 7, 3, 0, 0, 0 }, 5), CRTP_UNKNOWN);
+	ends_free(e);
+}
+END_TEST
+
 /* --- checkpoints
  * ----------------------------------------------------------------------------------------- */
 
@@ -532,6 +616,8 @@ add(TCase *t)
 	tcase_add_test(t, frames_that_nobody_should_send);
 	tcase_add_test(t, a_damaged_full_header_opens_nothing);
 	tcase_add_test(t, tcp_is_left_alone);
+	tcase_add_loop_test(t, fragments_and_esp_end_the_chain, 0, sizeof last_headers / sizeof *last_headers);
+	tcase_add_loop_test(t, extension_headers_that_no_context_holds, 0, sizeof unkept / sizeof *unkept);
 	tcase_add_loop_test(t, a_promoted_decompressor_bridges_the_gap, 0, 40);
 	tcase_add_test(t, a_bridge_with_random_ids);
 	tcase_add_test(t, no_bridge_over_an_unsteady_id);
