@@ -83,18 +83,32 @@ acct_done(struct world *w, void *a, uint64_t b, uint64_t c)
 		free(m);
 }
 
+/* ACCT_LESS: a tenth of the octets. */
+static void
+lessen(struct acct_ask *to, const struct acct_ask *from, size_t len)
+{
+	memcpy(to, from, len < sizeof *to ? len : sizeof *to);
+	for (size_t i = 0; i + 6 <= to->attrs_len && to->attrs[i + 1] >= 2; i += to->attrs[i + 1])
+		if ((to->attrs[i] == 42 || to->attrs[i] == 43) && to->attrs[i + 1] == 6)
+			put_u32(to->attrs + i + 2, get_u32(to->attrs + i + 2) / 10);
+}
+
 void
 acct_ask_sim(struct proc *p, const struct acct_ask *ask, size_t len)
 {
 	struct world *w = p->w;
 	struct msg *m;
 	static const uint8_t other[8];
+	struct acct_ask less = { .attrs_len = 0 };
 
 	if (len < offsetof(struct acct_ask, attrs) || ask->attrs_len > len)
 		return;
 	if (w->plan.aaa_trouble && chance(w, 500)) /* lost on the way there: asked again */
 		goto silent;
-	check_acct(w, span_of(ask->key, ask->key_len), span_of(ask->attrs, ask->attrs_len));
+	if (w->broken == BREAK_ACCT_LESS && ask->key[ask->key_len - 1] == 'i' && chance(w, 3333))
+		lessen(&less, ask, len);
+	if (w->broken != BREAK_ACCT_UNSTOPPED || ask->key[ask->key_len - 1] != 'z' || !chance(w, 3333))
+		check_acct(w, span_of(ask->key, ask->key_len), span_of(less.attrs_len ? less.attrs : ask->attrs, ask->attrs_len));
 	if (w->broken == BREAK_ACCT_TWICE)
 		check_acct(w, span_of(ask->key, ask->key_len), span_of(other, chance(w, 5000) ? 3 : 4));
 	if (w->plan.aaa_trouble && chance(w, 300)) /* lost on the way back */

@@ -26,6 +26,7 @@ const char *const break_catchers[BREAKS] = {
 
 #define BELIEF_EVERY 10 /* ticks */
 #define SEEN_OFTEN 4
+#define CALL_IS_UP 10 /* Row.Call.state, established */
 
 void
 violated(struct world *w, enum invariant which, const char *fmt, ...)
@@ -203,6 +204,8 @@ check_release(struct world *w, struct talk *t, const struct effect *e)
 			check_revealed(w, f->epoch, f->position);
 		if (f && !(f->held & 1 << n->id))
 			violated(w, INV_COMMIT_FIRST, "%s of %s lets out what its own store does not hold", t->name, n->name);
+		if (f && s && s->solo && w->plan.waits_disk && f->held == 1 << n->id && f->position > n->store.disk_meta.position)
+			violated(w, INV_DISK_FIRST, "%s of %s, alone, lets out what its disk does not hold", t->name, n->name);
 		if (f && mirrored && !(f->held & 1 << (1 - n->id)))
 			violated(w, INV_COMMIT_FIRST, "%s of %s, mirrored, lets out what the twin does not hold", t->name, n->name);
 		t->batch_first = (t->batch_first + 1) % FLIGHTS;
@@ -314,6 +317,30 @@ check_subscriber(const struct node *n, const struct line *s)
 	return r ? row__subscriber__unpack(NULL, r->len, row_row(r).p) : NULL;
 }
 
+static bool
+call_is_up(const struct node *n, const struct line *s)
+{
+	struct key k = key_session(s->lac->peer_tid, s->peer_sid);
+	const struct row *r = rows_find(&n->store.now, TABLE_CALL, key_span(&k));
+	Row__Call *c = r ? row__call__unpack(NULL, r->len, row_row(r).p) : NULL;
+	bool up = c && c->state == CALL_IS_UP;
+
+	if (c)
+		row__call__free_unpacked(c, NULL);
+	return up;
+}
+
+bool
+check_known(const struct node *n, const struct line *s)
+{
+	Row__Subscriber *r = s->bare ? NULL : check_subscriber(n, s);
+	bool known = s->bare ? call_is_up(n, s) : r && r->forwarding && r->ipv4.len == 4 && get_u32(r->ipv4.data) == s->row_addr;
+
+	if (r)
+		row__subscriber__free_unpacked(r, NULL);
+	return known;
+}
+
 void
 check_line_open(struct line *s)
 {
@@ -323,8 +350,8 @@ check_line_open(struct line *s)
 	for (unsigned i = 0; i < LACS; i++)
 		for (unsigned k = 0; k < LINES; k++) {
 			struct line *o = &w->lac[i].line[k];
-			if (o != s && o->net_up && o->addr == s->addr && !excused_line(o) && !excused_line(s))
-				violated(w, INV_ADDRESS_ONCE, "lac%u line %u and lac%u line %u both have %08x", s->lac->id, s->id, i, k, s->addr);
+			if (o != s && o->net_up && o->row_addr == s->row_addr && !excused_line(o) && !excused_line(s))
+				violated(w, INV_ADDRESS_ONCE, "lac%u line %u and lac%u line %u both have %08x", s->lac->id, s->id, i, k, s->row_addr);
 		}
 }
 
@@ -355,13 +382,10 @@ beliefs(struct world *w)
 	for (unsigned i = 0; n && i < LACS; i++)
 		for (unsigned k = 0; k < LINES; k++) {
 			struct line *s = &w->lac[i].line[k];
-			if (s->believed || !s->net_up || s->state != LINE_UP)
+			if (s->believed || !(s->net_up || s->bare) || s->state != LINE_UP || s->hung_up)
 				continue;
-			Row__Subscriber *r = check_subscriber(n, s);
-			s->believed = r && r->forwarding && !s->hung_up;
+			s->believed = check_known(n, s);
 			w->check.believed += s->believed;
-			if (r)
-				row__subscriber__free_unpacked(r, NULL);
 		}
 }
 
@@ -381,7 +405,8 @@ acct_of(struct world *w, struct span id)
 	return &c->acct[c->accts++];
 }
 
-#define CALLING_STATION_ID 31 /* RFC 2865, 5.31: what the LAC said in its ICRQ */
+#define CALLING_STATION_ID 31 /* RFC 2865, 5.31: what the LAC said in its ICRQ; */
+#define CALLED_STATION_ID 30  /* 5.30: what we asked for in our OCRQ */
 
 static struct line *
 acct_line(struct world *w, struct span attrs)
@@ -391,15 +416,42 @@ acct_line(struct world *w, struct span attrs)
 	while (rd_left(&in)) {
 		uint8_t type = rd_u8(&in), len = rd_u8(&in);
 		struct span value = rd_span(&in, len < 2 ? 0 : len - 2u);
-		for (unsigned i = 0; in.ok && type == CALLING_STATION_ID && i < LACS * LINES; i++) {
+		for (unsigned i = 0; in.ok && (type == CALLING_STATION_ID || type == CALLED_STATION_ID) && i < LACS * LINES; i++) {
 			struct line *s = &w->lac[i / LINES].line[i % LINES];
-			if (strlen(s->user) == value.len && memcmp(s->user, value.p, value.len) == 0)
+			const char *name = type == CALLING_STATION_ID ? s->user : s->number;
+			if (!s->lac->lns && strlen(name) == value.len && memcmp(name, value.p, value.len) == 0)
 				return s;
 		}
 		if (!in.ok || len < 2)
 			break;
 	}
 	return NULL;
+}
+
+enum { INPUT_OCTETS = 42, OUTPUT_OCTETS = 43, INPUT_GIGAWORDS = 52, OUTPUT_GIGAWORDS = 53 }; /* RFC 2866, 5.3; RFC 2869, 5.1 */
+
+static void
+acct_forward(struct world *w, struct acct_seen *a, struct span attrs)
+{
+	struct rd in = rd_of(attrs.p, attrs.len);
+	uint64_t v[256] = { 0 }, up, down;
+
+	while (rd_left(&in) && in.ok) {
+		uint8_t type = rd_u8(&in), len = rd_u8(&in);
+		struct span value = rd_span(&in, len < 2 ? 0 : len - 2u);
+		if (len < 2 || !in.ok)
+			break;
+		if (value.len == 4)
+			v[type] = get_u32(value.p);
+	}
+	up = v[INPUT_GIGAWORDS] << 32 | v[INPUT_OCTETS];
+	down = v[OUTPUT_GIGAWORDS] << 32 | v[OUTPUT_OCTETS];
+	tell(w, "accounting of %s: %llu octets up, %llu down", a->id, (unsigned long long)up, (unsigned long long)down);
+	if ((up < a->up || down < a->down) && !w->check.split && !a->excused)
+		violated(w, INV_ACCT_FORWARD, "%s had %llu octets up and %llu down, and now has %llu and %llu", a->id, (unsigned long long)a->up,
+			 (unsigned long long)a->down, (unsigned long long)up, (unsigned long long)down);
+	a->up = up;
+	a->down = down;
 }
 
 /* The key is "ID.a" for a start, "ID.z" for a stop, "ID.i" for an interim. */
@@ -414,6 +466,8 @@ check_acct(struct world *w, struct span key, struct span attrs)
 		return;
 	kind = (char)key.p[key.len - 1];
 	a = acct_of(w, span_of(key.p, key.len - 2));
+	if (a && kind != 'a')
+		acct_forward(w, a, attrs);
 	if (!a || kind == 'i')
 		return;
 	a->line = acct_line(w, attrs);

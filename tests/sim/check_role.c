@@ -11,6 +11,7 @@
 #include "sim.h"
 
 #define DARK_BEATS 4 /* a promotion waits six, and the first of them may have been on its way */
+#define LEASE_BEATS 4 /* conf.c */
 #define LATE_BEATS 5 /* what was decided in the dark may be carried out so much later, and a lease lasts for four */
 
 static mono_t
@@ -71,10 +72,7 @@ excuse_stale(struct world *w, const struct node *n)
 		bool known = false;
 		for (unsigned k = 0; k < LINES; k++) {
 			struct line *s = &l->line[k];
-			Row__Subscriber *r = slac_capable(l) && s->net_up && s->believed ? check_subscriber(n, s) : NULL;
-			bool kept = r && r->forwarding && r->ipv4.len == 4 && get_u32(r->ipv4.data) == s->addr;
-			if (r)
-				row__subscriber__free_unpacked(r, NULL);
+			bool kept = slac_capable(l) && (s->net_up || s->bare) && s->believed && check_known(n, s);
 			known |= kept;
 			s->excused |= s->state != LINE_IDLE && !kept;
 		}
@@ -130,6 +128,10 @@ check_roles_tick(struct world *w)
 	for (unsigned i = 0; i < NODES; i++) {
 		struct node *n = &w->node[i];
 		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
+		n->asleep_at = awake(n) ? 0 : n->asleep_at ? n->asleep_at : w->now;
+		if (n->asleep_at && n->on && n->lease_until > w->now && w->now - n->asleep_at > beats(w, LEASE_BEATS) + MONO_MS)
+			violated(w, INV_ONE_LEASE, "%s has a lease for %.1f ms more, and its elector does not run since %.1f ms", n->name,
+				 (double)(n->lease_until - w->now) / MONO_MS, (double)(w->now - n->asleep_at) / MONO_MS);
 		n->open_from = !reached(w, n) ? 0 : n->open_from ? n->open_from : w->now;
 		/* A path that opens for less than a beat lets nothing through. */
 		if (n->open_from && (n->beat_at >= n->open_from || w->now - n->open_from >= beats(w, 2)))
@@ -228,7 +230,7 @@ returns_behind(const struct world *w, const struct node *n, uint64_t epoch)
 {
 	const struct checker *c = &w->check;
 
-	return c->epochs && c->active_epochs[(c->epochs - 1) % 64] < epoch && c->epoch_node != n->id && dark(w, n);
+	return c->numbers_lost && c->active_epochs[(c->epochs - 1) % 64] < epoch && c->epoch_node != n->id && dark(w, n);
 }
 
 void
@@ -283,12 +285,12 @@ remembers(struct world *w, const struct node *n)
 		struct key k = key_tunnel(l->peer_tid);
 		const struct row *r = rows_find(&n->store.now, TABLE_TUNNEL_SEQ, key_span(&k));
 		Row__TunnelSeq *seq;
-		if (l->state != LAC_UP || !l->nr_seen || !l->peer_tid || l->excused || l->nr_anew)
+		if (l->state != LAC_UP || !l->nr_seen || !l->peer_tid || l->excused)
 			continue;
 		seq = r ? row__tunnel_seq__unpack(NULL, r->len, row_row(r).p) : NULL;
 		if (!seq)
 			violated(w, INV_ACK_REMEMBERED, "%s is promoted and knows nothing of lac%u's tunnel", n->name, l->id);
-		else if ((int16_t)(seq->nr - l->nr_high) < 0)
+		else if (!l->nr_anew && (int16_t)(seq->nr - l->nr_high) < 0) /* else agreed anew by RFC 4951 */
 			violated(w, INV_ACK_REMEMBERED, "%s is promoted at Nr %u, and lac%u was told %u", n->name, seq->nr, l->id, l->nr_high);
 		if (seq)
 			row__tunnel_seq__free_unpacked(seq, NULL);
@@ -315,11 +317,18 @@ may_be_stale(struct world *w, const struct node *n, bool follows)
 	return (dark(w, n) || !awake(twin)) && w->plan.policy == POLICY_PREFER_SERVICE;
 }
 
+/* Nobody answers a node that starts: it serves by the policy's word, or an operator's. */
+static bool
+may_begin_alone(const struct world *w)
+{
+	return w->plan.policy == POLICY_PREFER_SERVICE || w->check.forced;
+}
+
 /* A store of an epoch whose number died, and that a lower one was begun after: what was revealed since is not in it. */
 static bool
 of_a_lost_branch(const struct checker *c, const struct node *n)
 {
-	return c->epochs && store_at(&n->store.meta).epoch > c->active_epochs[(c->epochs - 1) % 64];
+	return c->numbers_lost && store_at(&n->store.meta).epoch > c->active_epochs[(c->epochs - 1) % 64];
 }
 
 void
@@ -332,7 +341,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, bool follows)
 
 	c->switchovers++;
 	/* To its own knowledge not whole; or it cannot know, for it begins where nobody answers. */
-	if (w->plan.stale_clear && (!s || !s->live_store || !s->meta.mirrored || (!follows && dark(w, n))))
+	if (w->plan.stale_clear && (!s || !s->live_store || !s->meta.mirrored || (!follows && dark(w, n) && may_begin_alone(w))))
 		excuse_cleared(w);
 	for (unsigned i = 0; i < c->epochs && i < 64; i++)
 		if (c->active_epochs[i] == epoch && c->active_epoch_node[i] != n->id)
@@ -362,6 +371,7 @@ check_promoted(struct world *w, struct node *n, uint64_t epoch, bool follows)
 	tell(w, "%s  serves without everything that was revealed: nobody who can be reached has it", n->name);
 	excuse_stale(w, n);
 	if (epoch < c->epoch_top && twin->lease_until <= w->now) { /* the epoch's number died as well: nobody is left who would send under it */
+		c->numbers_lost = true;
 		c->epoch_top = epoch;
 		c->epoch_sent = epoch - 1;
 		c->active_epochs[0] = epoch;

@@ -30,6 +30,7 @@ profile(const struct plan *plan, struct conf_profile *p)
 	p->failover = plan->failover;
 	p->recovery_ms = plan->recovery_ms;
 	p->stale = plan->stale_clear ? STALE_CLEAR : STALE_KEEP;
+	p->proxy = plan->renegotiate ? PROXY_RENEGOTIATE : PROXY_USE;
 	snprintf(p->ppp, sizeof p->ppp, "subscribers");
 }
 
@@ -113,7 +114,8 @@ node_conf(struct node *n)
 	c->aaa.servers = 1;
 	conf_radius_server_defaults(&c->aaa.server[0]);
 	c->aaa.server[0].addr = v4_endpoint(0x0a080001, 0).addr;
-	c->aaa.interim_s = 7;
+	c->aaa.interim_s = 60; /* RFC 2869, 2.1; see plan.day */
+	far_conf(plan, c);
 	c->max_tunnels = 64;
 	c->max_sessions = 256;
 }

@@ -10,6 +10,8 @@
 #include <openssl/md5.h>
 
 #define PATIENCE (30 * MONO_S) /* an ICRQ that is acknowledged and not answered */
+#define LIFE (5 * MONO_S)      /* whoever is behind a forwarded line says something so often, */
+#define SILENCE (60 * MONO_S)  /* and is given up after so long */
 
 static mono_t slac_due(const struct lac *l);
 
@@ -122,16 +124,10 @@ slac_fresh_id(struct lac *l)
 	}
 }
 
+/* A control connection, from nothing. */
 void
-slac_start(struct lac *l)
+slac_begin(struct lac *l)
 {
-	uint8_t b[512];
-	struct wr w = wr_of(b, sizeof b);
-	struct l2tp_wr m;
-	char host[16];
-
-	if (l->state != LAC_DOWN)
-		return;
 	forget_out(l);
 	l->state = LAC_WAIT_REPLY;
 	l->tid = slac_fresh_id(l);
@@ -148,16 +144,37 @@ slac_start(struct lac *l)
 	l->redial_at = l->sync_due = MONO_NEVER;
 	l->peer_failover = l->failed = false;
 	l->away_until = 0;
+}
+
+void
+slac_failover(struct lac *l, struct l2tp_wr *m)
+{
+	if (l->failover)
+		l2tp_avp_failover(m, &(struct l2tp_failover){ true, true, 8000 });
+}
+
+void
+slac_start(struct lac *l)
+{
+	uint8_t b[512];
+	struct wr w = wr_of(b, sizeof b);
+	struct l2tp_wr m;
+	char host[16];
+
+	if (l->state != LAC_DOWN || l->lns)
+		return;
+	slac_begin(l);
 	snprintf(host, sizeof host, "lac%u", l->id);
 	tell(l->w, "lac%u sends SCCRQ tunnel=%u", l->id, l->tid);
 	l2tp_msg_begin(&m, &w, L2TP_SCCRQ, 0, 0);
 	l2tp_avp_u16(&m, AVP_PROTOCOL_VERSION, 0x0100);
 	l2tp_avp_text(&m, AVP_HOST_NAME, host);
 	l2tp_avp_u32(&m, AVP_FRAMING_CAPABILITIES, 3);
+	if (l->w->plan.outgoing) /* RFC 2661, 6.9: without it nobody asks for a call */
+		l2tp_avp_u32(&m, AVP_BEARER_CAPABILITIES, 3);
 	l2tp_avp_u16(&m, AVP_ASSIGNED_TUNNEL, l->tid);
 	l2tp_avp_u16(&m, AVP_RECEIVE_WINDOW, (uint16_t)l->w->plan.lac_window);
-	if (l->failover)
-		l2tp_avp_failover(&m, &(struct l2tp_failover){ true, true, 8000 });
+	slac_failover(l, &m);
 	if (l->w->plan.require_auth) {
 		rnd_fill(l->w, l->challenge, sizeof l->challenge);
 		l2tp_avp_bytes(&m, AVP_CHALLENGE, l->challenge, sizeof l->challenge);
@@ -186,7 +203,7 @@ slac_down(struct lac *l, const char *how)
 	slac_rec_forget(l);
 	l->state = LAC_DOWN;
 	l->ack_owed = l->failed = false;
-	l->redial_at = l->w->now + rnd_time(l->w, 200 * MONO_MS, 2 * MONO_S);
+	l->redial_at = l->lns ? MONO_NEVER : l->w->now + rnd_time(l->w, 200 * MONO_MS, 2 * MONO_S);
 	slac_wake(l, slac_due(l));
 }
 
@@ -239,6 +256,12 @@ established(struct lac *l, const struct l2tp_msg *in)
 	l->state = LAC_UP;
 	l->hello_due = l->w->now + l->w->plan.hello_ms * MONO_MS;
 	slac_queue(l, &m, &w);
+	slac_established(l);
+}
+
+void
+slac_established(struct lac *l)
+{
 	for (unsigned i = 0; i < LINES; i++)
 		if (!l->line[i].dial_at)
 			l->line[i].dial_at = l->w->now + rnd_time(l->w, 0, MONO_S);
@@ -257,6 +280,23 @@ hello(struct lac *l)
 
 /* --- calls ---------------------------------------------------------------------------------------------------------- */
 
+/* A call, from nothing. */
+void
+line_begin(struct line *s)
+{
+	struct lac *l = s->lac;
+
+	s->sid = slac_fresh_id(l);
+	s->peer_sid = 0;
+	s->serial = (uint32_t)rnd(l->w);
+	s->state = LINE_WAIT_REPLY;
+	s->up_at = l->w->now;
+	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
+	s->asked = s->settled = s->ns_anew = false;
+	s->ns = 0;
+	s->opens++;
+}
+
 void
 slac_dial(struct line *s)
 {
@@ -267,15 +307,14 @@ slac_dial(struct line *s)
 
 	if (l->state != LAC_UP || s->state != LINE_IDLE || l->failed)
 		return;
-	s->sid = slac_fresh_id(l);
-	s->peer_sid = 0;
-	s->serial = (uint32_t)rnd(l->w);
-	s->state = LINE_WAIT_REPLY;
-	s->up_at = l->w->now;
-	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
-	s->asked = s->settled = s->ns_anew = false;
-	s->ns = 0;
-	s->opens++;
+	if (s->outgoing) {
+		if (l->lns)
+			far_request(s);
+		else
+			far_ask(s);
+		return;
+	}
+	line_begin(s);
 	tell(l->w, "lac%u sends ICRQ session=%u line %u", l->id, s->sid, s->id);
 	l2tp_msg_begin(&m, &w, L2TP_ICRQ, l->peer_tid, 0);
 	l2tp_avp_u16(&m, AVP_ASSIGNED_SESSION, s->sid);
@@ -288,11 +327,12 @@ static void
 connect_call(struct line *s, const struct l2tp_msg *in)
 {
 	struct lac *l = s->lac;
-	uint8_t b[256];
+	uint8_t b[1024];
 	struct wr w = wr_of(b, sizeof b);
 	struct l2tp_wr m;
+	bool spoken;
 
-	if (s->state != LINE_WAIT_REPLY || !l2tp_msg_u16(in, AVP_ASSIGNED_SESSION, &s->peer_sid))
+	if (s->state != LINE_WAIT_REPLY || s->outgoing || !l2tp_msg_u16(in, AVP_ASSIGNED_SESSION, &s->peer_sid))
 		return;
 	l2tp_msg_begin(&m, &w, L2TP_ICCN, l->peer_tid, s->peer_sid);
 	l2tp_avp_u32(&m, AVP_TX_CONNECT_SPEED, 10000000);
@@ -302,8 +342,10 @@ connect_call(struct line *s, const struct l2tp_msg *in)
 	s->iccn_ns = l->ns;
 	s->state = LINE_UP;
 	s->up_at = l->w->now;
+	spoken = front_speak(s, &m);
 	slac_queue(l, &m, &w);
-	peer_up(s);
+	if (!spoken)
+		peer_up(s);
 }
 
 void
@@ -358,9 +400,30 @@ act(struct lac *l, const struct l2tp_msg *m)
 		zlb(l);
 		slac_down(l, "StopCCN of the node");
 		break;
+	case L2TP_SCCCN:
+		if (l->lns && l->state == LAC_WAIT_REPLY)
+			far_scccn(l, m);
+		break;
+	case L2TP_ICRQ:
+		if (l->lns)
+			far_icrq(l, m);
+		break;
 	case L2TP_ICRP:
 		if (s)
 			connect_call(s, m);
+		break;
+	case L2TP_OCRQ:
+		if (!l->lns)
+			far_asked(l, m);
+		break;
+	case L2TP_OCRP:
+		if (s && l->lns)
+			far_replied(s, m);
+		break;
+	case L2TP_ICCN:
+	case L2TP_OCCN:
+		if (s && l->lns)
+			far_connected(s, m);
 		break;
 	case L2TP_CDN:
 		if (s)
@@ -437,6 +500,8 @@ control(struct lac *l, const uint8_t *p, size_t len)
 		violated(l->w, INV_NO_MALFORMED, "lac%u cannot read a control message: %s", l->id, l2tp_fault_name(f));
 		return;
 	}
+	if (l->lns && m.hdr.tunnel == 0 && far_sccrq(l, &m, span_of(p, len)))
+		return;
 	if ((m.hdr.tunnel != l->tid || l->state == LAC_DOWN) && !slac_rec_hear(l, &m))
 		return; /* of a tunnel before this one */
 	if (m.hdr.tunnel != l->tid || l->state == LAC_DOWN || l->failed)
@@ -545,12 +610,28 @@ retransmit(struct lac *l)
 	}
 }
 
+/* An LNS hears by PPP, which nobody speaks here, that the other end of a forwarded call is there. */
+static void
+listen_for(struct line *s)
+{
+	struct world *w = s->lac->w;
+	struct node *n = sim_active_node(w);
+
+	s->asked_at = w->now + LIFE;
+	if (n && check_known(n, s)) {
+		s->up_at = w->now;
+	} else if (w->now - s->up_at > SILENCE) {
+		check_line_lost(s, "nobody is at the other end");
+		slac_hangup(s, 1);
+	}
+}
+
 void
 slac_tick(struct lac *l)
 {
 	mono_t now = l->w->now;
 
-	if (l->redial_at && now >= l->redial_at && l->state == LAC_DOWN && !l->w->check.quiet_dial)
+	if (l->redial_at && now >= l->redial_at && l->state == LAC_DOWN)
 		slac_start(l);
 	if (l->rtx_due && now >= l->rtx_due)
 		retransmit(l);
@@ -571,9 +652,13 @@ slac_tick(struct lac *l)
 			peer_tick(s);
 		if (s->finished && s->state == LINE_UP)
 			slac_hangup(s, 1);
-		if (s->state == LINE_WAIT_REPLY && now - s->up_at > PATIENCE && !l->out)
+		if (s->bare && s->state == LINE_UP && now >= s->asked_at)
+			listen_for(s);
+		if ((s->state == LINE_WAIT_REPLY || (s->state == LINE_WAIT_ANSWER && l->lns)) && now - s->up_at > PATIENCE && !l->out)
 			slac_hangup(s, 10);
-		if (s->wanted && s->state == LINE_IDLE && s->dial_at && now >= s->dial_at && l->state == LAC_UP && !l->failed && !l->w->check.quiet_dial)
+		if (s->state == LINE_WAIT_ANSWER && !l->lns && now >= s->answer_at && l->state == LAC_UP && !l->failed)
+			far_answer(s);
+		if (s->wanted && s->state == LINE_IDLE && s->dial_at && now >= s->dial_at && l->state == LAC_UP && !l->failed)
 			slac_dial(s);
 	}
 }
@@ -591,8 +676,12 @@ slac_due(const struct lac *l)
 	for (unsigned i = 0; i < LINES; i++) {
 		const struct line *s = &l->line[i];
 		d = mono_sooner(d, peer_due(s));
+		if (s->bare && s->state == LINE_UP)
+			d = mono_sooner(d, s->asked_at);
 		if (s->wanted && s->state == LINE_IDLE && l->state == LAC_UP && !l->failed)
 			d = mono_sooner(d, s->dial_at);
+		if (s->state == LINE_WAIT_ANSWER && !l->lns && l->state == LAC_UP && !l->failed)
+			d = mono_sooner(d, s->answer_at);
 	}
 	return d;
 }
@@ -627,15 +716,19 @@ slac_init(struct world *w, unsigned id)
 {
 	struct lac *l = &w->lac[id];
 
-	*l = (struct lac){ .w = w, .id = id, .ep = v4_endpoint(0xc0000210 + id, L2TP_PORT), .tries_max = 9,
-			   .failover = w->plan.lac_failover[id], .sync_due = MONO_NEVER, .rec = { .due = MONO_NEVER } };
+	bool lns = id < w->plan.lacs && id + w->plan.lnss >= w->plan.lacs;
+
+	*l = (struct lac){ .w = w, .id = id, .ep = v4_endpoint((lns ? LNS_ADDR : 0xc0000210) + id, L2TP_PORT), .tries_max = 9,
+			   .lns = lns, .failover = w->plan.lac_failover[id], .sync_due = MONO_NEVER, .rec = { .due = MONO_NEVER } };
 	l->out_end = &l->out;
 	for (unsigned i = 0; i < LINES; i++) {
 		struct line *s = &l->line[i];
 		*s = (struct line){ .lac = l, .id = i };
 		snprintf(s->user, sizeof s->user, "u%u-%u", id, i);
 		snprintf(s->password, sizeof s->password, "pw%u%u", id, i);
-		s->seq_required = w->plan.seq != SEQ_NEVER && (i % 2 == 0);
+		snprintf(s->number, sizeof s->number, "o%u-%u", id, i);
+		s->outgoing = lns ? i + 2 >= LINES : w->plan.outgoing && i % 2 == 1;
+		s->seq_required = w->plan.seq != SEQ_NEVER && (i % 2 == 0) && !lns;
 		peer_down(s);
 	}
 }

@@ -105,7 +105,7 @@ reset(struct lac *l, uint16_t ns, uint16_t nr)
 	for (unsigned i = 0; i < LINES; i++) {
 		struct line *s = &l->line[i];
 		s->asked = false;
-		if (s->state == LINE_WAIT_REPLY) {
+		if (s->state == LINE_WAIT_REPLY || s->state == LINE_WAIT_ANSWER) {
 			s->state = LINE_IDLE;
 			s->dial_at = l->w->now + rnd_time(l->w, 100 * MONO_MS, 2 * MONO_S);
 		}
@@ -293,7 +293,7 @@ asked_for(struct lac *l, const struct l2tp_msg *in)
 	l->rec = (struct lac_rec){ .state = REC_ANSWERED, .tid = slac_fresh_id(l), .peer_tid = theirs, .nr = 1, .we_too = we_too, .due = MONO_NEVER };
 	if (l->state != LAC_UP || !slac_capable(l) || r.remote != l->tid || r.tunnel != l->peer_tid) {
 		tell(l->w, "lac%u refuses to recover %u/%u", l->id, r.remote, r.tunnel);
-		l->excused = true; /* the node clears its tunnel, and says nothing on it any more */
+		l->excused |= r.remote == l->tid; /* the node clears its tunnel, and says nothing on it any more */
 		for (unsigned i = 0; i < LINES && r.remote == l->tid; i++)
 			l->line[i].excused = true;
 		rec_stop(l, 2);

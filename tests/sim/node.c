@@ -30,7 +30,7 @@ node_world(const struct node *n, mono_t t)
 uint64_t
 node_wall(const struct node *n)
 {
-	return 1800000000u + (uint64_t)(n->w->now / MONO_S + n->wall_jump) + n->id; /* a second apart */
+	return 1800000000u + (uint64_t)(n->w->now / MONO_S * n->w->plan.day + n->wall_jump) + n->id; /* a second apart */
 }
 
 /* --- messages -------------------------------------------------------------------------------------------------- */

@@ -195,6 +195,12 @@ out_disk(struct sync_out *o, uint64_t position)
 
 	if (s->p->dying)
 		return;
+	if (w->broken == BREAK_DISK_UNWAITED) {
+		struct msg *m = msg_new(M_DISK, NULL, 0);
+		m->n[0] = position;
+		proc_post(s->p, m, MONO_US, true);
+		return;
+	}
 	rows_copy(&s->p->n->store.syncing, &s->p->n->store.now);
 	s->p->n->store.syncing_meta = s->p->n->store.meta;
 	at(w, w->now + w->plan.disk_delay / 2 + rnd_time(w, 0, w->plan.disk_delay), disk_done, NULL, s->p->n->id,

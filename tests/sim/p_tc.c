@@ -70,6 +70,23 @@ forget_call(void *arg, enum table table, struct span key, struct span row)
 		rows_put(r, table, key, row);
 }
 
+/* CALL_CLEARED: the first call there is. */
+static void
+clear_one(struct proc *p)
+{
+	const struct rows *r = &p->n->store.now;
+	uint16_t tunnel, session;
+	char text[40];
+
+	for (unsigned i = 0; i < r->n; i++) {
+		if (r->v[i]->table != TABLE_CALL || !key_session_read(row_key(r->v[i]), &tunnel, &session))
+			continue;
+		snprintf(text, sizeof text, "call clear %u/%u", tunnel, session);
+		proc_post(p, msg_new(M_COMMAND, text, strlen(text) + 1), MONO_MS, true);
+		return;
+	}
+}
+
 static void
 on_role(struct proc *p, bool active, uint64_t epoch)
 {
@@ -85,6 +102,8 @@ on_role(struct proc *p, bool active, uint64_t epoch)
 		}
 		tc_term(s->tc, epoch, p->n->store.meta.stale_since);
 		tc_activate(s->tc, node_now(p->n));
+		if (p->w->broken == BREAK_CALL_CLEARED)
+			clear_one(p);
 	} else if (!active) {
 		tc_deactivate(s->tc);
 	}
@@ -165,6 +184,29 @@ step_batch(struct shell *s)
 	drop_batch(s);
 }
 
+#define WORDS 32
+
+/* shell_bus.c: an operator's words, which the active node alone takes. */
+static void
+command(struct shell *s, struct msg *m)
+{
+	static struct tc_answer answer;
+	struct tc_event ev = { .kind = TC_COMMAND };
+	const char *word[WORDS];
+	char *save = NULL;
+	unsigned n = 0;
+
+	for (char *t = strtok_r((char *)m->octets, " ", &save); t && n < WORDS; t = strtok_r(NULL, " ", &save))
+		word[n++] = t;
+	ev.command.words = word;
+	ev.command.n = n;
+	ev.command.answer = &answer;
+	if (!talk_active(&s->t) || !tc_active(s->tc))
+		return;
+	step(s, &ev);
+	tell(s->t.p->w, "%s  tunnel-ctl answers %s: %s", s->t.p->n->name, answer.ok ? "yes" : "no", answer.text);
+}
+
 static void
 hear(struct proc *p, struct msg *m)
 {
@@ -173,7 +215,10 @@ hear(struct proc *p, struct msg *m)
 
 	if (m->kind != M_PUNT) {
 		step_batch(s);
-		talk_hear(&s->t, m);
+		if (m->kind == M_COMMAND)
+			command(s, m);
+		else
+			talk_hear(&s->t, m);
 		return;
 	}
 	copy = msg_new(M_PUNT, m->octets, m->len);

@@ -157,6 +157,8 @@ up(struct shell *s, struct msg *m)
 		return;
 	if (m->kind == M_DATAGRAM)
 		check_reached(s->t.p->w, s->t.p->n, (unsigned)m->n[0], m->octets, m->len);
+	if (s->t.p->w->broken == BREAK_DEAF && m->kind == M_DATAGRAM && m->len > 12 && m->octets[0] & 0x80 && get_u16(m->octets + 8) == 5)
+		return;
 	dp_up(s->dp, node_now(s->t.p->n), &d, 1, &v);
 	switch (v.act) {
 	case DP_FORWARD:
@@ -170,6 +172,9 @@ up(struct shell *s, struct msg *m)
 		break;
 	case DP_HAND:
 		hand(s, v.worker, &v, 0, span_of(m->octets, m->len), m);
+		break;
+	case DP_DROP:
+		tell(s->t.p->w, "%s  %s drops what came up: %s", s->t.p->n->name, s->t.name, dp_drop_info[v.reason].name);
 		break;
 	}
 	send_frames(s);

@@ -6,6 +6,7 @@
 #include "sim.h"
 
 #define CORE_HOST 0x0a630001u /* 10.99.0.1 */
+#define LNS_NETWORK 0x0a4c0000u /* 10.76.0.0: what LNSs give to those who call them */
 #define PACKET 44
 #define IPCP_CLOSED 2 /* RFC 1661, 4.2 */
 #define IPCP_STOPPED 3
@@ -41,7 +42,37 @@ out_send(struct ppp_out *o, struct span frame, bool reveals_nothing)
 	struct line *s = of_out(o);
 
 	say_frame(s, "says", frame);
-	slac_data(s, frame, true);
+	if (s->front)
+		front_hear(s->front, frame);
+	else
+		slac_data(s, frame, true);
+}
+
+/* As an LNS: who is it?  Answered once this step is over. */
+static void
+verify(struct line *s, const struct ppp_event *ev)
+{
+	char password[16];
+
+	s->verdict = (struct ppp_auth_result){ 0 };
+	if (far_password((const char *)ev->verify.name.p, ev->verify.name.len, password))
+		ppp_verify(ev->verify.auth, ev->verify.id, ev->verify.name, ev->verify.challenge, ev->verify.response,
+			   span_of(password, strlen(password)), &s->verdict);
+	s->verdict.serial = ev->verify.serial;
+	s->verified = true;
+}
+
+static void
+net_is_up(struct line *s, const struct ppp_event *ev)
+{
+	struct world *w = s->lac->w;
+
+	s->row_addr = s->lac->lns ? ev->net.peer4 : ev->net.local4;
+	s->addr = s->lac->lns ? far_network(s->number) : s->row_addr;
+	s->net_up = true;
+	tell(w, "lac%u line %u is open with %08x", s->lac->id, s->id, s->row_addr);
+	mark(w, s->row_addr);
+	check_line_open(s);
 }
 
 static void
@@ -55,13 +86,11 @@ out_event(struct ppp_out *o, const struct ppp_event *ev)
 		s->network_wanted = true;
 		break;
 	case PPP_EV_NET_UP:
-		if (ev->net.cp != PPP_CP_IPCP)
-			break;
-		s->addr = ev->net.local4;
-		s->net_up = true;
-		tell(w, "lac%u line %u is open with %08x", s->lac->id, s->id, s->addr);
-		mark(w, s->addr);
-		check_line_open(s);
+		if (ev->net.cp == PPP_CP_IPCP)
+			net_is_up(s, ev);
+		break;
+	case PPP_EV_VERIFY:
+		verify(s, ev);
 		break;
 	case PPP_EV_NET_DOWN:
 		if (ev->net.cp == PPP_CP_IPCP && s->net_up) {
@@ -86,10 +115,18 @@ settle(struct line *s)
 	uint8_t random[PPP_RANDOM];
 	struct ppp_net net = { .ipv4 = true, .ipv6 = s->lac->w->plan.ipv6 };
 
-	while (s->network_wanted) {
+	if (s->lac->lns) {
+		net.local4 = LNS_NETWORK;
+		net.peer4 = LNS_NETWORK | (s->lac->id + 1) << 8 | (s->id + 1);
+	}
+	while (s->network_wanted || s->verified) {
 		struct ppp_ctx c = ctx_of(s, random);
-		s->network_wanted = false;
-		ppp_link_network(&s->link, &c, &net);
+		bool network = s->network_wanted;
+		s->network_wanted = s->verified = false;
+		if (network)
+			ppp_link_network(&s->link, &c, &net);
+		else
+			ppp_link_auth_result(&s->link, &c, &s->verdict);
 	}
 	if (s->finished && s->link_up && !s->hung_up) {
 		char how[64];
@@ -103,6 +140,16 @@ settle(struct line *s)
 		return;
 	}
 	slac_wake(s->lac, s->finished ? s->lac->w->now + MONO_US : peer_due(s));
+}
+
+/* The far end of the pair's clients is asked for nothing, and asks. */
+static void
+as_lns(struct line *s)
+{
+	s->conf.client = s->conf.ipv6 = s->conf.ask_dns = false;
+	s->conf.auths = s->lac->w->plan.auth != AUTH_NONE;
+	s->conf.auth[0] = (enum ppp_auth)s->lac->w->plan.auth;
+	s->conf.answers = 0;
 }
 
 void
@@ -131,7 +178,9 @@ peer_up(struct line *s)
 	s->conf.echo_ms = plan->echo_ms ? plan->echo_ms : 5000;
 	s->conf.echo_failures = 60000 / s->conf.echo_ms; /* a minute without a link, and it dials again */
 	s->out = (struct ppp_out){ out_send, out_event, NULL };
-	s->finished = s->net_up = s->network_wanted = false;
+	if (s->lac->lns)
+		as_lns(s);
+	s->finished = s->net_up = s->network_wanted = s->verified = false;
 	s->link_up = true;
 	s->addr = 0;
 	ppp_link_init(&s->link);
@@ -144,7 +193,7 @@ peer_up(struct line *s)
 void
 peer_down(struct line *s)
 {
-	s->link_up = s->net_up = s->finished = s->network_wanted = s->believed = false;
+	s->link_up = s->net_up = s->finished = s->network_wanted = s->verified = s->believed = false;
 	ppp_link_init(&s->link);
 }
 
@@ -272,7 +321,7 @@ ip_down(struct line *s, const uint8_t *p, size_t len)
 
 	if (!is)
 		return;
-	if (is != s && is->net_up && is->addr == get_u32(p + 16) && !excused_line(s) && !excused_line(is))
+	if (is != s && is->net_up && !is->lac->lns && is->addr == get_u32(p + 16) && !excused_line(s) && !excused_line(is))
 		violated(s->lac->w, INV_ADDRESS_ONCE, "lac%u line %u is given a packet for lac%u line %u", s->lac->id, s->id,
 			 is->lac->id, is->id);
 	s->down_got++;

@@ -184,11 +184,21 @@ configure(struct story *s, char *text)
 		p->stale_clear = strcmp(v, "clear") == 0;
 	else if (strcmp(text, "recovery") == 0)
 		p->recovery_ms = (unsigned)(duration(s, v) / MONO_MS);
+	else if (strcmp(text, "proxy") == 0)
+		p->proxy = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "outgoing") == 0)
+		p->outgoing = strcmp(v, "yes") == 0;
+	else if (strcmp(text, "lnss") == 0)
+		p->lnss = number(s, v);
+	else if (strcmp(text, "dials") == 0)
+		p->dials = number(s, v);
+	else if (strcmp(text, "forwards") == 0)
+		p->forwards = number(s, v);
 	else if (strcmp(text, "mirror-delay") == 0)
 		p->net[NET_MIRROR].delay = duration(s, v);
 	else
 		wrong(s, "\"%s\" cannot be configured", text);
-	if (p->lacs < 1 || p->lacs > LACS || p->lines < 1 || p->lines > LINES)
+	if (p->lacs < 1 || p->lacs > LACS || p->lines < 1 || p->lines > LINES || p->lnss > p->lacs || p->dials > 4 || p->forwards > LINES)
 		wrong(s, "at most %d LACs with %d lines", LACS, LINES);
 }
 
@@ -200,6 +210,7 @@ begin(struct story *s)
 	s->started = true;
 	world_init(s->w, s->seed, &s->plan);
 	world_start(s->w);
+	far_start(s->w);
 }
 
 /* --- conditions ---------------------------------------------------------------------------------------------------- */
@@ -225,7 +236,7 @@ line_is(struct story *s, struct line *l)
 	if (strcmp(what, "idle") == 0)
 		return l->state == LINE_IDLE;
 	if (strcmp(what, "dialling") == 0)
-		return l->state == LINE_WAIT_REPLY;
+		return l->state == LINE_WAIT_REPLY || l->state == LINE_WAIT_ANSWER;
 	if (strcmp(what, "connected") == 0)
 		return l->state == LINE_UP;
 	if (strcmp(what, "phase") == 0)

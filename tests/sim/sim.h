@@ -13,7 +13,8 @@
  *      store.c  a node's store, with a disk behind it
  *      talk.c   lib/bus/owner.c without a socket
  *      p_*.c    the shells of elector, state-sync, tunnel-ctl, session-mgr, worker
- *      lac.c    an RFC 2661 LAC that shares no code with tunnel-ctl; peer.c its PPP clients
+ *      lac.c    an RFC 2661 LAC that shares no code with tunnel-ctl; peer.c its PPP clients; front.c its own PPP end
+ *      far.c    the calls that the pair asks for; the LNSs that it calls
  *      check.c  the invariants
  */
 #ifndef TWIN_SIM_H
@@ -42,6 +43,7 @@
 #define LACS 3
 #define LINES 6	  /* subscriber lines of a LAC */
 #define TRAPS 8
+#define SCCRQS 8
 
 struct world;
 struct node;
@@ -61,6 +63,7 @@ enum msg_kind {
 	M_TWIN_UP, M_TWIN_DOWN, M_TWIN, M_DISK,		/* mirror, disk -> state-sync */
 	M_PUNT, M_INJECT, M_HAND, M_USAGE,		/* workers and owners */
 	M_AAA, M_ACCT, M_CLEAR,				/* outside -> session-mgr */
+	M_COMMAND,					/* an operator's words -> tunnel-ctl */
 	M_DATAGRAM, M_PACKET,				/* outside -> worker */
 };
 
@@ -195,6 +198,7 @@ struct node {
 	/* as seen by the checker */
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
+	mono_t asleep_at;      /* its elector does not run since; 0: it does */
 	bool unheard; /* it promoted itself when nothing could reach it */
 	mono_t open_from, beat_at;  /* a path is open since, 0: none is; a beat arrived last */
 	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
@@ -315,7 +319,9 @@ bool mirror_send(struct world *, unsigned from, struct msg *);
 /* --- LACs, lines and their PPP clients --------------------------------------------------------------------------- */
 
 enum lac_state { LAC_DOWN, LAC_WAIT_REPLY, LAC_UP, LAC_CLOSING };
-enum line_state { LINE_IDLE, LINE_WAIT_REPLY, LINE_UP };
+enum line_state { LINE_IDLE, LINE_WAIT_REPLY, LINE_WAIT_ANSWER, LINE_UP };
+struct front;
+struct plan;
 
 struct lac_out {
 	struct lac_out *next;
@@ -331,15 +337,20 @@ struct line {
 	uint16_t sid, peer_sid;
 	uint32_t serial;
 	bool wanted, seq, seq_required;
+	bool outgoing;	   /* the pair's LNS role asks its LAC for the call; our LNS asks the pair's LAC role */
+	bool bare;	   /* a call without PPP at either end: what the LAC role carries for others */
+	char number[16];   /* called: names an outgoing call, and every call of an LNS */
 	char user[16], password[16];
+	struct front *front; /* while the LAC itself speaks PPP with the client */
 	bool bad_password;
 	struct ppp_link link;
 	struct ppp_conf conf;
 	struct ppp_out out;
 	bool link_up, hung_up, finished, net_up, network_wanted;
 	struct ppp_cause cause;
-	uint32_t addr, last_addr;
-	mono_t up_at, dial_at, ppp_wake;
+	uint32_t addr;	     /* its own; behind an LNS: of the network there */
+	uint32_t row_addr;   /* what the pair's row says */
+	mono_t up_at, dial_at, answer_at, asked_at;
 	uint16_t ns;
 	bool believed;	   /* both ends: check.c */
 	bool excused;	   /* its loss is: check_role.c */
@@ -347,6 +358,8 @@ struct line {
 	uint16_t iccn_ns;
 	uint32_t up_sent, up_got, down_got; /* data packets, and echoes at the end */
 	uint32_t ping, pong_up, pong_down;
+	bool verified;	   /* as an LNS's: the verdict that PPP waits for */
+	struct ppp_auth_result verdict;
 	/* data Ns as sent by the nodes */
 	bool ns_seen;
 	uint16_t ns_last;
@@ -380,7 +393,9 @@ struct lac {
 	unsigned tries, tries_max;
 	bool ack_owed, closing_asked;
 	uint8_t challenge[16];
-	bool authed;
+	bool lns;	     /* the far end of the pair's LAC and client roles: far.c */
+	uint64_t sccrq[SCCRQS]; /* those it has answered: their tie breakers, hashed */
+	unsigned sccrqs;
 	/* what the nodes have said, over both */
 	bool nr_seen;
 	uint16_t nr_high;	/* highest Nr sent by a node, in the order of sending */
@@ -410,6 +425,25 @@ void slac_tick(struct lac *);
 void slac_dial(struct line *);
 void slac_hangup(struct line *, uint16_t result);
 void slac_wake(struct lac *, mono_t);
+void slac_begin(struct lac *);	      /* a control connection, from nothing */
+void slac_established(struct lac *);  /* it is up: lines dial */
+void line_begin(struct line *);	      /* a call, from nothing */
+void slac_failover(struct lac *, struct l2tp_wr *);
+bool front_speak(struct line *, struct l2tp_wr *); /* PPP at the LAC, and its AVPs of RFC 2661, 4.4.5 */
+void front_hear(struct front *, struct span frame);
+void far_ask(struct line *);	      /* an operator wants the call */
+void far_asked(struct lac *, const struct l2tp_msg *);	       /* OCRQ */
+void far_answer(struct line *);	      /* OCCN */
+bool far_sccrq(struct lac *, const struct l2tp_msg *, struct span datagram);
+void far_scccn(struct lac *, const struct l2tp_msg *);
+void far_icrq(struct lac *, const struct l2tp_msg *);
+void far_connected(struct line *, const struct l2tp_msg *);    /* ICCN, OCCN */
+void far_replied(struct line *, const struct l2tp_msg *);      /* OCRP */
+void far_request(struct line *);      /* OCRQ of an LNS */
+void far_conf(const struct plan *, struct conf *);
+void far_start(struct world *);	      /* the operator's lines */
+uint32_t far_network(const char *number); /* behind the LNS that has this call */
+bool far_password(const char *user, size_t len, char out[16]);
 struct line *slac_line(struct lac *, uint16_t sid);
 void slac_data(struct line *, struct span frame, bool ff03);
 void slac_queue(struct lac *, struct l2tp_wr *, struct wr *);
@@ -443,6 +477,7 @@ struct acct_seen {
 	struct line *line; /* whose Calling-Station-Id it is; NULL: nobody's */
 	unsigned starts, stops;
 	uint64_t start_hash, stop_hash;
+	uint64_t up, down; /* octets, as said last */
 	bool excused;
 };
 void aaa_ask(struct proc *sm, const struct aaa_request *);
@@ -496,6 +531,7 @@ struct checker {
 	unsigned old_epoch_sent; /* in splits: datagrams under an epoch after a higher one spoke */
 	struct state_at revealed; /* by anything that was released */
 	bool forced;		/* an operator accepted the loss */
+	bool numbers_lost;	/* an epoch's number died with the power of all who knew it */
 	mono_t service_since;	/* an active node that is able, reachable by all; 0: none now */
 	mono_t service_lost;
 	uint64_t active_epochs[64];
@@ -504,7 +540,6 @@ struct checker {
 	struct acct_seen acct[1024];
 	unsigned accts;
 	unsigned sessions_opened, sessions_lost, sessions_asked, switchovers, believed;
-	bool quiet_dial; /* nobody dials any more */
 	unsigned sent[NODES]; /* datagrams to LACs */
 	bool pinged;
 	unsigned ticks;
@@ -537,6 +572,7 @@ void check_acct(struct world *, struct span key, struct span attrs);
 void check_tick(struct world *);
 bool check_end(struct world *, bool last);
 Row__Subscriber *check_subscriber(const struct node *, const struct line *); /* the store's; NULL: none */
+bool check_known(const struct node *, const struct line *); /* its session, or call, is up in the node's store */
 struct node *sim_active_node(struct world *);
 
 /* --- the world ------------------------------------------------------------------------------------------------------ */
@@ -559,6 +595,11 @@ struct plan {
 	bool failover, lac_failover[LACS]; /* RFC 4951: the pair's profile; the LACs */
 	unsigned recovery_ms;
 	bool stale_clear, partitions;
+	unsigned day;			/* the time of day runs so many times faster: accounting's minutes pass within a seed */
+	bool proxy, renegotiate;	/* LACs send proxy LCP and authentication; the profile does not want it */
+	bool outgoing;			/* some lines are called, and do not call */
+	unsigned lnss;			/* so many of the LACs are LNSs: the last ones */
+	unsigned dials, forwards;	/* calls that the pair keeps up; that an operator has it forward */
 	mono_t gap;	     /* between faults */
 	mono_t calm_from, end;
 	unsigned lacs, lines;
@@ -596,6 +637,7 @@ struct world {
 	uint32_t arp_gen;
 	mono_t arp_lost[NETS];
 	struct lac lac[LACS];
+	mono_t forward_at[LINES];
 	struct trap trap[TRAPS];
 	struct checker check;
 	struct proc *running;
@@ -653,6 +695,7 @@ struct talk *proc_talk(struct proc *);
 void proc_reap(struct proc *);
 
 #define SERVICE_ADDR 0xc6336401u /* 198.51.100.1 */
+#define LNS_ADDR 0xc0000310u /* 192.0.3.16 and on: the LNSs that we call */
 #define SECRET "between us"
 struct endpoint v4_endpoint(uint32_t addr, uint16_t port);
 

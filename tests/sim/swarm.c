@@ -32,6 +32,7 @@ plan_calm(void)
 		.hello_ms = 3000,
 		.failover = true,
 		.recovery_ms = 8000,
+		.day = 1,
 	};
 
 	return p;
@@ -124,6 +125,23 @@ configuration(struct world *w, struct plan *p)
 		p->lac_failover[i] = one_in(w, 2);
 }
 
+/* Half of the seeds have nothing but LACs that call the pair, and leave PPP to it. */
+static void
+roles(struct world *w, struct plan *p)
+{
+	if (one_in(w, 2))
+		return;
+	p->proxy = one_in(w, 2);
+	p->renegotiate = one_in(w, 4);
+	p->outgoing = one_in(w, 3);
+	if (!one_in(w, 3))
+		return;
+	p->lnss = 1 + (unsigned)rnd_below(w, 2);
+	p->lacs = LACS;
+	p->dials = 1 + (unsigned)rnd_below(w, 2);
+	p->forwards = (unsigned)rnd_below(w, 3);
+}
+
 /* Nothing fails but the links between the nodes and to the LACs, and they do so all the time. */
 static void
 only_partitions(struct world *w, struct plan *p)
@@ -156,6 +174,10 @@ plan_of(uint64_t seed)
 		only_partitions(w, &p);
 	p.calm_from = MONO_S + rnd_time(w, 4 * MONO_S, 14 * MONO_S);
 	p.end = p.calm_from + 120 * MONO_S; /* a tunnel that nobody answers takes two full cycles to go */
+	if (seed <= PARTITION_SEEDS) {
+		roles(w, &p);
+		p.day = one_in(w, 3) ? 20 : 1;
+	}
 	free(w);
 	return p;
 }
@@ -468,13 +490,16 @@ swarm_start(struct world *w)
 {
 	for (unsigned i = 0; i < w->plan.lacs; i++) {
 		struct lac *l = &w->lac[i];
-		for (unsigned k = 0; k < w->plan.lines; k++) {
+		for (unsigned k = l->lns ? LINES - 2 : 0; k < (l->lns ? LINES : w->plan.lines); k++) {
 			l->line[k].wanted = true;
 			l->line[k].dial_at = w->now + rnd_time(w, 0, 5 * MONO_S);
 		}
+		if (l->lns)
+			continue;
 		l->redial_at = w->now + rnd_time(w, 0, 2 * MONO_S);
 		slac_wake(l, l->redial_at);
 	}
+	far_start(w);
 	at(w, w->now + 800 * MONO_MS, next_fault, NULL, 0, 0);
 	if (w->plan.partitions)
 		at(w, w->now + 800 * MONO_MS, next_partition, NULL, 0, 0);
