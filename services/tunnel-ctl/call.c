@@ -254,12 +254,29 @@ tie_order(const struct l2tp_msg *m, const Row__CallInfo *ours)
 	return theirs.len == 8 ? -1 : has ? 1 : 0;
 }
 
+/* "restart session negotiation with new random tie breaker values" */
+static void
+ask_anew(struct tc *tc, struct call *c)
+{
+	Row__CallInfo *i = call_info(tc, c);
+	const struct call_order o = { .role = c->role, .user_ref = c->user_ref, .info = i, .tried = c->tried,
+				      .seq_required = c->seq_required };
+	uint8_t tie[8];
+
+	if (i) {
+		tc->random.fill(tc->random.arg, tie, sizeof tie);
+		i->session_tie = (ProtobufCBinaryData){ sizeof tie, tie };
+		(c->kind == CALL_INCOMING ? call_place : call_request)(tc, c->t, &o);
+	}
+	drop_call(tc, c);
+}
+
 bool
 call_tie(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, struct verdict *why)
 {
 	const Row__CallInfo *info = NULL;
-	struct span end;
-	struct call *c = m->v3 && l2tp_msg_span(m, AVP_REMOTE_END, &end) ? same_circuit(tc, t, end, &info) : NULL;
+	struct span circuit;
+	struct call *c = m->v3 && l2tp_msg_span(m, AVP_REMOTE_END, &circuit) ? same_circuit(tc, t, circuit, &info) : NULL;
 	const int order = c ? tie_order(m, info) : 0;
 	struct verdict lost = verdict_of(FAULT_CALL_TIE);
 
@@ -267,8 +284,12 @@ call_tie(struct tc *tc, struct tunnel *t, const struct l2tp_msg *m, struct verdi
 		return true;
 	bump(tc, N_SESSION_TIES);
 	*why = lost;
-	if (order <= 0) /* its CDN is on its way */
-		call_vanish(tc, c, FAULT_CALL_TIE);
+	if (order == 0 && info->session_tie.len) {
+		ask_anew(tc, c);
+	} else if (order <= 0) { /* its CDN is on its way; no other LNS is asked, for the circuit has its session */
+		bump_fault(tc, &lost);
+		end(tc, c, &lost, NULL);
+	}
 	return order < 0;
 }
 

@@ -695,6 +695,47 @@ START_TEST(a_session_tie_across_two_connections)
 }
 END_TEST
 
+/* "In the case in which ... the tie breaker values are equal, both sides MUST discard ... and restart". */
+START_TEST(equal_session_tie_breakers_are_thrown_again)
+{
+	static struct l2tp_msg m;
+	struct tunnel *t = NULL;
+	struct span tie = span_of(NULL, 0);
+	uint8_t old[8];
+	struct l2tp_wr *w;
+
+	both_open(&forms[0], "g");
+	words(LNS, "tunnel open g");
+	run(2 * MONO_S);
+	words(LNS, "call dial g 1 end=x");
+	DL_FOREACH (end[LNS]->tc->all, t) {
+		if (t->setup)
+			break;
+	}
+	ck_assert_ptr_nonnull(t);
+	const Row__CallInfo *i = call_info(end[LNS]->tc, t->setup);
+	ck_assert_uint_eq(i->session_tie.len, 8);
+	memcpy(old, i->session_tie.data, 8);
+	w = make(t, L2TP_ICRQ, 7, 0);
+	l2tp_avp_u32(w, AVP_CALL_SERIAL, 1);
+	l2tp_avp_u16(w, AVP_PW_TYPE, L2TP3_PW_PPP);
+	l2tp_avp_u16(w, AVP_CIRCUIT_STATUS, 3);
+	l2tp_avp_text(w, AVP_REMOTE_END, "x");
+	l2tp_avp_bytes(w, AVP_TIE_BREAKER, old, 8);
+	take_made(t);
+	ck_assert_uint_eq(end[LNS]->outs, 2);
+	for (unsigned n = 0; n < 2; n++) {
+		ck_assert_int_eq(lab_read_message(span_of(end[LNS]->out[n].bytes, end[LNS]->out[n].len), &m), L2TP_OK);
+		if (m.type == L2TP_ICRQ)
+			ck_assert(l2tp_msg_span(&m, AVP_TIE_BREAKER, &tie) && tie.len == 8 && memcmp(tie.p, old, 8) != 0);
+		else
+			ck_assert_uint_eq(m.type, L2TP_CDN);
+	}
+	ck_assert_uint_eq(tie.len, 8);
+	ck_assert_uint_eq(tunnel_calls(t), 1);
+}
+END_TEST
+
 /* ---- L2TPHC, beside L2TPv2 ------------------------------------------------------------------------------------ */
 
 static void
@@ -845,6 +886,7 @@ add_tests(TCase *tc)
 	tcase_add_loop_test(tc, both_ask_for_one_circuit_and_one_session_remains, 0, FORMS);
 	tcase_add_loop_test(tc, a_tie_with_a_peer_that_comes_from_elsewhere, 0, FORMS);
 	tcase_add_loop_test(tc, a_session_tie_across_two_connections, 0, FORMS);
+	tcase_add_test(tc, equal_session_tie_breakers_are_thrown_again);
 	tcase_add_loop_test(tc, l2tphc_is_what_both_ends_offer, 0, 2);
 	tcase_add_test(tc, l2tphc_with_ids_serves_any_number_of_sessions);
 	tcase_add_loop_test(tc, a_cold_start_is_recovered_in_every_form, 0, 2 * FORMS);
