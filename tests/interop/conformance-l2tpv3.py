@@ -481,6 +481,40 @@ def dialled(ip):
     ended(p, "dialled")
 
 
+def answered_badly():
+    """An SCCRP that cannot be, in answer to the node's SCCRQ."""
+    for clause, what, want, pw, without, more in (
+            ("5.2", "an unknown AVP with M", (2, 8), u16(7), (), [avp(9999, b"x")]),
+            ("6.2", "no Router ID", (2, None), u16(7), (60,), []),
+            ("PPP", "no PPP among the pseudowires", (2, None), u16(5), (), []),
+            ("5.4.3", "a receive window of zero", (2, 3), u16(7), (), [avp(10, u16(0))])):
+        p = Peer("peer", secret=SECRET, port=1701)
+        command("tunnel", "open", p.us, "profile=peer")
+        if check("7.2", "the node sends an SCCRQ", p.asked_by_node() is not None):
+            m = p.say(SCCRP, *p.who(pw, without), *more, until=(SCCCN, STOPCCN))
+            got = result(m) if m and m["type"] == STOPCCN else None
+            check(clause, f"an SCCRP with {what}: StopCCN", got is not None and got[0] == want[0] and want[1] in (None, got[1]), got)
+            check("6.4", "it names the node's id", m is not None and get(m, 61) == u32(p.cid))
+            p.ack()
+        p.sock.close()
+
+
+def kept_up_and_closed():
+    """What a node says of itself: Hellos in silence, a CDN and a StopCCN when its operator ends something."""
+    p = opened("brisk", secret=SECRET)
+    m = p.wait(HELLO)
+    check("4.4", "a Hello after a second of silence, with nothing in it", m is not None and [a for _, a, _, _, _ in m["avps"]] == [0, 59])
+    p.call(51)
+    command("call", "clear", f"{p.cid & 0xffff}/{p.remote & 0xffff}")
+    m = p.wait(CDN)
+    check("6.12", "a CDN names the result and both ids", m is not None and result(m)[0] == 3 and
+          (get(m, 63), get(m, 64)) == (u32(p.remote), u32(51)))
+    command("tunnel", "close", str(p.cid & 0xffff))
+    m = p.wait(STOPCCN)
+    check("6.4", "a StopCCN names the result and the node's id", m is not None and result(m)[0] == 1 and get(m, 61) == u32(p.cid))
+    check("5.4.1", "every message of the node is as it must be", not p.bad, p.bad[:2])
+
+
 def tied(what, value, stop, reply):
     """5.4.3: both ends ask at once; `value` is our tie breaker, made of the node's."""
     p = Peer("peer", secret=SECRET, port=1701)
@@ -572,6 +606,8 @@ STORIES = {
     "twice": twice,
     "dialled-udp": lambda: dialled(False),
     "dialled-ip": lambda: dialled(True),
+    "answered-badly": answered_badly,
+    "kept-up-and-closed": kept_up_and_closed,
     "ties": ties,
     "both-versions": both_versions,
 }
@@ -611,6 +647,7 @@ def main():
                     profile("both", **secret, l2tpv3={"digests": "hmac-md5 hmac-sha1"}),
                     profile("hiding", **secret, hide=True), profile("changing", **secret, l2tpv3={"second-secret": NEW.decode()}),
                     profile("old", version="2"), profile("either", version="both"), profile("lac", roles="lac"),
+                    profile("brisk", **secret, **{"hello-interval": 1000}),
                     profile("peer", roles="lac", **secret), profile("peer-ip", roles="lac", **secret, l2tpv3={"transport": "ip"})],
         "lns-group": [{"name": n, "member": [{"address": Peer.us}], "profile": p} for n, p in (("udp", "peer"), ("ip", "peer-ip"))]})
     labs.sh(f"ip -n {lab.ns('lac')} addr add {Peer.us}/24 dev access0 || true")
