@@ -108,7 +108,7 @@ status_json(const struct shell *sh, mono_t now)
 	truth(o, "pair", e->conf.pair);
 	text(o, "policy", e->conf.policy == POLICY_PREFER_SAFETY ? "prefer-safety" : "prefer-service");
 	truth(o, "lease", elect_holds_lease(e, now));
-	real_ms(o, "lease-ms", elect_holds_lease(e, now) ? e->until - now : 0);
+	real_ms(o, "lease-left-ms", elect_holds_lease(e, now) ? e->until - now : 0);
 	truth(o, "addresses", e->holding);
 	/* active: the twin holds everything.  standby: this node does, as far as both ends know */
 	truth(o, "mirrored", e->role == ELECT_ACTIVE ? e->whole : (e->twin.flags & BEAT_WHOLE) && e->status.mirrored);

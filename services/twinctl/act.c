@@ -175,7 +175,7 @@ act_command(struct node *n, const char *const *words, unsigned count)
 		return -1;
 	taken = verb_words(a, words, count);
 	if (count - taken > a->most)
-		return usage_error("%s %s: too many words", a->verb, a->syntax);
+		return usage_error("%s%s%s: too many words", a->verb, *a->syntax ? " " : "", a->syntax);
 	return ask_with_keys(n, a, words, count, taken);
 }
 

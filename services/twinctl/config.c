@@ -109,8 +109,8 @@ profile(struct node *n, const char *const *words, unsigned count)
 	o = out_table_new("profile", profile_cols, sizeof profile_cols / sizeof profile_cols[0]);
 	out_row(o);
 	out_text(o, p->name);
-	out_text(o, ip_prefix_text(&p->peer, t));
-	out_text(o, p->host_name);
+	out_text(o, p->peer.addr.family ? ip_prefix_text(&p->peer, t) : "any");
+	out_text(o, *p->host_name ? p->host_name : "any");
 	out_text(o, roles_text(p->roles, t));
 	out_bool(o, p->secret[0] != 0);
 	out_bool(o, p->require_auth);
@@ -194,6 +194,12 @@ is_process(struct node *n, const char *word)
 	return strncmp(word, "worker.", 7) == 0 && text_number(word + 7, 63, &w) && w < node_conf(n)->data.workers;
 }
 
+static bool
+is_level(const char *word)
+{
+	return strcmp(word, "debug") == 0 || strcmp(word, "info") == 0 || strcmp(word, "warning") == 0 || strcmp(word, "error") == 0;
+}
+
 int
 log_command(struct node *n, const char *const *words, unsigned count)
 {
@@ -201,7 +207,7 @@ log_command(struct node *n, const char *const *words, unsigned count)
 
 	if (count == 1 && is_process(n, words[0]))
 		return ask_all(n, words[0], ask_for, 1);
-	if (count > 2 || (count == 2 && !is_process(n, words[1])))
+	if (count > 2 || (count && !is_level(words[0])) || (count == 2 && !is_process(n, words[1])))
 		return usage_error("log [debug|info|warning|error] [elector|state-sync|tunnel-ctl|session-mgr|worker.N]");
 	return ask_all(n, count == 2 ? words[1] : NULL, ask_for, count ? 2 : 1);
 }

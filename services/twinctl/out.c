@@ -146,13 +146,13 @@ dressed(const char *key, json_int_t v, char out[TEXT])
 	char t[TEXT];
 	const char *as = NULL;
 
-	if (ends_in(key, "-octets"))
+	if (ends_in(key, "-octets") || strcmp(key, "store-map") == 0)
 		as = text_octets((uint64_t)v, t);
 	else if (ends_in(key, "-bps"))
 		as = text_bps((uint64_t)v, t);
 	else if (ends_in(key, "-seconds"))
 		as = text_duration((uint64_t)v, t);
-	else if (ends_in(key, "-since"))
+	else if (ends_in(key, "-since") || strcmp(key, "last-active") == 0)
 		as = text_moment((uint64_t)v, t);
 	if (as)
 		snprintf(out, TEXT, "%s", as);

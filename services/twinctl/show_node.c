@@ -14,17 +14,15 @@
 
 /* ---- cluster ---- */
 
-static void
+static bool
 add_status(json_t *all, struct node *n, const char *process, const char *key)
 {
 	const char *words[] = { "status" };
 	json_t *o = node_ask_json(n, process, words, 1);
+	const bool there = o != NULL;
 
-	if (o)
-		json_object_set(all, key, o);
-	else
-		json_object_set_new(all, key, json_string("does not answer"));
-	json_decref(o);
+	json_object_set_new(all, key, there ? o : json_string("does not answer"));
+	return there;
 }
 
 static json_t *
@@ -223,17 +221,18 @@ int
 show_cluster(struct node *n, const char *const *words, unsigned count)
 {
 	json_t *all;
+	bool elector, sync;
 
 	if (count)
 		return usage_error("show cluster takes no further word: '%s'", words[0]);
 	all = json_object();
-	add_status(all, n, "elector", "election");
-	add_status(all, n, "state-sync", "mirror");
+	elector = add_status(all, n, "elector", "election");
+	sync = add_status(all, n, "state-sync", "mirror");
 	json_object_set_new(all, "store", store_part(n));
 	json_object_set_new(all, "recovered", recovered_part(n));
 	json_object_set_new(all, "last-changes", last_changes(n));
 	out_sections(all);
-	return DONE;
+	return elector || sync ? DONE : UNREACHABLE;
 }
 
 /* ---- alarms ---- */
@@ -270,7 +269,21 @@ alarm_row(void *arg, struct span key, struct span row)
 	return true;
 }
 
-/* The elector opens no store: it tells its own alarms when asked. */
+static bool
+is_listed(const json_t *list, const char *alarm)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		const char *name = json_string_value(json_object_get(o, "alarm")), *who = json_string_value(json_object_get(o, "process"));
+		if (name && who && strcmp(name, alarm) == 0 && strcmp(who, "elector") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The elector's alarms become rows within a second, if state-sync is up; it tells them when asked, too. */
 static void
 elector_alarms(struct node *n, json_t *list)
 {
@@ -281,7 +294,11 @@ elector_alarms(struct node *n, json_t *list)
 	json_array_foreach(json_object_get(status, "alarms"), i, name) {
 		const char *text = json_string_value(name);
 		const struct alarm_info *info = text ? meaning_of_alarm(text) : NULL;
-		json_t *o = json_object();
+		json_t *o;
+
+		if (!text || is_listed(list, text))
+			continue;
+		o = json_object();
 		out_set_text(o, "alarm", text);
 		out_set_text(o, "process", "elector");
 		if (info) {

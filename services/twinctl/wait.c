@@ -128,7 +128,8 @@ wait_command(struct node *n, const char *const *words, unsigned count)
 	n->timeout_ms = n->timeout_ms < 500 ? n->timeout_ms : 500;
 	for (double end = now_s() + (double)seconds; !holds(&w);) {
 		if (now_s() >= end) {
-			fprintf(stderr, "twinctl: not %s within %lu s; last seen: %s\n", w.what, seconds, w.last);
+			fprintf(stderr, "twinctl: not %s%s%s within %lu s; last seen: %s\n", w.what, numbered ? " " : "",
+				numbered ? words[1] : "", seconds, w.last);
 			return REFUSED;
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = EVERY_NS }, NULL);

@@ -51,5 +51,6 @@ code() { local c=0; "$@" >/dev/null 2>&1 || c=$?; echo $c; }
 expect "exit 1: no such session" "$(code ctl show session 9/60000)" 1
 expect "exit 2: wrong words" "$(code ctl show sessions colour red)" 2
 expect "exit 3: no process" "$(code ctl switchover)" 3
+expect "exit 3: nobody who knows the pair" "$(code ctl show cluster)" 3
 expect "exit 4: no configuration" "$(code "$bin/twinctl" --config /nonexistent show tunnels)" 4
 expect "an answer that says what to do" "$(ctl switchover 2>&1 | grep -c 'elector is not running')" 1
