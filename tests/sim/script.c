@@ -194,6 +194,10 @@ configure(struct story *s, char *text)
 		p->dials = number(s, v);
 	else if (strcmp(text, "forwards") == 0)
 		p->forwards = number(s, v);
+	else if (strcmp(text, "mirror-timeout") == 0)
+		p->zmtp_timeout = duration(s, v);
+	else if (strcmp(text, "day") == 0)
+		p->day = number(s, v);
 	else if (strcmp(text, "mirror-delay") == 0)
 		p->net[NET_MIRROR].delay = duration(s, v);
 	else
