@@ -9,6 +9,9 @@
  * longer than that by itself is followed by none, one that found nothing neither; and frames of
  * owners alone never bring it about.  So a packet waits for that long at most, and a lonely one not
  * at all.
+ *
+ * An iteration whose packets all went into trunks is followed by a sleep twice as long: they wait for others
+ * anyway.  No sleep goes beyond the moment when a trunk's frame is due, so that T is kept.
  */
 #include <sys/prctl.h>
 #include <time.h>
@@ -30,11 +33,14 @@ on_end(void *arg)
 {
 	struct worker *w = arg;
 	struct rest *r = &w->rest;
-	uint64_t seen = forwarded(w);
-	mono_t began = loop_now(w->loop), until = began + r->length, now;
-	bool some = seen != r->seen, close = began - r->last < r->length;
+	uint64_t seen = forwarded(w), trunks = dp_counts(w->dp)[DP_COUNT_TRUNK_IN];
+	bool some = seen != r->seen, patient = seen - r->seen == trunks - r->trunks;
+	mono_t began = loop_now(w->loop), until = began + (patient ? 2 : 1) * r->length, now;
+	bool close = began - r->last < r->length;
 
 	r->seen = seen;
+	r->trunks = trunks;
+	until = mono_sooner(until, dp_trunk_due(w->dp));
 	if (!some)
 		return false;
 	r->last = began;

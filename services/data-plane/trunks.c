@@ -177,6 +177,7 @@ trunk_down(struct dp *dp, mono_t now, struct dp_session *s, uint16_t proto, uint
 	s->out_packets++;
 	s->out_octets += len;
 	dp->count[DP_COUNT_DOWN_OCTETS] += len;
+	dp->count[DP_COUNT_TRUNK_IN]++;
 	trunk_send(t, now, proto, ip, len, tos, &st.sink);
 	due_note(dp, t);
 }

@@ -33,6 +33,7 @@ struct held { /* an injection that waits for a sequence number */
 struct rest { /* shell_rest.c */
 	mono_t length, last; /* of a rest; when packets were forwarded last */
 	uint64_t seen;	     /* how many until then */
+	uint64_t trunks;     /* how many of them went into trunks */
 };
 
 struct ip_io { /* shell_ip.c */
