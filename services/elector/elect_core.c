@@ -134,7 +134,7 @@ elect_addresses(struct elect *e, struct elect_out *out, bool hold)
 static struct elect_order
 order_wanted(const struct elect *e)
 {
-	struct elect_order o = { .epoch = e->epoch, .alone = e->alone, .unheard = e->unheard };
+	struct elect_order o = { .epoch = e->epoch, .alone = e->alone };
 
 	o.active = e->role == ELECT_ACTIVE || e->role == ELECT_PROMOTING;
 	o.fresh = e->role == ELECT_PROMOTING;
@@ -152,7 +152,7 @@ elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 {
 	struct elect_order o = order_wanted(e), *was = &e->order;
 	bool same = o.active == was->active && o.quiesce == was->quiesce && o.fresh == was->fresh && o.force == was->force &&
-		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.unheard == was->unheard && o.vouched == was->vouched &&
+		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.vouched == was->vouched &&
 		    o.blind == was->blind;
 
 	if (same && now - e->order_at < ORDER_EVERY)

@@ -67,7 +67,6 @@ struct elect_order {
 	bool fresh;	 /* a promotion; else this node was active in `epoch` already, and its store must say so too */
 	uint64_t epoch;
 	uint64_t alone;	 /* number of the last wish to go on alone that is granted */
-	bool unheard;	 /* with `alone`: the twin was silent, and may serve what it holds */
 	bool vouched;	 /* a promotion: the active said that this node holds all that anybody was shown */
 	bool blind;	 /* a promotion: nobody answered; what others have served meanwhile is not known */
 };
@@ -170,7 +169,6 @@ struct elect {
 	bool whole;
 	uint64_t whole_seq; /* active: since this beat of ours the twin is told that it is not */
 	uint64_t alone;	    /* last wish of state-sync granted */
-	bool unheard;	    /* see struct elect_order */
 
 	/* the twin */
 	struct beat twin;   /* last one that counted */

@@ -9,13 +9,11 @@
  *                                  calling-off, and is still standby, can revive our lease
  *
  *   going alone  state-sync asks (n) ──► whole = false, beats say so ──► twin acknowledges, or is silent for
- *                longer than it needs to promote (`unheard`) ──► order: alone = n
+ *                longer than it needs to promote ──► order: alone = n
  */
 #include "elect_impl.h"
 
 #include <stdio.h>
-
-#define SLOWLY 5 /* times `dead` */
 
 static const char *
 switch_refusal(const struct elect *e, mono_t now)
@@ -160,21 +158,11 @@ elect_may_leave(const struct elect *e)
 /* --- going on without the twin ------------------------------------------------------------------------ */
 
 static bool
-twin_agrees(const struct elect *e, mono_t now)
+twin_cannot_promote(const struct elect *e, mono_t now)
 {
-	return e->goodbye || (e->acked >= e->whole_seq && elect_twin_heard(e, now));
-}
-
-/*
- * It is dead, or has promoted; and has had the time to do so on a machine that does not always run.  Until then nothing reaches a peer
- * that such a twin would not know of; what it costs is a part of the second that peers take to say again what nobody answered.
- */
-static bool
-twin_has_decided(const struct elect *e, mono_t now)
-{
-	const mono_t promotes = elect_patience_most(e) + 2 * e->conf.heartbeat, slowly = SLOWLY * e->conf.dead;
-
-	return elect_silence(e, now) >= (promotes > slowly ? promotes : slowly) && elect_holds_lease(e, now);
+	if (e->goodbye || (e->acked >= e->whole_seq && elect_twin_heard(e, now)))
+		return true;
+	return elect_silence(e, now) >= elect_patience_most(e) + 2 * e->conf.heartbeat && elect_holds_lease(e, now);
 }
 
 void
@@ -196,10 +184,9 @@ elect_alone_tick(struct elect *e, mono_t now, struct elect_out *out)
 		e->whole_seq = e->seq + 1;
 		elect_beat_send(e, now, out);
 	}
-	if (!twin_agrees(e, now) && !twin_has_decided(e, now))
+	if (!twin_cannot_promote(e, now))
 		return;
 	e->alone = s->ask;
-	e->unheard = !twin_agrees(e, now);
 	e->count[ELECT_C_ALONE_GRANTED]++;
 	elect_note(e, out, NOTE_INFO, "state-sync may go on without the twin epoch=%llu",
 		   (unsigned long long)e->epoch);

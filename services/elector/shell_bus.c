@@ -86,7 +86,6 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 	order.fresh = o->fresh;
 	order.epoch = o->epoch;
 	order.alone = o->alone;
-	order.unheard = o->unheard;
 	m.what_case = ELECT__MESSAGE__WHAT_ORDER;
 	m.order = &order;
 	say(sh, &m);

@@ -90,7 +90,6 @@ bus_shell_client(struct shell *sh, struct span identity, const struct sync_head 
 	h.kind = (Sync__Kind)head->kind;
 	h.position = head->position;
 	h.up_to = head->up_to;
-	h.unseen = head->unseen;
 	h.epoch = head->epoch;
 	h.role = (Sync__Role)head->role;
 	h.mirror = (Sync__Mirror)head->mirror;
@@ -123,8 +122,7 @@ static void
 obey(struct shell *sh, const Elect__Order *o)
 {
 	struct sync_order order = { .active = o->active, .quiesce = o->quiesce, .force = o->force, .stale = o->stale, .vouched = o->vouched,
-				    .blind = o->blind, .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone,
-				    .unheard = o->unheard };
+				    .blind = o->blind, .fresh = o->fresh, .epoch = o->epoch, .alone = o->alone };
 
 	event(sh, &(struct sync_event){ .kind = SYNC_ORDER, .order = &order, .random = fresh() });
 }

@@ -283,7 +283,7 @@ sync_clients_feed(struct sync *s, mono_t now, const struct sync_txn *t, struct s
 }
 
 void
-sync_clients_committed(struct sync *s, mono_t now, bool unseen, struct sync_out *out)
+sync_clients_committed(struct sync *s, mono_t now, struct sync_out *out)
 {
 	for (unsigned i = 0; i < s->clients; i++) {
 		struct sync_client *c = &s->client[i];
@@ -292,7 +292,6 @@ sync_clients_committed(struct sync *s, mono_t now, bool unseen, struct sync_out 
 			continue;
 		c->committed_due = false;
 		h.up_to = c->committed;
-		h.unseen = unseen;
 		if (c->used && c->welcomed)
 			say(s, now, c, &h, NULL, out);
 	}

@@ -89,7 +89,7 @@ struct sync_status { /* field by field struct elect_status of the elector; see t
 };
 
 struct sync_order { /* field by field struct elect_order */
-	bool active, quiesce, force, stale, fresh, vouched, blind, unheard;
+	bool active, quiesce, force, stale, fresh, vouched, blind;
 	uint64_t epoch, alone;
 };
 
@@ -104,7 +104,6 @@ enum sync_mirror { SYNC_M_ALONE, SYNC_M_CATCHING_UP, SYNC_M_MIRRORED };
 struct sync_head {
 	enum sync_kind kind;
 	uint64_t position, up_to, epoch;
-	bool unseen; /* COMMITTED */
 	enum sync_role role;
 	enum sync_mirror mirror;
 	const char *reason;

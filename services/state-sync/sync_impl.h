@@ -25,7 +25,7 @@ void sync_client_submit(struct sync *, mono_t now, const struct sync_event *, st
 void sync_client_local(struct sync *, mono_t now, const struct sync_event *, struct sync_out *);
 void sync_client_gone(struct sync *, struct span identity);
 void sync_clients_feed(struct sync *, mono_t now, const struct sync_txn *, struct sync_out *);
-void sync_clients_committed(struct sync *, mono_t now, bool unseen, struct sync_out *);
+void sync_clients_committed(struct sync *, mono_t now, struct sync_out *);
 void sync_clients_welcome(struct sync *, mono_t now, struct sync_out *);
 void sync_clients_tell(struct sync *, mono_t now, enum sync_kind, struct sync_out *); /* ROLE, RESET: to all */
 void sync_clients_tick(struct sync *, mono_t now, struct sync_out *);
@@ -40,8 +40,6 @@ struct sync_txn *sync_log_at(const struct sync *, uint64_t position); /* NULL: n
 void sync_log_drop(struct sync *);
 void sync_log_trim(struct sync *, mono_t now, struct sync_out *);
 void sync_release(struct sync *, mono_t now, struct sync_out *);
-/* The same, but the twin may serve what it holds, which is not this: what waited must not reach a peer. */
-void sync_release_unseen(struct sync *, mono_t now, struct sync_out *);
 
 /* sync_terms.c: which transactions were written under which epoch */
 const struct mirror_term *sync_term_at(const struct sync_meta *, uint64_t position); /* NULL: older than what is kept */

@@ -264,8 +264,8 @@ releasable(const struct sync *s)
 	return s->acked < to ? s->acked : to;
 }
 
-static void
-release(struct sync *s, mono_t now, bool unseen, struct sync_out *out)
+void
+sync_release(struct sync *s, mono_t now, struct sync_out *out)
 {
 	uint64_t to = releasable(s);
 
@@ -274,18 +274,6 @@ release(struct sync *s, mono_t now, bool unseen, struct sync_out *out)
 	for (uint64_t p = s->released + 1 > s->log_first ? s->released + 1 : s->log_first; p <= to; p++)
 		release_txn(s, sync_log_at(s, p));
 	s->released = to;
-	sync_clients_committed(s, now, unseen, out);
+	sync_clients_committed(s, now, out);
 	sync_clients_welcome(s, now, out);
-}
-
-void
-sync_release(struct sync *s, mono_t now, struct sync_out *out)
-{
-	release(s, now, false, out);
-}
-
-void
-sync_release_unseen(struct sync *s, mono_t now, struct sync_out *out)
-{
-	release(s, now, true, out);
 }

@@ -171,11 +171,6 @@ obey_active(struct sync *s, mono_t now, const struct sync_event *ev, struct sync
 		sync_note(out, NOTE_WARN, "goes on alone position=%llu acked=%llu",
 			  (unsigned long long)s->meta.position, (unsigned long long)s->acked);
 		sync_alarm_set(s, out, SYNC_ALARM_ALONE, true, s->twin_node);
-		if (o->unheard) {
-			s->solo = true;
-			sync_commit_pending(s, now, out);
-			sync_release_unseen(s, now, out);
-		}
 		sync_go_solo(s, now, out);
 	}
 }

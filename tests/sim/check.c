@@ -175,16 +175,6 @@ check_snapshot(struct world *w, struct node *n, uint64_t position)
 	}
 }
 
-/* An effect that never leaves: see outbox_commit_unseen(). */
-void
-check_kept_back(struct talk *t)
-{
-	if (!t->numbers)
-		return;
-	t->number_first = (t->number_first + 1) % t->number_cap;
-	t->numbers--;
-}
-
 void
 check_release(struct world *w, struct talk *t, const struct effect *e)
 {

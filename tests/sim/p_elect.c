@@ -110,8 +110,7 @@ out_order(struct elect_out *o, const struct elect_order *order)
 		return;
 	m = msg_new(M_ORDER, NULL, 0);
 	m->u.order = (struct sync_order){ .active = order->active, .quiesce = order->quiesce, .force = order->force, .fresh = order->fresh,
-					  .stale = order->stale, .vouched = order->vouched, .blind = order->blind, .epoch = order->epoch, .alone = order->alone,
-					  .unheard = order->unheard };
+					  .stale = order->stale, .vouched = order->vouched, .blind = order->blind, .epoch = order->epoch, .alone = order->alone };
 	proc_post(&s->p->n->p[P_SYNC], m, 30 * MONO_US, true);
 }
 

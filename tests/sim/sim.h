@@ -261,7 +261,7 @@ struct talk {
 	struct flight flight[FLIGHTS];
 	unsigned flights, flight_first;
 	/* for the checker: the number each held effect waits for; the batches not yet looked at */
-	uint64_t *number, submitted, kept_back;
+	uint64_t *number, submitted;
 	unsigned numbers, number_first, number_cap;
 	struct { uint64_t outbox, hash; } done[FLIGHTS];
 	unsigned batches, batch_first;
@@ -555,7 +555,6 @@ void check_submitted(struct world *, struct talk *, struct span frame, uint64_t 
 void check_committed(struct world *, struct node *, const struct sync_txn *, bool written);
 void check_snapshot(struct world *, struct node *, uint64_t position);
 void check_release(struct world *, struct talk *, const struct effect *);
-void check_kept_back(struct talk *);
 void check_egress(struct world *, struct node *, uint64_t epoch, struct endpoint peer, const uint8_t *, size_t);
 void check_lease(struct world *, struct node *, uint64_t epoch, bool active, mono_t until_world);
 /* `follows`: it has stood by for an active twin; else it begins because it knows of none. */

@@ -48,7 +48,6 @@ forget(struct talk *t)
 	batch_reset(t->batch);
 	t->flights = t->flight_first = 0;
 	t->numbers = t->number_first = t->batches = t->batch_first = 0;
-	t->kept_back = t->box.kept_back;
 	t->submitted = 0;
 	t->wire_next = t->fed_next = 1;
 }
@@ -161,7 +160,7 @@ submit(struct talk *t)
 }
 
 static void
-on_committed(struct talk *t, uint64_t up_to, bool unseen)
+on_committed(struct talk *t, uint64_t up_to)
 {
 	if (up_to >= t->wire_next) {
 		start_over(t, "committed what was never submitted");
@@ -171,7 +170,7 @@ on_committed(struct talk *t, uint64_t up_to, bool unseen)
 		return;
 	while (t->flights && t->flight[t->flight_first].wire <= up_to) {
 		struct flight *f = &t->flight[t->flight_first];
-		(unseen ? outbox_commit_unseen : outbox_commit)(&t->box, f->outbox);
+		outbox_commit(&t->box, f->outbox);
 		t->flight_first = (t->flight_first + 1) % FLIGHTS;
 		t->flights--;
 	}
@@ -184,8 +183,6 @@ release_one(void *arg, const struct effect *e)
 
 	if (!talk_may_send(t) || !point(t->p, AT_RELEASE))
 		return false;
-	for (; !e->reveals_nothing && t->kept_back < t->box.kept_back; t->kept_back++)
-		check_kept_back(t);
 	check_release(t->p->w, t, e);
 	t->ops->release(t->p, e);
 	return point(t->p, AT_RELEASED);
@@ -260,7 +257,6 @@ on_role(struct talk *t, const struct sync_head *h)
 	}
 	outbox_restart(&t->box);
 	t->numbers = t->number_first = t->batches = t->batch_first = 0;
-	t->kept_back = t->box.kept_back;
 	t->submitted = 0;
 }
 
@@ -326,7 +322,7 @@ hear(struct talk *t, const struct msg *m)
 		load(t, h->position);
 		break;
 	case SYNC_K_COMMITTED:
-		on_committed(t, h->up_to, h->unseen);
+		on_committed(t, h->up_to);
 		break;
 	case SYNC_K_FEED:
 		on_feed(t, h, f, n);

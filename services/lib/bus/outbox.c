@@ -27,7 +27,6 @@ struct outbox_mem {
 struct entry {
 	uint64_t number;
 	size_t total; /* octets of all of it, a multiple of ALIGN; 0: nothing more before the end */
-	bool unseen;  /* not to leave: see outbox_commit_unseen() */
 	struct effect effect;
 };
 
@@ -158,7 +157,7 @@ ring_put(struct outbox_ring *r, uint64_t number, const struct effect *e, size_t 
 
 	if (!to && (!ring_grow(r, total + ALIGN, max) || !(to = ring_room(r, total))))
 		return false;
-	*(struct entry *)to = (struct entry){ number, total, false, *e };
+	*(struct entry *)to = (struct entry){ number, total, *e };
 	if (e->bytes.len)
 		memcpy(to + bytes_at, e->bytes.p, e->bytes.len);
 	if (e->detail_len)
@@ -212,33 +211,6 @@ outbox_commit(struct outbox *o, uint64_t number)
 	return true;
 }
 
-static bool
-reaches_a_peer(const struct effect *e)
-{
-	return e->kind == EFFECT_CONTROL || e->kind == EFFECT_PPP;
-}
-
-/* Those that are held now: what is said again later, under the same number, may leave. */
-bool
-outbox_commit_unseen(struct outbox *o, uint64_t number)
-{
-	struct outbox_ring *r = &o->held;
-	size_t at = r->head;
-
-	if (!outbox_commit(o, number))
-		return false;
-	for (unsigned i = 0; i < r->effects; i++) {
-		if (at == r->size || ((struct entry *)(r->mem->b + at))->total == 0)
-			at = 0;
-		struct entry *en = (struct entry *)(r->mem->b + at);
-		if (en->number > number)
-			break;
-		en->unseen = reaches_a_peer(&en->effect);
-		at += en->total;
-	}
-	return true;
-}
-
 /* `fn` may put effects into the outbox, and may restart it. */
 static unsigned
 ring_release(struct outbox *o, struct outbox_ring *r, outbox_fn *fn, void *arg, bool *stopped)
@@ -249,11 +221,6 @@ ring_release(struct outbox *o, struct outbox_ring *r, outbox_fn *fn, void *arg, 
 		const struct effect e = entry_effect(en);
 		uint64_t dropped = o->dropped;
 
-		if (en->unseen) {
-			ring_forget_oldest(r);
-			o->kept_back++;
-			continue;
-		}
 		r->lent = true;
 		*stopped = !fn(arg, &e);
 		r->lent = false;

@@ -29,7 +29,7 @@ struct outbox {
 	struct outbox_ring held, free_to_go; /* the second: effects that reveal nothing */
 	size_t max_octets;
 	uint64_t recorded, committed;	     /* numbers */
-	uint64_t released, dropped, refused, kept_back; /* counts of effects, since outbox_init */
+	uint64_t released, dropped, refused; /* counts of effects, since outbox_init */
 };
 
 void outbox_init(struct outbox *, size_t max_octets); /* 0: 64 MiB; allocates when first needed */
@@ -43,9 +43,6 @@ bool outbox_effect(struct outbox *, const struct effect *);
 /* Everything up to `number` is committed; a smaller or a future number changes nothing.  False: a
  * future one. */
 bool outbox_commit(struct outbox *, uint64_t number);
-/* The same, but a twin that may serve now does not hold it: of what is held under those numbers, what would reach a
- * peer (EFFECT_CONTROL, EFFECT_PPP) is forgotten, as if the network had lost it.  Peers will ask again, and so shall we. */
-bool outbox_commit_unseen(struct outbox *, uint64_t number);
 
 /*
  * Hands each effect that may go to `fn`, oldest first, and forgets it; the effect is lent until

@@ -402,7 +402,7 @@ submit(struct owner *o)
 }
 
 static void
-on_committed(struct owner *o, uint64_t up_to, bool unseen)
+on_committed(struct owner *o, uint64_t up_to)
 {
 	if (up_to >= o->wire_next) {
 		o->v[SYNC_MALFORMED]++;
@@ -411,7 +411,7 @@ on_committed(struct owner *o, uint64_t up_to, bool unseen)
 	}
 	while (o->flights && o->flight[o->flight_first].wire <= up_to) {
 		const struct flight *f = &o->flight[o->flight_first];
-		(unseen ? outbox_commit_unseen : outbox_commit)(&o->outbox, f->outbox);
+		outbox_commit(&o->outbox, f->outbox);
 		o->flight_octets -= f->octets;
 		o->flight_first = (o->flight_first + 1) % o->flight_cap;
 		o->flights--;
@@ -458,7 +458,6 @@ owner_flush(struct owner *o)
 	submit_local(o);
 	release(o);
 	o->v[EFFECTS_RELEASED] = o->outbox.released;
-	o->v[EFFECTS_UNSEEN] = o->outbox.kept_back;
 	o->v[EFFECTS_DROPPED] = o->outbox.dropped;
 }
 
@@ -661,7 +660,7 @@ hear(struct owner *o, const Sync__Header *h, const struct span *f, unsigned n)
 		on_welcome(o, h);
 		break;
 	case SYNC__KIND__COMMITTED:
-		on_committed(o, h->up_to, h->unseen);
+		on_committed(o, h->up_to);
 		break;
 	case SYNC__KIND__FEED:
 		on_feed(o, h, f, n);

@@ -857,7 +857,6 @@ START_TEST(going_alone_waits_until_the_twin_knows)
 	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
 	status(&n);
 	ck_assert_uint_eq(n.t.order.alone, 7);
-	ck_assert(!n.t.order.unheard); /* it knows, and will not serve */
 }
 END_TEST
 
@@ -870,10 +869,8 @@ START_TEST(going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promot
 	n.s.ask = 7;
 	while (n.t.order.alone != 7 && n.now < heard + MONO_S)
 		tick(&n);
-	ck_assert_int_ge(5 * n.e.conf.dead, elect_patience_most(&n.e) + 20 * MS);
-	ck_assert_int_ge(n.now - heard, 5 * n.e.conf.dead);
-	ck_assert_int_le(n.now - heard, 5 * n.e.conf.dead + 30 * MS);
-	ck_assert(n.t.order.unheard);
+	ck_assert_int_ge(n.now - heard, elect_patience_most(&n.e) + 20 * MS);
+	ck_assert_int_le(n.now - heard, elect_patience_most(&n.e) + 50 * MS);
 }
 END_TEST
 

@@ -39,7 +39,6 @@ struct wire {
 struct owner {
 	bool welcomed, hello_due, active;
 	uint64_t epoch, next_seq, position, committed;
-	bool unseen; /* the last COMMITTED */
 	struct {
 		uint64_t seq, value;
 		unsigned key;
@@ -236,7 +235,6 @@ on_client(struct sync_out *out, struct span identity, const struct sync_head *h,
 		break;
 	case SYNC_K_COMMITTED:
 		owner_committed(o, h->up_to);
-		o->unseen = h->unseen;
 		break;
 	case SYNC_K_FEED:
 		ck_assert_uint_eq(h->position, o->position + 1);
@@ -723,35 +721,6 @@ START_TEST(a_long_cut_asks_and_goes_alone_only_when_granted)
 	ck_assert(a->status.mirrored);
 	ck_assert(!a->alarm[SYNC_ALARM_ALONE]);
 	same_stores(p);
-	pair_free(p);
-}
-END_TEST
-
-/* The twin is silent: it may serve by now, without what was held back for it. */
-START_TEST(what_a_silent_twin_does_not_hold_is_committed_unseen)
-{
-	struct pair *p = mirrored();
-	struct node *a = &p->n[0];
-	struct sync_order o = { .active = true, .epoch = 2, .unheard = true };
-
-	submit(a, 1);
-	flush(a);
-	pass(p, 50 * MS);
-	ck_assert_uint_eq(a->o.committed, 1);
-	ck_assert(!a->o.unseen);
-	link_set(p, false);
-	submit(a, 2);
-	flush(a);
-	submit(a, 3); /* not even in a transaction */
-	pass(p, 250 * MS);
-	ck_assert_uint_ne(o.alone = a->status.ask, 0);
-	step(a, (struct sync_event){ .kind = SYNC_ORDER, .order = &o, .random = 78 });
-	ck_assert_uint_eq(a->o.committed, 3);
-	ck_assert(a->o.unseen);
-	submit(a, 4);
-	flush(a);
-	ck_assert_uint_eq(a->o.committed, 4);
-	ck_assert(!a->o.unseen);
 	pair_free(p);
 }
 END_TEST
@@ -1358,7 +1327,6 @@ main(void)
 	tcase_add_test(t, a_standby_refuses_submissions);
 	tcase_add_test(t, a_short_cut_is_healed_from_the_log);
 	tcase_add_test(t, a_long_cut_asks_and_goes_alone_only_when_granted);
-	tcase_add_test(t, what_a_silent_twin_does_not_hold_is_committed_unseen);
 	tcase_add_test(t, a_silent_session_is_no_reason_to_wait_again);
 	tcase_add_test(t, a_twin_too_far_behind_takes_a_snapshot_while_commits_go_on);
 	tcase_add_test(t, promotion_keeps_everything_and_the_old_active_gives_its_tail_up);

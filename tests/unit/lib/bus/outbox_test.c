@@ -123,40 +123,6 @@ START_TEST(commitments_of_the_past_and_the_future_change_nothing)
 }
 END_TEST
 
-START_TEST(what_the_twin_never_held_does_not_reach_a_peer)
-{
-	struct effect ask = { .kind = EFFECT_AAA, .bytes = span_of("aaa", 3), .tunnel = 7 };
-
-	outbox_record(&box);
-	hold("seen", false);
-	outbox_record(&box);
-	hold("unseen", false);
-	outbox_effect(&box, &ask);
-	outbox_record(&box);
-	hold("later", false);
-	hold("free", true);
-	outbox_commit(&box, 1);
-	ck_assert_str_eq(released(), "free seen ");
-	ck_assert(!outbox_commit_unseen(&box, 4));
-	ck_assert(outbox_commit_unseen(&box, 2));
-	ck_assert_str_eq(released(), "aaa "); /* a question of ours is no word to a peer */
-	ck_assert_uint_eq(box.kept_back, 1);
-	outbox_commit(&box, 3);
-	ck_assert_str_eq(released(), "later ");
-	outbox_record(&box);
-	hold("gone", false);
-	ck_assert(outbox_commit_unseen(&box, 4));
-	hold("again", false); /* nothing new was recorded for it */
-	ck_assert_str_eq(released(), "again ");
-	ck_assert_uint_eq(outbox_effects(&box), 0);
-	outbox_restart(&box);
-	outbox_record(&box);
-	hold("anew", false);
-	outbox_commit(&box, 1);
-	ck_assert_str_eq(released(), "anew ");
-}
-END_TEST
-
 START_TEST(a_restart_drops_and_counts_anew)
 {
 	outbox_record(&box);
@@ -304,16 +270,6 @@ START_TEST(a_long_random_life_keeps_every_effect_whole_and_in_order)
 		list_size[list_in++] = n;
 		unsigned left = rand() % (i / 10000 % 2 ? 4 : 2); /* fills and empties in turn */
 		outbox_release(&box, as_listed, &left);
-		if (rand() % 500 == 0) { /* all that is held is kept back, wherever it lies */
-			unsigned held = outbox_effects(&box);
-			uint64_t before = box.kept_back;
-
-			outbox_commit_unseen(&box, outbox_record(&box));
-			left = UINT32_MAX;
-			ck_assert_uint_eq(outbox_release(&box, as_listed, &left), 0);
-			ck_assert_uint_eq(box.kept_back - before, held);
-			list_out = list_in;
-		}
 	}
 	unsigned all = UINT32_MAX;
 	outbox_release(&box, as_listed, &all);
@@ -331,7 +287,6 @@ add(TCase *tc)
 	tcase_add_test(tc, an_effect_that_reveals_nothing_overtakes);
 	tcase_add_test(tc, order_is_kept_and_a_stop_keeps_the_rest);
 	tcase_add_test(tc, commitments_of_the_past_and_the_future_change_nothing);
-	tcase_add_test(tc, what_the_twin_never_held_does_not_reach_a_peer);
 	tcase_add_test(tc, a_restart_drops_and_counts_anew);
 	tcase_add_test(tc, a_full_outbox_refuses_counts_and_keeps_what_it_has);
 	tcase_add_test(tc, a_monstrous_effect_is_refused);
