@@ -229,9 +229,10 @@ proc_wake(struct proc *p, mono_t when)
 	if (!p->up || p->dying || (p->wake_at && p->wake_at <= when))
 		return;
 	p->wake_at = when;
-	if (when == p->armed_at && when > p->w->now) /* that event is on its way already */
-		return;
-	p->armed_at = when;
+	for (unsigned i = 0; when > p->w->now && i < 4; i++)
+		if (p->armed[i] == when) /* that event is on its way already */
+			return;
+	p->armed[p->arms++ % 4] = when;
 	at(p->w, when, run, p, p->life, (uint64_t)when);
 }
 
@@ -254,7 +255,8 @@ proc_start(struct proc *p)
 	p->up = true;
 	p->dying = p->stopped = false;
 	p->life++;
-	p->wake_at = p->armed_at = 0;
+	p->wake_at = 0;
+	memset(p->armed, 0, sizeof p->armed);
 	p->restart_at = 0;
 	tell(p->w, "%s  %s starts", p->n->name, proc_name[p->kind]);
 	mark(p->w, 77 + p->kind);

@@ -155,7 +155,8 @@ struct proc {
 	uint32_t life;
 	mono_t bus_at;	 /* messages of the bus arrive in order */
 	mono_t wake_at;	 /* world; of the wake-up event that stands */
-	mono_t armed_at; /* of the latest one that was made */
+	mono_t armed[4]; /* of the latest ones that were made */
+	unsigned arms;
 	mono_t restart_at;
 	struct msg *first, **last;
 	unsigned waiting, datagrams;
