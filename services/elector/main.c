@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "shell.h"
@@ -134,18 +135,24 @@ on_leave(void *arg)
 
 /* --- configuration ---------------------------------------------------------------------------------------------- */
 
-bool
-shell_reload(struct shell *sh, char *said, size_t len)
+static bool
+refused(const char *error, char *said, size_t len)
+{
+	snprintf(said, len, "configuration refused, the old one stays: %s", error);
+	log_line(NOTE_ERROR, "%s", said);
+	return false;
+}
+
+/* What a child has validated is read at once. */
+static bool
+take_configuration(struct shell *sh, char *said, size_t len)
 {
 	char error[CONF_TEXT] = "";
 	uint8_t side = sh->core.conf.side;
 	bool beats;
 
-	if (!shell_conf_read(sh, error, sizeof error)) {
-		snprintf(said, len, "configuration refused, the old one stays: %s", error);
-		log_line(NOTE_ERROR, "%s", said);
-		return false;
-	}
+	if (!shell_conf_read(sh, error, sizeof error))
+		return refused(error, said, len);
 	snprintf(said, len, "configuration loaded%s",
 		 sh->core.conf.side != side ? ", but both electors must be restarted: the side of the pair changed" : "");
 	sh->core.conf.side = side;
@@ -158,11 +165,54 @@ shell_reload(struct shell *sh, char *said, size_t len)
 }
 
 static void
+on_prepared(void *arg, int fd, unsigned events)
+{
+	struct shell *sh = arg;
+	struct answer *a = sh->reload_answer;
+	char error[CONF_TEXT], said[1024];
+	ssize_t n = read(fd, error, sizeof error - 1);
+	bool taken;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	loop_fd_remove(sh->reloading);
+	close(fd);
+	sh->reloading = NULL;
+	sh->reload_answer = NULL;
+	error[n > 0 ? n : 0] = '\0';
+	taken = n > 0 ? refused(error, said, sizeof said) : take_configuration(sh, said, sizeof said);
+	if (!a)
+		return;
+	answer_say(a, taken, "%s", said);
+	answer_send(a);
+}
+
+bool
+shell_reload(struct shell *sh, struct answer *a, char *why, size_t len)
+{
+	int fd = sh->reloading ? -1 : shell_conf_prepare(sh);
+
+	if (fd < 0) {
+		snprintf(why, len, sh->reloading ? "a reload is under way" : "no child: %s", strerror(errno));
+		return false;
+	}
+	sh->reloading = loop_fd_add(sh->loop, fd, LOOP_READ, on_prepared, sh);
+	if (!sh->reloading) {
+		snprintf(why, len, "no memory");
+		close(fd);
+		return false;
+	}
+	sh->reload_answer = a ? answer_defer(a) : NULL;
+	return true;
+}
+
+static void
 on_reload(void *arg)
 {
-	char said[1024];
+	char why[128];
 
-	shell_reload(arg, said, sizeof said);
+	if (!shell_reload(arg, NULL, why, sizeof why))
+		log_line(NOTE_WARN, "no reload reason=\"%s\"", why);
 }
 
 static void

@@ -45,6 +45,8 @@ struct shell {
 	uint8_t sync_id[BUS_IDENTITY];
 	size_t sync_id_len;
 	struct answer *ticket[TICKETS];
+	struct loop_fd *reloading;	/* a child reads the configuration */
+	struct answer *reload_answer;
 	char alarm_detail[ELECT_ALARMS][STANDING];
 	uint64_t alarm_since[ELECT_ALARMS];
 	struct batch *batch;
@@ -70,9 +72,10 @@ struct shell {
 
 /* main.c */
 void shell_step(struct shell *, const struct elect_event *);
-/* The configuration file again; `said`: what became of it.  False: not all of it was taken. */
-bool shell_reload(struct shell *, char *said, size_t len);
+/* The configuration file again; the answer (may be NULL) is sent when that is done.  False: not now, and why. */
+bool shell_reload(struct shell *, struct answer *, char *why, size_t len);
 bool shell_conf_read(struct shell *, char *error, size_t len);
+int shell_conf_prepare(struct shell *); /* shell_conf.c: validates in a child */
 
 /* shell_beat.c */
 bool beat_shell_start(struct shell *, char *error, size_t len);

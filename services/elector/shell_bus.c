@@ -276,13 +276,16 @@ arbiter(struct shell *sh, const char *const *w, unsigned n, struct answer *a)
 	command(sh, (struct elect_event){ .kind = grant ? ELECT_GRANT : ELECT_DENY, .ttl = ms * MONO_MS }, a);
 }
 
-static bool
-command_reload(void *arg, char *said, size_t len)
+static void
+reload(struct shell *sh, struct answer *a)
 {
-	return shell_reload(arg, said, len);
+	char why[128];
+
+	if (!shell_reload(sh, a, why, sizeof why))
+		answer_say(a, false, "%s", why);
 }
 
-static const struct verbs verbs = { command_reload, NULL };
+static const struct verbs verbs = { NULL, NULL };
 
 static void
 on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
@@ -291,6 +294,10 @@ on_command(void *arg, const char *const *w, unsigned n, struct answer *a)
 	const char *word = n ? w[0] : "";
 	char *json;
 
+	if (n == 1 && strcmp(word, "reload") == 0) { /* answered later */
+		reload(sh, a);
+		return;
+	}
 	if (verbs_run(&verbs, sh, w, n, a))
 		return;
 	if (strcmp(word, "status") == 0 && n == 1) {

@@ -2,20 +2,27 @@
 /*
  * The configuration, in the few hundred microseconds that a restart within the lease allows.  What
  * libyang validated is kept in RUN/elector.conf as the plain structs it became, under the name, size and
- * change time of the file it came from; a file that has not changed is not validated again.  A copy that does
- * not fit in any way is ignored.
+ * change time of the file it came from, and of the secret's; a file that has not changed is not validated again.
+ * A copy that does not fit in any way is ignored.
+ *
+ * A reload validates in a child, which leaves the copy: it takes some ten milliseconds, and in the fast setting a
+ * twin would take over meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "shell.h"
 
-#define COPY_MAGIC 0x5457434f4e460004ull
+#define COPY_MAGIC 0x5457434f4e460005ull
 
 struct copy {
 	uint64_t magic, octets;
@@ -26,6 +33,8 @@ struct copy {
 	struct conf_claim claim[CONF_CLAIMS];
 	unsigned claims;
 	uint8_t key[32];
+	int64_t key_sec, key_nsec; /* when the secret's file was changed */
+	uint64_t key_ino;
 	struct elect_conf elect;
 	uint64_t sum;
 };
@@ -93,6 +102,31 @@ identity_of(const char *config, struct copy *c)
 	return true;
 }
 
+/* Of the file that the key came from; nothing without one. */
+static void
+key_identity(struct copy *c)
+{
+	struct stat st;
+
+	c->key_sec = c->key_nsec = 0;
+	c->key_ino = 0;
+	if (!c->pair.enabled || stat(c->pair.secret_file, &st) < 0)
+		return;
+	c->key_sec = st.st_mtim.tv_sec;
+	c->key_nsec = st.st_mtim.tv_nsec;
+	c->key_ino = st.st_ino;
+}
+
+static bool
+key_is_of_today(const struct copy *c)
+{
+	static struct copy now;
+
+	now.pair = c->pair;
+	key_identity(&now);
+	return now.key_sec == c->key_sec && now.key_nsec == c->key_nsec && now.key_ino == c->key_ino;
+}
+
 /* Ours alone: a copy that somebody else could have written is not read. */
 static bool
 copy_read(const char *path, const struct copy *want, struct copy *out)
@@ -104,7 +138,7 @@ copy_read(const char *path, const struct copy *want, struct copy *out)
 
 	if (fd >= 0)
 		close(fd);
-	return ok && memcmp(want, out, offsetof(struct copy, node)) == 0 && out->sum == sum_of(out);
+	return ok && memcmp(want, out, offsetof(struct copy, node)) == 0 && out->sum == sum_of(out) && key_is_of_today(out);
 }
 
 static void
@@ -136,28 +170,75 @@ read_whole(struct shell *sh, struct copy *c, char *error, size_t len)
 	c->claims = conf->claims;
 	elect_conf_from(conf, &c->elect);
 	conf_free(conf);
+	key_identity(c);
 	return !c->pair.enabled || beat_shell_key(c->pair.secret_file, c->key, error, len);
+}
+
+/* The copy, or the file and a new copy. */
+static bool
+copy_or_file(struct shell *sh, struct copy *c, char *error, size_t len)
+{
+	static struct copy kept;
+	char path[512];
+
+	memset(c, 0, sizeof *c);
+	copy_path(sh->config, path);
+	if (!identity_of(sh->config, c)) {
+		snprintf(error, len, "%s: %s", sh->config, strerror(errno));
+		return false;
+	}
+	if (copy_read(path, c, &kept)) {
+		*c = kept;
+		return true;
+	}
+	if (!read_whole(sh, c, error, len))
+		return false;
+	copy_write(path, c);
+	return true;
+}
+
+/* In the child: nothing of the parent's is touched, and nobody waits for our processor. */
+static void
+prepare(struct shell *sh, int to)
+{
+	const struct sched_param none = { .sched_priority = 0 };
+	static struct copy c;
+	char error[CONF_TEXT] = "no reason given";
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sched_setscheduler(0, SCHED_OTHER, &none);
+	if (!copy_or_file(sh, &c, error, sizeof error) && write(to, error, strlen(error)) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+/* The other end says what is wrong with the file, or nothing; -1: no child can be made. */
+int
+shell_conf_prepare(struct shell *sh)
+{
+	int fd[2];
+	pid_t pid;
+
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for it */
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0)
+		prepare(sh, fd[1]);
+	close(fd[1]);
+	if (pid > 0)
+		return fd[0];
+	close(fd[0]);
+	return -1;
 }
 
 bool
 shell_conf_read(struct shell *sh, char *error, size_t len)
 {
-	static struct copy c, kept;
-	char path[512];
+	static struct copy c;
 
-	memset(&c, 0, sizeof c);
-	copy_path(sh->config, path);
-	if (!identity_of(sh->config, &c)) {
-		snprintf(error, len, "%s: %s", sh->config, strerror(errno));
+	if (!copy_or_file(sh, &c, error, len))
 		return false;
-	}
-	if (copy_read(path, &c, &kept)) {
-		c = kept;
-	} else {
-		if (!read_whole(sh, &c, error, len))
-			return false;
-		copy_write(path, &c);
-	}
 	sh->node = c.node;
 	sh->pair = c.pair;
 	memcpy(sh->key, c.key, sizeof sh->key);

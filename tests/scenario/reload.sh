@@ -28,7 +28,7 @@ processes=$(awk '{ print $1 }' <<<"$pids")
 
 lab_step "the same file again"
 reload
-for p in $owners; do lab_until 5 "$p has read it" said "$p" "configuration loaded"; done
+for p in $owners elector; do lab_until 5 "$p has read it" said "$p" "configuration loaded"; done
 for p in $owners; do ! said "$p" "must be" || lab_fail "$p wants a restart for nothing"; done
 
 lab_step "what counts at once"
@@ -66,7 +66,9 @@ echo '{ "twinlns:twinlns": { "node": { "nam": "a" } } }' >"$LAB/a.json"
 ! lab_ctl a config reload 2>/dev/null || lab_fail "twinctl hands out a wrong file"
 for p in $processes; do before[$p]=$(wc -l <"$LAB/run-a/log/$p/current"); done
 awk '{ print $2 }' <<<"$pids" | xargs kill -HUP # as if somebody did it by hand
-for p in $owners; do lab_until 5 "$p refuses it" said "$p" "refused"; done
+for p in $owners elector; do lab_until 5 "$p refuses it" said "$p" "refused"; done
+! lab_ctl a --run "$LAB/run-a" raw elector reload 2>"$LAB/said" || lab_fail "the elector takes a wrong file"
+grep -q 'refused.*"nam"' "$LAB/said" || lab_fail "the elector does not say what is wrong: $(cat "$LAB/said")"
 cp "$LAB/good.json" "$LAB/a.json"
 
 [ "$(lab_node_pids a | sort)" = "$pids" ] || lab_fail "a process ended: before $pids, now $(lab_node_pids a | sort)"
