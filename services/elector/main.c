@@ -148,14 +148,17 @@ static bool
 take_configuration(struct shell *sh, char *said, size_t len)
 {
 	char error[CONF_TEXT] = "";
-	uint8_t side = sh->core.conf.side;
+	uint8_t side = sh->core.conf.side, key[sizeof sh->key];
 	bool beats;
 
+	memcpy(key, sh->key, sizeof key);
 	if (!shell_conf_read(sh, error, sizeof error))
 		return refused(error, said, len);
-	snprintf(said, len, "configuration loaded%s",
-		 sh->core.conf.side != side ? ", but both electors must be restarted: the side of the pair changed" : "");
+	snprintf(said, len, "configuration loaded%s%s",
+		 sh->core.conf.side != side ? ", but both electors must be restarted: the side of the pair changed" : "",
+		 memcmp(key, sh->key, sizeof key) != 0 ? ", but both electors must be restarted for the new secret" : "");
 	sh->core.conf.side = side;
+	memcpy(sh->key, key, sizeof key); /* with another one than the twin's nothing would be heard */
 	beat_shell_stop(sh);
 	beats = beat_shell_start(sh, error, sizeof error);
 	if (!beats)
