@@ -1820,6 +1820,18 @@ def configured(lab):
     })
 
 
+def found_by(name, s):
+    """What the story finds wrong."""
+    bad = len(failed)
+    try:
+        s()
+    except Exception as e:
+        check(name, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
+    wrong = failed[bad:]
+    del failed[bad:]
+    return wrong
+
+
 def main():
     global node
     lab = labs.Lab(workers=1)
@@ -1831,6 +1843,7 @@ def main():
     Peer.space = Space(lab.ns("lac"))
     node = configured(lab)
     node.wait("active")
+    told = still.Telling()
     for name, Peer.ends, s in stories:
         if sys.argv[1:] and not any(t in name for t in sys.argv[1:]):
             continue
@@ -1850,16 +1863,3 @@ if __name__ == "__main__":
     except labs.Trouble as e:
         print(f"failed: {e}")
         sys.exit(1)
-def found_by(name, s):
-    """What the story finds wrong."""
-    bad = len(failed)
-    try:
-        s()
-    except Exception as e:
-        check(name, f"the story stops: {e!r}", False, traceback.format_exc().splitlines()[-3].strip())
-    wrong = failed[bad:]
-    del failed[bad:]
-    return wrong
-
-
-    told = still.Telling()
