@@ -827,10 +827,7 @@ past(const struct tc *tc, mono_t due)
 	return due != MONO_NEVER && tc->now >= due;
 }
 
-/*
- * RFC 3931, 4.4: "MUST employ a jittered timer mechanism": up to an eighth sooner, each tunnel and each time anew, and
- * the same for whoever takes over.
- */
+/* RFC 3931, 4.4, "a jittered timer": up to an eighth sooner, each tunnel and each time anew; the same at the twin. */
 mono_t
 cc_hello_due(const struct tunnel *t)
 {
