@@ -143,9 +143,42 @@ forward(struct world *w, void *a, uint64_t b, uint64_t c)
 	at(w, w->now + rnd_time(w, 400 * MONO_MS, 900 * MONO_MS), forward, NULL, 0, 0);
 }
 
+/* What an operator of tunnel-ctl does to a tunnel that is alive and well. */
+static void
+meddle(struct world *w, void *a, uint64_t b, uint64_t c)
+{
+	struct lac *l = &w->lac[rnd_below(w, w->plan.lacs)];
+	struct line *s = &l->line[rnd_below(w, LINES)];
+	char text[64];
+
+	if (w->now >= w->plan.calm_from)
+		return;
+	at(w, w->now + rnd_time(w, 300 * MONO_MS, 3 * MONO_S), meddle, NULL, 0, 0);
+	if (l->state != LAC_UP || !l->peer_tid)
+		return;
+	switch (rnd_below(w, 4)) {
+	case 0:
+	case 1:
+		snprintf(text, sizeof text, "tunnel recover %u", l->peer_tid);
+		break;
+	case 2:
+		snprintf(text, sizeof text, "tunnel query %u", l->peer_tid);
+		break;
+	default:
+		if (s->state != LINE_UP)
+			return;
+		s->hung_up = true;
+		snprintf(text, sizeof text, "call clear %u/%u", l->peer_tid, s->peer_sid);
+		break;
+	}
+	command(w, text);
+}
+
 void
 far_start(struct world *w)
 {
+	if (w->plan.commands)
+		at(w, w->now + rnd_time(w, MONO_S, 4 * MONO_S), meddle, NULL, 0, 0);
 	if (w->plan.forwards)
 		at(w, w->now + rnd_time(w, 0, 2 * MONO_S), forward, NULL, 0, 0);
 }

@@ -599,6 +599,7 @@ struct plan {
 	bool proxy, renegotiate;	/* LACs send proxy LCP and authentication; the profile does not want it */
 	bool outgoing;			/* some lines are called, and do not call */
 	unsigned lnss;			/* so many of the LACs are LNSs: the last ones */
+	bool commands;			/* operators of tunnel-ctl: recoveries of tunnels that live, questions, calls cleared */
 	unsigned dials, forwards;	/* calls that the pair keeps up; that an operator has it forward */
 	mono_t gap;	     /* between faults */
 	mono_t calm_from, end;

@@ -177,6 +177,7 @@ plan_of(uint64_t seed)
 	if (seed <= PARTITION_SEEDS) {
 		roles(w, &p);
 		p.day = one_in(w, 3) ? 20 : 1;
+		p.commands = one_in(w, 4);
 	}
 	free(w);
 	return p;

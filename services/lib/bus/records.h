@@ -32,7 +32,8 @@ bool records_next(struct records *, struct record *out); /* false: no more */
 /*
  * Writing: a batch of one owner.  A row written twice in a batch leaves only the later one, at its
  * later place; a removal is never taken back (it and the row after it both go).  The batch is
- * applied whole, so nobody can see the difference.
+ * applied whole, so a store shows no difference; who applies it row by row may meet a row before
+ * the one that it hangs on (a call's info before the call).
  */
 struct batch;
 
