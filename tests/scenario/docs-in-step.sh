@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # docs/operations/counters.md and alarms.md are printed from the processes' own tables.  `--write` prints them anew.
+# And every command of twinctl that a page names is one.
 # runs: beside others
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -23,3 +24,12 @@ for p in counters alarms; do
 		exit 1
 	fi
 done
+
+# What the pages and alarms tell an operator to type exists.
+help=$("$bin/twinctl" --help)
+while read -r _ noun verb; do
+	grep -Eq "(^| )$noun $verb( |\$|\.\.\.)" <<<"$help" || {
+		echo "FAILED: the pages say 'twinctl $noun $verb', which twinctl --help does not know"
+		exit 1
+	}
+done < <(grep -rhoE 'twinctl (show|tunnel|call|session|aaa|config) [a-z]+' "$root/README.md" "$root/docs" | sort -u)
