@@ -146,7 +146,8 @@ csrc_differ(const struct cctx *x, const struct flow *f)
 {
 	if (x->cc != f->cc || f->cc > CSRC_KEPT)
 		return true;
-	return memcmp(x->csrc, f->p + f->udp + UDP_HEADER + RTP_HEADER, 4u * f->cc) != 0;
+	/* Without any, not even looked at: they are far from what each packet needs. */
+	return f->cc && memcmp(x->csrc, f->p + f->udp + UDP_HEADER + RTP_HEADER, 4u * f->cc) != 0;
 }
 
 /* The packet is the last one now. */
@@ -164,9 +165,9 @@ static void
 remember_all(struct crtp_comp *c, struct cctx *x, const struct flow *f, tick_t t)
 {
 	remember(x, f, t);
-	memcpy(x->img, f->p, f->udp + UDP_HEADER + (f->rtp ? RTP_HEADER : 0u));
+	copy_some(x->img, f->p, f->udp + UDP_HEADER + (f->rtp ? RTP_HEADER : 0u));
 	x->cc = f->cc;
-	if (f->cc <= CSRC_KEPT)
+	if (f->cc && f->cc <= CSRC_KEPT)
 		memcpy(x->csrc, f->p + f->udp + UDP_HEADER + RTP_HEADER, 4u * f->cc);
 }
 
@@ -556,7 +557,7 @@ find_or_open(struct crtp_comp *c, struct flow *f, tick_t t)
 		return NULL;
 	x = flow_open(c, f, t);
 	if (x) /* so that nothing but the epoch says "new" */
-		memcpy(x->img, f->p, f->udp + UDP_HEADER + (f->rtp ? RTP_HEADER : 0u));
+		copy_some(x->img, f->p, f->udp + UDP_HEADER + (f->rtp ? RTP_HEADER : 0u));
 	return x;
 }
 

@@ -6,6 +6,8 @@
 #ifndef TWIN_CRTP_COMP_INT_H
 #define TWIN_CRTP_COMP_INT_H
 
+#include <stddef.h>
+
 #include "crtp/crtp.h"
 #include "crtp/tick.h"
 
@@ -55,28 +57,30 @@ struct cctx {
 	bool rtp, v6;
 	bool leaving; /* a series of full headers has just ended */
 	uint8_t cc;   /* CSRCs: never the short way */
-	uint8_t due;  /* a row is to be exported */
-	uint16_t next_due;
-	uint16_t next_free;
-	bool reused;   /* the CID was given before: its generation goes on (RFC 2507, 8) */
+	uint8_t bad;  /* how unlike RTP it behaves */
+	uint16_t last_i; /* with last_t: the last steps seen */
+	uint16_t num_seen; /* `num` when `bad` was last decayed */
+	bool good;     /* told the negative cache */
 	uint8_t known; /* STEP_*: whether last_* mean something */
 	/* the headers of the last packet, as compared with the next one's */
 	uint8_t img[IPV6_HEADER + UDP_HEADER + RTP_HEADER];
-	/* what only changes look at */
-	uint32_t last_t; /* the last steps seen */
-	uint16_t last_i;
-	uint16_t num_seen; /* `num` when `bad` was last decayed */
+	uint32_t last_t;
+	/* what only few look at */
 	tick_t gens_since;
-	tick_t repaired;   /* last CONTEXT_STATE served */
+	tick_t repaired; /* last CONTEXT_STATE served */
+	uint16_t next_due;
+	uint16_t next_free;
+	uint8_t due;	   /* a row is to be exported */
+	bool reused;	   /* the CID was given before: its generation goes on (RFC 2507, 8) */
 	uint8_t gens;	   /* generations used since gens_since */
 	uint8_t refreshes; /* since the last series */
-	uint8_t bad;	   /* how unlike RTP it behaves */
-	bool good, asked;  /* good: told the negative cache; asked: `repaired` means something */
+	bool asked;	   /* `repaired` means something */
 	uint8_t csrc[4 * CSRC_KEPT];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct cctx) == 192,
 	       "a flow and direction: 256 octets with its share of the tables");
+_Static_assert(offsetof(struct cctx, gens_since) <= 128, "what each packet looks at is two lines");
 
 enum { STEP_T = 1, STEP_I = 2 };
 

@@ -48,12 +48,13 @@ struct dctx {
 	uint16_t next_due;
 	/* what gaps and requests look at */
 	tick_t asked; /* last request queued */
-	uint16_t next_ask;
+	uint8_t random; /* octets of RANDOM fields in extension headers (chain.c), in every compressed one */
+	uint8_t reserved;
 	uint8_t asks; /* blocks still to be sent */
 	uint8_t ask_flags;
 	struct moving old; /* before the last gap */
 	uint8_t img[CRTP_MAX_HEADER];
-	uint8_t random; /* octets of RANDOM fields in extension headers (chain.c), in every compressed one */
+	uint16_t next_ask;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct dctx) == 256, "a flow and direction");

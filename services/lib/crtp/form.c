@@ -75,7 +75,7 @@ put_sum(uint8_t *w, const struct cctx *x, const struct flow *f)
 static uint8_t *
 put_octets(uint8_t *w, const void *p, size_t n)
 {
-	memcpy(w, p, n);
+	copy_some(w, p, n);
 	return w + n;
 }
 
@@ -89,7 +89,7 @@ place(struct crtp_pkt *k, const struct flow *f, uint32_t from, const uint8_t *he
 	k->p = f->p + from - n;
 	k->len = (uint32_t)(f->len - from + n);
 	k->proto = proto;
-	memcpy(k->p, head, n);
+	copy_some(k->p, head, n);
 }
 
 /* RFC 2507, 6 c) and d); the data octet is RFC 2508's sequence (3.3.1). */
