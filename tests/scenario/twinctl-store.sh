@@ -20,10 +20,12 @@ expect() { # WHAT GOT WANTED
 	echo "ok: $1"
 }
 
-start=${EPOCHREALTIME/./}
-expect "all sessions are listed" "$(ctl show sessions | wc -l)" 64001
-took=$(((${EPOCHREALTIME/./} - start) / 1000))
-[ $took -lt 5000 ] || { echo "FAILED: 64,000 sessions took $took ms"; exit 1; }
+# Of its own time on a processor: how long it had to wait for one is the machine's.
+TIMEFORMAT='%3U %3S'
+used=$( { time ctl show sessions >"$dir/list"; } 2>&1)
+expect "all sessions are listed" "$(wc -l <"$dir/list")" 64001
+took=$(awk '{ printf "%d", 1000 * ($1 + $2) }' <<<"$used")
+[ "$took" -lt 5000 ] || { echo "FAILED: 64,000 sessions took $took ms"; exit 1; }
 echo "ok: 64,000 sessions in $took ms"
 expect "JSON has them all" "$(ctl --json show sessions | jq '.sessions | length')" 64000
 expect "one user" "$(ctl --json show sessions user 'USER4711@*' | jq -r '.sessions[].session')" "$((1 + 4711 % 64))/$((1 + 4711 / 64))"
