@@ -60,6 +60,25 @@ excuse_all(struct world *w)
 		w->check.acct[i].excused = true;
 }
 
+/* What was told of a session that is kept, and was lost with a store: accounting goes on from what there is. */
+static void
+counted(const struct node *n, struct acct_seen *a)
+{
+	struct key k;
+	const struct row *r;
+	Row__Usage *u;
+
+	if (!a->line)
+		return;
+	k = key_session(a->line->lac->peer_tid, a->line->peer_sid);
+	r = rows_find(&n->store.now, TABLE_USAGE, key_span(&k));
+	u = r ? row__usage__unpack(NULL, r->len, row_row(r).p) : NULL;
+	a->up = u && u->in_octets < a->up ? u->in_octets : u ? a->up : 0;
+	a->down = u && u->out_octets < a->down ? u->out_octets : u ? a->down : 0;
+	if (u)
+		row__usage__free_unpacked(u, NULL);
+}
+
 /*
  * Serving from a store that lacks something: who can speak RFC 4951 agrees with it about the numbers and the sessions, and
  * what the store has is kept.
@@ -81,6 +100,7 @@ excuse_stale(struct world *w, const struct node *n)
 	for (unsigned i = 0; i < w->check.accts; i++) {
 		struct acct_seen *a = &w->check.acct[i];
 		a->excused |= !a->line || a->line->excused || !a->line->net_up || a->stops;
+		counted(n, a);
 	}
 }
 

@@ -17,11 +17,24 @@ static mono_t slac_due(const struct lac *l);
 
 /* --- the wire ---------------------------------------------------------------------------------------------- */
 
+/*
+ * RFC 4951, 3.2.2: who agrees to begin at 0 without saying so (the AVP is a SHOULD) keeps quiet until it does; what it said
+ * in between could be taken for new (seed 40048).
+ */
+static bool
+keeps_quiet(const struct lac *l)
+{
+	return l->rec.state == REC_ANSWERED && !l->rec.their_ns && !l->rec.their_nr;
+}
+
 static void
 transmit(struct lac *l, struct lac_out *o)
 {
+	if (keeps_quiet(l))
+		return;
 	l2tp_msg_set_nr(o->b, l->nr);
 	l->ack_owed = false;
+	tell(l->w, "lac%u sends %s ns=%u nr=%u", l->id, l2tp_msg_name(get_u16(o->b + 18)), o->ns, l->nr);
 	lac_to_node(l->w, l->id, o->b, o->len);
 }
 
@@ -75,6 +88,8 @@ void
 slac_renumber(struct lac *l, uint16_t ns, uint16_t nr)
 {
 	forget_out(l);
+	l->ns_before = l->ns;
+	l->renumbered_at = l->w->now;
 	l->ns = l->una = l->next = ns;
 	l->nr = nr;
 	l->nr_seen = l->ack_owed = false;
@@ -98,8 +113,11 @@ zlb(struct lac *l)
 	uint8_t b[16];
 	struct wr w = wr_of(b, sizeof b);
 
-	l2tp_zlb_write(&w, l->peer_tid, l->next, l->nr);
 	l->ack_owed = false;
+	if (keeps_quiet(l))
+		return;
+	l2tp_zlb_write(&w, l->peer_tid, l->next, l->nr);
+	tell(l->w, "lac%u sends ZLB ns=%u nr=%u", l->id, l->next, l->nr);
 	lac_to_node(l->w, l->id, b, wr_len(&w));
 }
 
@@ -143,7 +161,7 @@ slac_begin(struct lac *l)
 	l->tunnels++;
 	l->redial_at = l->sync_due = MONO_NEVER;
 	l->peer_failover = l->failed = false;
-	l->away_until = 0;
+	l->away_until = l->renumbered_at = 0;
 }
 
 void
@@ -440,13 +458,23 @@ act(struct lac *l, const struct l2tp_msg *m)
 	}
 }
 
+/* Sent before the numbers were new, and as late as the network may make it (net.c). */
+static bool
+of_before(const struct lac *l, uint16_t nr)
+{
+	const struct net_conf *n = &l->w->net[NET_ACCESS];
+	mono_t late = 11 * n->delay + n->jitter + 10 * MONO_MS;
+
+	return l->renumbered_at && l->w->now - l->renumbered_at <= late && (int16_t)(nr - l->ns_before) <= 0;
+}
+
 static void
 acknowledged(struct lac *l, uint16_t nr)
 {
 	bool moved = false;
 
 	if ((uint16_t)(nr - l->una) > (uint16_t)(l->ns - l->una)) {
-		if ((int16_t)(nr - l->ns) > 0 && !l->renumbering && !excused_lac(l))
+		if ((int16_t)(nr - l->ns) > 0 && !l->renumbering && !of_before(l, nr) && !excused_lac(l))
 			violated(l->w, INV_CONTROL_SEQUENCE, "lac%u is told Nr %u and has sent only up to %u", l->id, nr, l->ns);
 		return;
 	}
