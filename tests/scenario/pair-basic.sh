@@ -13,14 +13,14 @@
 set -u
 build=${1:-${TWIN_BUILD:-${TWIN_BUILD_ROOT:-$(cd "$(dirname "$0")/../.." && pwd)/build}/release}}
 id=pb$$
-# Run folders in memory, as /run is on a host: on a disk that is busy with other things a heartbeat waits for it.
-[ -w /dev/shm ] && memory=/dev/shm || memory=/tmp
-dir=$(mktemp -d $memory/$id.XXXX)
-disk=$(mktemp -d /tmp/$id.XXXX)
 failed=0
 for f in tests/pair_owner bin/elector bin/state-sync bin/twinctl; do
 	[ -x "$build/$f" ] || { echo "build first: $build has no $f"; exit 77; }
 done
+# Run folders in memory, as /run is on a host: on a disk that is busy with other things a heartbeat waits for it.
+[ -w /dev/shm ] && memory=/dev/shm || memory=/tmp
+dir=$(mktemp -d $memory/$id.XXXX)
+disk=$(mktemp -d /tmp/$id.XXXX)
 declare -A pid
 
 cleanup() {
