@@ -39,6 +39,7 @@
 #define GRANT (PATIENCE_MOST + 2)
 #define PROBATION (2 * DEAD)
 #define LONG PROBATION           /* counters stop here: nothing waits longer */
+#define LONE (LONG / 2)          /* the lease of who has no twin that could promote: half of what a start listens for */
 #define OLD 4                    /* an age: beyond the lease, and deaf() */
 #define NEVER 5
 #define EPOCH_BOUND 14           /* promotions in a run end here; no run of the bounds below reaches it */
@@ -462,6 +463,11 @@ inline begin_anew(n)
 #define alone_now(n) (may_without_twin(n) && \
 	(E[n].lapsed -> !E[n].over && E[n].strange == DEAD && (E[n].silence >= PROBATION || (E[n].forced && E[n].silence >= DEAD)) : \
 	(!twin_may_be_whole(n) || (E[n].silence >= 2 && (!deaf(n) || E[n].silence >= DEAD)))))
+#ifdef SAFETY
+#define nobody_can_promote(n) (false)
+#else
+#define nobody_can_promote(n) (E[n].silence >= DEAD && !twin_may_be_whole(n))
+#endif
 inline lease_tick(n)
 {
 	if
@@ -472,7 +478,8 @@ inline lease_tick(n)
 		fi;
 		if
 		:: waited_long(n) -> begin_anew(n)
-		:: !waited_long(n) && alone_now(n) -> extend(n, LEASE)
+		:: !waited_long(n) && alone_now(n) && nobody_can_promote(n) -> extend(n, LONE)
+		:: !waited_long(n) && alone_now(n) && !nobody_can_promote(n) -> extend(n, LEASE)
 		:: else
 		fi
 	:: else
@@ -502,6 +509,7 @@ inline hear(n)
 		:: else
 		fi;
 		E[n].silence = 0; E[n].heard = 0; E[n].forced = false; E[n].strange = DEAD;
+		E[n].until = min(E[n].until, LEASE); /* elect_lease_shared() */
 		if /* note_ack() */
 		:: E[n].role >= PROMOTING && wire[n].e_life == E[n].life && wire[n].e_age <= E[n].acked && wire[n].e_age < NEVER ->
 			E[n].acked = wire[n].e_age; E[n].a_floor = wire[n].e_floor; E[n].a_wgen = wire[n].e_wgen

@@ -256,6 +256,7 @@ notice_stall(struct elect *e, mono_t now, struct elect_out *out)
 static void
 tick(struct elect *e, mono_t now, struct elect_out *out)
 {
+	e->lone += now - e->last_tick; /* of a stall: nothing, see notice_stall() */
 	e->last_tick = now;
 	elect_paths_tick(e, now, out);
 	elect_lease_tick(e, now, out);

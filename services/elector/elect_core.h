@@ -200,6 +200,7 @@ struct elect {
 	mono_t switch_from;
 	mono_t promote_from; /* as promoting */
 	char cause[ELECT_CAUSE];
+	mono_t lone;	    /* how long this node has run without hearing the twin */
 	bool holding;	    /* addresses */
 	bool force_store;
 	bool vouched;	    /* as promoting: see struct elect_order */

@@ -11,6 +11,10 @@
  *
  * Without acknowledgements the lease may be extended only where elect_may_without_twin() says so, and
  * only by a node that never let it run out: whoever slept has to listen first (`lapsed`).
+ *
+ * Where nobody can promote in a moment, because there is no twin, or it was not heard for `dead` and holds less than this
+ * node, the lease is half a `start_wait` long: a node that starts meanwhile listens for a whole one before it serves.  So a lone
+ * survivor on a machine that loses its processors for a while goes on serving.
  */
 #include "elect_impl.h"
 
@@ -88,16 +92,35 @@ beside_until(const struct elect *e, mono_t now)
 	return quiet || !elect_twin_may_be_whole(e) || !sent ? MONO_NEVER : sent + e->conf.dead - e->conf.heartbeat / 2;
 }
 
+static bool
+nobody_can_promote(const struct elect *e)
+{
+	return !e->conf.pair ||
+	       (e->conf.policy == POLICY_PREFER_SERVICE && e->lone >= e->conf.dead && !elect_twin_may_be_whole(e));
+}
+
 static mono_t
 alone_until(const struct elect *e, mono_t now)
 {
 	mono_t until = now + e->conf.lease;
 
+	if (now < e->grant_until && e->conf.pair && !e->forced && !e->goodbye)
+		return e->grant_until < until ? e->grant_until : until;
+	if (nobody_can_promote(e))
+		return now + e->conf.start_wait / 2;
 	if (!e->conf.pair || e->forced || e->goodbye)
 		return until;
-	if (now < e->grant_until)
-		return e->grant_until < until ? e->grant_until : until;
 	return mono_sooner(until, beside_until(e, now));
+}
+
+void
+elect_lease_shared(struct elect *e, mono_t now, struct elect_out *out)
+{
+	e->lone = 0;
+	if (e->until <= now + e->conf.lease)
+		return;
+	e->until = now + e->conf.lease;
+	elect_lease_publish(e, out); /* before a beat of ours can make the twin whole */
 }
 
 /* Its beats come, but none of them has heard ours for a while: it will promote, so we must not go on alone. */

@@ -239,6 +239,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	note_gap(e, now);
 	e->twin = *b;
 	e->heard = now;
+	elect_lease_shared(e, now, out);
 	e->goodbye = b->flags & BEAT_GOODBYE;
 	e->forced = false;
 	if (b->boot == e->new_boot)

@@ -874,6 +874,75 @@ START_TEST(going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promot
 }
 END_TEST
 
+/* Its twin is gone and holds less than it: nobody can promote before having listened for `start_wait`. */
+static struct node
+lone_survivor(enum conf_policy policy)
+{
+	struct node n = active_mirrored(policy);
+	mono_t from = n.now;
+
+	n.s.mirrored = false;
+	n.s.ask = 7;
+	while (n.t.order.alone != 7 && n.now < from + MONO_S)
+		tick(&n);
+	n.s.ask = 0;
+	ticks(&n, 2);
+	return n;
+}
+
+START_TEST(a_lone_survivor_serves_through_a_stall)
+{
+	struct node n = lone_survivor(POLICY_PREFER_SERVICE);
+
+	ck_assert_int_eq(n.t.lease_until, n.now + n.e.conf.start_wait / 2);
+	for (int i = 0; i < 20; i++) { /* every other moment its processors are another's */
+		n.now += 450 * MS;
+		ck_assert_int_gt(n.t.lease_until, n.now);
+		tick(&n);
+	}
+	ck_assert_uint_eq(n.e.count[ELECT_C_LEASE_LAPSES], 0);
+	n.now += 600 * MS; /* somebody may have started, listened, and be about to serve */
+	ck_assert_int_le(n.t.lease_until, n.now);
+	tick(&n);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ticks(&n, 13);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(a_lease_is_short_again_before_the_twin_can_be_whole)
+{
+	struct node n = lone_survivor(POLICY_PREFER_SERVICE);
+
+	hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+	ck_assert_int_eq(n.t.lease_until, n.now + n.e.conf.lease);
+	ck_assert(!(n.t.beat.flags & BEAT_WHOLE));
+	n.s.mirrored = true;
+	for (int i = 0; i < 20; i++) {
+		tick(&n);
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		ck_assert_int_le(n.t.lease_until, n.now + n.e.conf.lease);
+	}
+	ck_assert(n.t.beat.flags & BEAT_WHOLE);
+	for (int i = 0; i < 40; i++) { /* and it falls silent: it may promote */
+		tick(&n);
+		ck_assert_int_le(n.t.lease_until, n.now + n.e.conf.lease);
+	}
+}
+END_TEST
+
+START_TEST(safety_has_no_long_lease)
+{
+	struct node n = lone_survivor(POLICY_PREFER_SAFETY);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_GRANT, .ttl = 10 * MONO_S, .ticket = 1 });
+	for (int i = 0; i < 300; i++) {
+		tick(&n);
+		ck_assert_int_le(n.t.lease_until, n.now + n.e.conf.lease);
+	}
+}
+END_TEST
+
 START_TEST(the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
@@ -1422,6 +1491,9 @@ main(void)
 	tcase_add_test(t, an_offer_ahead_of_what_is_known_asks_for_the_position);
 	tcase_add_test(t, going_alone_waits_until_the_twin_knows);
 	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
+	tcase_add_test(t, a_lone_survivor_serves_through_a_stall);
+	tcase_add_test(t, a_lease_is_short_again_before_the_twin_can_be_whole);
+	tcase_add_test(t, safety_has_no_long_lease);
 	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
