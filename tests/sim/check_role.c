@@ -12,6 +12,7 @@
 
 #define DARK_BEATS 4 /* a promotion waits six, and the first of them may have been on its way */
 #define LEASE_BEATS 4 /* conf.c */
+#define LONE_BEATS 25 /* half of its start-wait */
 #define LATE_BEATS 5 /* what was decided in the dark may be carried out so much later, and a lease lasts for four */
 
 static mono_t
@@ -137,6 +138,16 @@ split_ends(struct world *w)
 	tell(w, "the split is over");
 }
 
+/* What its elector has published lasts for four beats; half a start-wait if nothing of a twin reached it, and it may serve alone. */
+static void
+fell_asleep(const struct world *w, struct node *n)
+{
+	bool lone = w->plan.policy == POLICY_PREFER_SERVICE && w->now - n->reached_at >= beats(w, DARK_BEATS);
+
+	n->asleep_at = w->now;
+	n->lease_most = beats(w, lone ? LONE_BEATS : LEASE_BEATS);
+}
+
 void
 check_roles_tick(struct world *w)
 {
@@ -148,8 +159,11 @@ check_roles_tick(struct world *w)
 	for (unsigned i = 0; i < NODES; i++) {
 		struct node *n = &w->node[i];
 		two |= n->lease_until > w->now && n->lease_epoch < c->epoch_top; /* its successor sleeps, or is out of reach */
-		n->asleep_at = awake(n) ? 0 : n->asleep_at ? n->asleep_at : w->now;
-		if (n->asleep_at && n->on && n->lease_until > w->now && w->now - n->asleep_at > beats(w, LEASE_BEATS) + MONO_MS)
+		if (awake(n))
+			n->asleep_at = 0;
+		else if (!n->asleep_at)
+			fell_asleep(w, n);
+		if (n->asleep_at && n->on && n->lease_until > w->now && w->now - n->asleep_at > n->lease_most + MONO_MS)
 			violated(w, INV_ONE_LEASE, "%s has a lease for %.1f ms more, and its elector does not run since %.1f ms", n->name,
 				 (double)(n->lease_until - w->now) / MONO_MS, (double)(w->now - n->asleep_at) / MONO_MS);
 		n->open_from = !reached(w, n) ? 0 : n->open_from ? n->open_from : w->now;
