@@ -277,7 +277,7 @@ drain(struct tc *tc, struct request *r, bool on)
 		say(r, true, "tunnel %u %s", t->id, on ? "takes no new call" : "takes calls again");
 		return;
 	}
-	tc->draining = on;
+	put_drain(tc, on);
 	for (t = tc->all; t; t = t->next)
 		cc_drain(tc, t, on);
 	say(r, true,

@@ -197,6 +197,43 @@ put_tunnel(struct tc *tc, const Row__Tunnel *r)
 	return t;
 }
 
+/* ---- drain ---------------------------------------------------------------------------- */
+
+static struct key
+key_drain(void)
+{
+	return key_text("all");
+}
+
+void
+put_drain(struct tc *tc, bool on)
+{
+	Row__Drain r = ROW__DRAIN__INIT;
+	struct key k = key_drain();
+
+	r.since = tc->wall_s ? tc->wall_s : 1;
+	if (on == (tc->draining != 0))
+		return;
+	sink_record(tc->out, TABLE_DRAIN, key_span(&k), on ? &r.base : NULL);
+	tc->draining = on ? r.since : 0;
+}
+
+static bool
+apply_drain_row(struct tc *tc, struct span key, struct span row, bool removed)
+{
+	struct key k = key_drain();
+
+	if (!span_eq(key, key_span(&k)))
+		return false;
+	tc->draining = 0;
+	if (removed)
+		return true;
+	const Row__Drain *r = row_unpack(&tc->arena, TABLE_DRAIN, row);
+	if (r)
+		tc->draining = r->since ? r->since : 1;
+	return r;
+}
+
 void
 drop_tunnel(struct tc *tc, struct tunnel *t)
 {
@@ -571,6 +608,9 @@ tc_apply(struct tc *tc, enum table table, struct span key, struct span row, bool
 	case TABLE_CALL_INFO:
 		good = apply_info_row(tc, key, row, removed);
 		break;
+	case TABLE_DRAIN:
+		good = apply_drain_row(tc, key, row, removed);
+		break;
 	default:
 		break;
 	}
@@ -662,4 +702,9 @@ tc_each_row(const struct tc *tc, tc_row_fn *fn, void *arg)
 	for (unsigned i = 0; i < n; i++)
 		each_of_tunnel(sorted[i], fn, arg);
 	free(sorted);
+	if (tc->draining) {
+		Row__Drain r = ROW__DRAIN__INIT;
+		r.since = tc->draining;
+		say_row(fn, arg, TABLE_DRAIN, key_drain(), &r.base);
+	}
 }

@@ -83,7 +83,7 @@ on_load(void *arg, struct store_view *view)
 {
 	static const enum table tables[] = {
 		TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT,
-		TABLE_CALL,   TABLE_CALL_INFO,	TABLE_LINK,
+		TABLE_CALL,   TABLE_CALL_INFO,	TABLE_DRAIN, TABLE_LINK,
 	};
 	struct shell *sh = arg;
 	struct tc_population p;

@@ -222,6 +222,7 @@ tc_clear(struct tc *tc)
 	while (tc->all)
 		tunnel_unlink(tc, tc->all);
 	tc->touched = NULL;
+	tc->draining = 0;
 	lac_forget(tc);
 	bury(tc);
 }

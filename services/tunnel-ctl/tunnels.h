@@ -231,7 +231,8 @@ struct tc {
 	const struct conf *conf;
 	struct tc_random random;
 	struct conf_profile fallback; /* for tunnels whose profile is gone */
-	bool active, draining, alarms_moved;
+	bool active, alarms_moved;
+	uint64_t draining; /* row: since when (wall); 0: not */
 	enum note_level least;
 	uint64_t epoch, stale_since; /* see tc_term() */
 	/* of the current step */
@@ -366,6 +367,7 @@ Row__Call call_row(const struct call *);
 /* Records and applies.  The tunnel or call as it is then; NULL: no memory (the record is out all
  * the same). */
 struct tunnel *put_tunnel(struct tc *, const Row__Tunnel *);
+void put_drain(struct tc *, bool on); /* of the node: no new tunnels */
 void drop_tunnel(struct tc *, struct tunnel *); /* with its numbers, messages and calls */
 void put_seq(struct tc *, struct tunnel *);
 void put_out(struct tc *, struct tunnel *, uint16_t ns, struct span message); /* empty: removed */

@@ -240,7 +240,8 @@ END_TEST
 
 START_TEST(full_and_draining_nodes_say_try_another)
 {
-	struct peer p = peer_new(l, 7, 10), q = peer_new(l, 8, 11), r = peer_new(l, 9, 12);
+	struct peer p = peer_new(l, 7, 10), q = peer_new(l, 8, 11), r = peer_new(l, 9, 12), s = peer_new(l, 10, 13),
+		    u = peer_new(l, 11, 14), v = peer_new(l, 12, 15);
 
 	l->conf.max_tunnels = 1;
 	lab_start(l, 1);
@@ -253,9 +254,19 @@ START_TEST(full_and_draining_nodes_say_try_another)
 	ck_assert(lab_command(l, "tunnel drain all"));
 	peer_sccrq(&r);
 	ck_assert_ptr_nonnull(strstr(lab_tape(l), "StopCCN 12/0 ns=0 nr=1 result=2 error=7\n"));
+	/* through a switchover, and the restart of a process */
+	lab_promote(l);
+	peer_sccrq(&s);
+	ck_assert_ptr_nonnull(strstr(lab_tape(l), "StopCCN 13/0 ns=0 nr=1 result=2 error=7\n"));
+	lab_restart(l);
+	peer_sccrq(&u);
+	ck_assert_ptr_nonnull(strstr(lab_tape(l), "StopCCN 14/0 ns=0 nr=1 result=2 error=7\n"));
 	/* without calls, the drained one goes */
 	lab_wait(l, MONO_S);
 	ck_assert_uint_eq(state(p.tunnel), CC_CLOSING);
+	ck_assert(lab_command(l, "tunnel undrain all"));
+	lab_promote(l);
+	peer_up(&v);
 }
 END_TEST
 

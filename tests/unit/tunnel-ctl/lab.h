@@ -435,7 +435,7 @@ lab_new(void)
 static inline struct tc *
 lab_read(struct lab *l)
 {
-	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL, TABLE_CALL_INFO };
+	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL, TABLE_CALL_INFO, TABLE_DRAIN };
 	struct tc_random r = { lab_random, &l->random };
 	struct tc *tc = tc_new(&l->conf, &r);
 	struct lab_row *row, *next;
