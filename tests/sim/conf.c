@@ -41,8 +41,8 @@ ppp(const struct plan *plan, struct conf_ppp *p)
 	snprintf(p->name, sizeof p->name, "subscribers");
 	p->auths = plan->auth == AUTH_NONE ? 0 : 1;
 	p->auth[0] = (enum conf_auth)plan->auth;
-	p->echo_ms = plan->echo_ms;
-	p->echo_failures = 20;
+	p->echo_ms = plan->echo_ms ? plan->echo_ms : 5000;
+	p->echo_failures = plan->echo_ms ? 20 : 12; /* a call that only the pair still knows ends as well (partition schedule 380) */
 	p->restart_ms = 1000;
 	p->max_configure = 30;
 	p->local4 = v4_endpoint(SERVICE_ADDR, 0).addr;
