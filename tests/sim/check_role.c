@@ -12,11 +12,7 @@
 
 #define DARK_BEATS 4 /* a promotion waits six, and the first of them may have been on its way */
 #define LEASE_BEATS 4 /* conf.c */
-<<<<<<< Updated upstream
 #define LONE_BEATS 25 /* half of its start-wait */
-=======
-#define LONE_BEATS 25 /* the same: half of start-wait, for whom nothing of its twin reaches */
->>>>>>> Stashed changes
 #define LATE_BEATS 5 /* what was decided in the dark may be carried out so much later, and a lease lasts for four */
 
 static mono_t
@@ -166,14 +162,8 @@ check_roles_tick(struct world *w)
 		if (awake(n))
 			n->asleep_at = 0;
 		else if (!n->asleep_at)
-<<<<<<< Updated upstream
 			fell_asleep(w, n);
 		if (n->asleep_at && n->on && n->lease_until > w->now && w->now - n->asleep_at > n->lease_most + MONO_MS)
-=======
-			n->asleep_at = w->now, n->asleep_alone = dark(w, n);
-		if (n->asleep_at && n->on && n->lease_until > w->now &&
-		    w->now - n->asleep_at > beats(w, n->asleep_alone ? LONE_BEATS : LEASE_BEATS) + MONO_MS)
->>>>>>> Stashed changes
 			violated(w, INV_ONE_LEASE, "%s has a lease for %.1f ms more, and its elector does not run since %.1f ms", n->name,
 				 (double)(n->lease_until - w->now) / MONO_MS, (double)(w->now - n->asleep_at) / MONO_MS);
 		n->open_from = !reached(w, n) ? 0 : n->open_from ? n->open_from : w->now;

@@ -200,11 +200,7 @@ struct node {
 	mono_t lease_until;    /* world: what was published last */
 	uint64_t lease_epoch;
 	mono_t asleep_at;      /* its elector does not run since; 0: it does */
-<<<<<<< Updated upstream
 	mono_t lease_most;     /* so long may its lease go on from there */
-=======
-	bool asleep_alone;     /* nothing of its twin reached it then */
->>>>>>> Stashed changes
 	bool unheard; /* it promoted itself when nothing could reach it */
 	mono_t open_from, beat_at;  /* a path is open since, 0: none is; a beat arrived last */
 	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
