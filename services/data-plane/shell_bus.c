@@ -18,7 +18,7 @@
 #define TICK (10 * MONO_MS)
 #define PUNT_FRAMES 64	/* in one message */
 #define PUNT_MESSAGES 8 /* to one owner, before packets have their turn */
-#define PUNT_HWM 256	/* messages: an owner that is away gets no old frames when it is back */
+#define PUNT_HWM 2048	/* messages: what 64,000 calls at once bring, and a bound to what an owner that was away is told late */
 #define PUNT_OCTETS (8u << 20) /* waiting for one owner */
 #define USAGE_ROWS 256
 #define HELD_MAX 1024
