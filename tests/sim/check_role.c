@@ -138,11 +138,11 @@ split_ends(struct world *w)
 	tell(w, "the split is over");
 }
 
-/* What its elector has published lasts for four beats; half a start-wait if nothing of a twin reached it, and it may serve alone. */
+/* What its elector has published lasts for four beats; half a start-wait if it has heard no twin, and may serve alone. */
 static void
 fell_asleep(const struct world *w, struct node *n)
 {
-	bool lone = w->plan.policy == POLICY_PREFER_SERVICE && w->now - n->reached_at >= beats(w, DARK_BEATS);
+	bool lone = w->plan.policy == POLICY_PREFER_SERVICE && w->now - n->heard_at >= beats(w, LEASE_BEATS);
 
 	n->asleep_at = w->now;
 	n->lease_most = beats(w, lone ? LONE_BEATS : LEASE_BEATS);

@@ -110,6 +110,10 @@ reset(struct lac *l, uint16_t ns, uint16_t nr)
 			s->dial_at = l->w->now + rnd_time(l->w, 100 * MONO_MS, 2 * MONO_S);
 		}
 	}
+	if (l->state == LAC_CLOSING) { /* its StopCCN was flushed, and is said anew (seed 61084) */
+		l->state = LAC_UP;
+		slac_close(l);
+	}
 }
 
 /* From now on a node may begin with new numbers at any moment. */

@@ -163,6 +163,9 @@ step(struct shell *s, const struct elect_event *ev)
 	elect_saved_take(&s->e, &n->saved);
 	n->have_saved = true;
 	check_told(s->p->w, n, s->e.twin.epoch);
+	if (s->e.heard != n->heard_what)
+		n->heard_at = s->p->w->now;
+	n->heard_what = s->e.heard;
 	if (s->e.role != s->role) {
 		enum elect_role from = s->role;
 		s->role = s->e.role;

@@ -201,6 +201,8 @@ struct node {
 	uint64_t lease_epoch;
 	mono_t asleep_at;      /* its elector does not run since; 0: it does */
 	mono_t lease_most;     /* so long may its lease go on from there */
+	mono_t heard_at;       /* its elector counted a beat: one of a life that is proven */
+	mono_t heard_what;     /* by its own clock */
 	bool unheard; /* it promoted itself when nothing could reach it */
 	mono_t open_from, beat_at;  /* a path is open since, 0: none is; a beat arrived last */
 	mono_t reached_at, dark_at; /* when something of its twin could reach it last; when that had been long ago, last */
