@@ -574,6 +574,7 @@ class World:
     def __init__(self, verbose):
         self.verbose, self.lock = verbose, threading.Lock()
         self.passed, self.failed, self.marks = 0, [], 0
+        self.story = threading.local()  # what this thread's story found wrong
         self.lab = bench.Lab(workers=2)
         bench.sh(f"ip -n {self.lab.ns('lac')} addr add 10.10.0.11/24 dev access0")
         users = f"{self.lab.dir}/users"
@@ -581,7 +582,6 @@ class World:
             f.write(USERS)
         os.chmod(users, 0o600)
 
-        self.story = threading.local()  # what this thread's story found wrong
         def ppp(name, **more):
             d = {"name": name, "auth": ["pap"], "local-address": LOCAL4, "dns": [DNS1, DNS2], "pool": "v4", "pool6": "v6",
                  "restart-time": 1500, "max-failure": 3, "echo-interval": 30000}
