@@ -173,6 +173,8 @@ elect_alone_tick(struct elect *e, mono_t now, struct elect_out *out)
 	if (e->role != ELECT_ACTIVE || !s->active || s->epoch != e->epoch || e->offering)
 		return;
 	if (s->mirrored && !s->ask) {
+		if (!e->whole)
+			elect_lease_shared(e, now, out); /* it may be mirrored before a beat of its new life counts */
 		e->whole = true;
 		elect_alarm_set(e, out, ELECT_ALARM_STALE_PROMOTION, false, NULL);
 		return;

@@ -931,6 +931,22 @@ START_TEST(a_lease_is_short_again_before_the_twin_can_be_whole)
 }
 END_TEST
 
+/* The mirror may be quicker than the proof of the twin's new life. */
+START_TEST(a_lease_is_short_again_before_this_node_calls_the_twin_whole)
+{
+	struct node n = lone_survivor(POLICY_PREFER_SERVICE);
+
+	ck_assert_int_gt(n.t.lease_until, n.now + n.e.conf.lease);
+	n.s.mirrored = true;
+	status(&n);
+	ck_assert_int_le(n.t.lease_until, n.now + n.e.conf.lease);
+	for (int i = 0; i < 20; i++) {
+		tick(&n);
+		ck_assert_int_le(n.t.lease_until, n.now + n.e.conf.lease);
+	}
+}
+END_TEST
+
 START_TEST(safety_has_no_long_lease)
 {
 	struct node n = lone_survivor(POLICY_PREFER_SAFETY);
@@ -1493,6 +1509,7 @@ main(void)
 	tcase_add_test(t, going_alone_beside_a_silent_twin_waits_longer_than_it_needs_to_promote);
 	tcase_add_test(t, a_lone_survivor_serves_through_a_stall);
 	tcase_add_test(t, a_lease_is_short_again_before_the_twin_can_be_whole);
+	tcase_add_test(t, a_lease_is_short_again_before_this_node_calls_the_twin_whole);
 	tcase_add_test(t, safety_has_no_long_lease);
 	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
