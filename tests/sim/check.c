@@ -242,8 +242,10 @@ egress_data(struct world *w, struct lac *l, const struct l2tp_hdr *h)
 
 	if (!s || !h->has_seq)
 		return;
-	if (s->ns_anew && s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0)
-		s->ns_anew = s->ns_seen = false; /* after a recovery of RFC 4951, once */
+	if (s->ns_anew && s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0) {
+		s->ns_anew--; /* after a recovery of RFC 4951, once */
+		s->ns_seen = false;
+	}
 	if (s->ns_seen && (int16_t)(h->ns - s->ns_last) <= 0 && !excused_line(s))
 		violated(w, INV_DATA_NS, "data Ns of lac%u line %u goes from %u to %u", l->id, s->id, s->ns_last, h->ns);
 	s->ns_seen = true;

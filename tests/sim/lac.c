@@ -310,7 +310,8 @@ line_begin(struct line *s)
 	s->state = LINE_WAIT_REPLY;
 	s->up_at = l->w->now;
 	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
-	s->asked = s->settled = s->ns_anew = false;
+	s->asked = s->settled = false;
+	s->ns_anew = 0;
 	s->ns = 0;
 	s->opens++;
 }
@@ -518,6 +519,15 @@ remember(struct lac *l, const uint8_t *p, size_t len, uint16_t ns)
 	l->body[i] = h;
 }
 
+/* A copy of our SCCRQ that lay in a stopped worker's socket for longer than copies are known has opened a second tunnel to us. */
+static bool
+of_another(const struct lac *l, const struct l2tp_msg *m)
+{
+	uint16_t theirs;
+
+	return m->type == L2TP_SCCRP && l->peer_tid && l2tp_msg_u16(m, AVP_ASSIGNED_TUNNEL, &theirs) && theirs != l->peer_tid;
+}
+
 static void
 control(struct lac *l, const uint8_t *p, size_t len)
 {
@@ -544,7 +554,8 @@ control(struct lac *l, const uint8_t *p, size_t len)
 	acknowledged(l, m.hdr.nr);
 	if (m.type == L2TP_ZLB || l->state == LAC_DOWN || m.hdr.tunnel != l->tid)
 		return;
-	remember(l, p, len, m.hdr.ns);
+	if (!of_another(l, &m))
+		remember(l, p, len, m.hdr.ns);
 	if (m.hdr.ns != l->nr) {
 		if ((int16_t)(m.hdr.ns - l->nr) < 0)
 			l->ack_owed = true; /* a duplicate: our acknowledgement was lost */

@@ -122,7 +122,7 @@ anew(struct lac *l)
 {
 	l->nr_anew = l->renumbering = true;
 	for (unsigned i = 0; i < LINES; i++)
-		l->line[i].ns_anew = true;
+		l->line[i].ns_anew += l->line[i].ns_anew < 2;
 }
 
 static void

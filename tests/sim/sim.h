@@ -368,7 +368,7 @@ struct line {
 	bool ns_seen;
 	uint16_t ns_last;
 	unsigned opens, losses;
-	bool ns_anew;	   /* RFC 4951, 3.2.3: the nodes may begin at 0 once */
+	uint8_t ns_anew;   /* RFC 4951, 3.2.3: the nodes may begin at 0 so often; two recoveries may be under way */
 	bool asked, settled; /* RFC 4951, 3.3 */
 };
 
