@@ -942,7 +942,7 @@ proctype time()
 #ifdef M_OPERATOR_AT_ONCE
 #define operator_may(n) (!twin_active(n) || (E[n].silence >= DEAD && promotable(n)))
 #else
-#define operator_may(n) (E[n].silence >= DEAD && (!twin_active(n) || promotable(n)))
+#define operator_may(n) (E[n].silence >= DEAD && promotable(n))
 #endif
 
 inline sync_dies(n)
@@ -1039,8 +1039,7 @@ proctype faults()
 	:: d_step { operator_left && running[1] && E[1].up && E[1].role == ACTIVE && !twin_heard(1) -> operator_left--; E[1].forced = true }
 	:: d_step { operator_left && running[1] && E[1].up && E[1].role <= STANDBY && !twin_heard(1) && sync_up(1) && E[1].s_ready &&
 		    operator_may(1) && E[1].top < EPOCH_BOUND ->
-		operator_left--; E[1].forced = true;
-		amnesty = amnesty || (!promotable(1) && !keeps_all(1)); promote(1) }
+		operator_left--; E[1].forced = true; promote(1) }
 	od
 }
 

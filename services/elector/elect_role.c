@@ -363,9 +363,11 @@ promote_refusal(const struct elect *e, mono_t now, bool force)
 		return "state-sync does not answer: nothing could be served";
 	if (!force && !e->status.ready)
 		return "the store is not whole: --force begins with an empty one";
-	if (!force && elect_twin_active(e) && !promotable(e, now))
+	if (force || !e->conf.pair || promotable(e, now))
+		return NULL;
+	if (elect_twin_active(e))
 		return "this node does not hold everything the twin had revealed: --force accepts the loss";
-	return NULL;
+	return "whether the twin had revealed more than this node holds is not known: --force serves with what is here";
 }
 
 static void

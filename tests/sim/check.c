@@ -221,10 +221,17 @@ of_another(const struct lac *l, struct span datagram)
 	       l2tp_msg_u16(&m, AVP_ASSIGNED_TUNNEL, &theirs) && theirs != l->peer_tid;
 }
 
+/* Given to a worker that was stopped, before a recovery whose numbers the LAC has since: it acknowledges nothing (seed 21264). */
+static bool
+of_before(const struct lac *l, uint16_t nr)
+{
+	return l->renumbered_at && (uint16_t)(nr - l->ns_anew) > (uint16_t)(l->ns - l->ns_anew) && (int16_t)(nr - l->ns_before) <= 0;
+}
+
 static void
 egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h, struct span datagram)
 {
-	if (h->tunnel != l->tid || l->state == LAC_DOWN || of_another(l, datagram))
+	if (h->tunnel != l->tid || l->state == LAC_DOWN || of_another(l, datagram) || of_before(l, h->nr))
 		return;
 	if (l->nr_anew && l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0)
 		l->nr_anew = l->nr_seen = false; /* reset by a recovery of RFC 4951 that the LAC is about to hear of */
@@ -462,6 +469,8 @@ check_acct(struct world *w, struct span key, struct span attrs)
 		acct_forward(w, a, attrs);
 	if (!a || kind == 'i')
 		return;
+	if (kind == 'a' && !a->line) /* only counted until now, so nobody could tell whose it was (seed 59197) */
+		a->excused = false;
 	a->line = acct_line(w, attrs);
 	was = kind == 'a' ? &a->start_hash : &a->stop_hash;
 	if (*was && *was != h && !w->check.split && !a->excused)

@@ -540,6 +540,7 @@ do_order(struct story *s, enum msg_kind kind)
 	}
 	m = msg_new(kind, NULL, 0);
 	m->n[0] = take(s, "force");
+	s->w->check.forced |= m->n[0];
 	proc_post(&n->p[P_ELECT], m, 0, true);
 }
 

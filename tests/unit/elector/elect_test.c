@@ -984,9 +984,25 @@ START_TEST(an_operator_does_not_promote_what_has_not_listened_yet)
 	ck_assert(!n.t.answer_ok);
 	ck_assert_int_eq(n.e.role, ELECT_START);
 	ticks(&n, 7);
-	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 2 });
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 2, .force = true });
 	ck_assert(n.t.answer_ok);
 	ck_assert_int_eq(n.e.role, ELECT_PROMOTING);
+}
+END_TEST
+
+/* An empty store is what a new node has, and one whose power failed too soon: only who gives the order can tell. */
+START_TEST(who_never_heard_the_twin_is_promoted_by_force_only)
+{
+	struct node n = node_new(1, POLICY_PREFER_SAFETY);
+
+	ticks(&n, 200);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 1 });
+	ck_assert(!n.t.answer_ok);
+	ck_assert_int_eq(n.e.role, ELECT_START);
+	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 2, .force = true });
+	ck_assert(n.t.answer_ok);
+	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
 }
 END_TEST
 
@@ -1513,6 +1529,7 @@ main(void)
 	tcase_add_test(t, safety_has_no_long_lease);
 	tcase_add_test(t, the_wish_of_a_restarted_state_sync_is_heard_whatever_its_number);
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
+	tcase_add_test(t, who_never_heard_the_twin_is_promoted_by_force_only);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
 	tcase_add_test(t, an_active_whose_store_is_gone_gives_way_to_a_twin_that_has_one);
 	tcase_add_test(t, a_twin_that_is_silent_for_a_moment_is_no_reason_to_begin_with_an_empty_store);
