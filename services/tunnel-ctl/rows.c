@@ -577,7 +577,7 @@ apply_info_row(struct tc *tc, struct span key, struct span row, bool removed)
 	if (removed)
 		return true; /* its call goes next */
 	const Row__CallInfo *r = t && id ? row_unpack(&tc->arena, TABLE_CALL_INFO, row) : NULL;
-	/* Of a row written twice a batch keeps the later one, at its later place: a new call's may follow its info. */
+	/* A twin of before table_leads() may bring a new call's info before the call. */
 	c = r ? call_find(t, id) : NULL;
 	if (r && !c)
 		c = call_new(tc, t, id);

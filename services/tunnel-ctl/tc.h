@@ -40,8 +40,8 @@ void tc_note_level(struct tc *, enum note_level least);
 /* Forgets everything: the tables are about to be read anew. */
 void tc_clear(struct tc *);
 /*
- * A row of one of our own tables, packed; `removed`: it is gone.  Order: as recorded (a batch may
- * bring a call's info before the call: bus/records.h), or table by table.  What makes no sense is counted and ignored.
+ * A row of one of our own tables, packed; `removed`: it is gone.  Order: as recorded, or table by table.  What makes
+ * no sense is counted and ignored.
  */
 void tc_apply(struct tc *, enum table, struct span key, struct span row, bool removed);
 /* Every row that would be in the store now, in a fixed order, packed: for comparing two cores. */

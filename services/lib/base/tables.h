@@ -32,6 +32,13 @@ struct table_info {
 const struct table_info *table_info(unsigned number);
 /* A node's own: neither mirrored nor cleared with the rest. */
 bool table_is_local(unsigned number);
+/* Rows of other tables hang on a row of this one, and make no sense before it: a tunnel's messages and calls, a call's
+ * info.  (PPP's rows of a session may come in any order.) */
+static inline bool
+table_leads(unsigned number)
+{
+	return number == TABLE_TUNNEL || number == TABLE_CALL;
+}
 
 #define KEY_MAX 128
 

@@ -13,7 +13,7 @@
  * the old one.
  *
  * Two numberings.  The outbox counts every record the core emits.  On the wire, records are counted
- * as they are submitted: a row written twice in one batch is submitted once.  `flight` remembers,
+ * as they are submitted: a row written twice in one batch is mostly submitted once.  `flight` remembers,
  * per batch, the last number of either kind.
  */
 #include "bus/owner.h"

@@ -339,7 +339,7 @@ record_begin(struct batch *b, unsigned table, struct span key, size_t row_len, b
 			  .row = !removed };
 	uint32_t *in = index_find(b, s.hash, table, key);
 	struct slot *before = *in ? &b->slots[*in - 1] : NULL;
-	if (before && before->row) {
+	if (before && before->row && (removed || !table_leads(table))) {
 		before->dead = true;
 		b->dead_octets += before->len;
 		b->live--;

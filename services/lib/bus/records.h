@@ -31,9 +31,9 @@ bool records_next(struct records *, struct record *out); /* false: no more */
 
 /*
  * Writing: a batch of one owner.  A row written twice in a batch leaves only the later one, at its
- * later place; a removal is never taken back (it and the row after it both go).  The batch is
- * applied whole, so a store shows no difference; who applies it row by row may meet a row before
- * the one that it hangs on (a call's info before the call).
+ * later place; a removal is never taken back (it and the row after it both go).  Rows that others
+ * hang on (table_leads) all go, each at its place: whoever applies the batch row by row meets a tunnel
+ * before its calls, and a call before its info, as they were written.
  */
 struct batch;
 

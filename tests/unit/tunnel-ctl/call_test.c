@@ -866,7 +866,7 @@ START_TEST(ids_are_not_used_again_soon)
 }
 END_TEST
 
-/* A batch keeps the later of two rows of one key, at its later place: of a new call the info may come first. */
+/* A twin of before table_leads() may bring the info of a new call before the call (bus/records.h). */
 START_TEST(a_call_whose_info_comes_first_is_known_with_it)
 {
 	static const enum table order[] = { TABLE_TUNNEL, TABLE_TUNNEL_SEQ, TABLE_TUNNEL_OUT, TABLE_CALL_INFO, TABLE_CALL };

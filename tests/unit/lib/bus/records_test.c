@@ -31,6 +31,15 @@ put(uint16_t tunnel, const char *row)
 {
 	struct key k = key_tunnel(tunnel);
 
+	ck_assert(batch_put_packed(b, TABLE_TUNNEL_SEQ, key_span(&k),
+				   row ? span_of(row, strlen(row)) : span_of(NULL, 0), !row));
+}
+
+static void
+put_leading(uint16_t tunnel, const char *row)
+{
+	struct key k = key_tunnel(tunnel);
+
 	ck_assert(batch_put_packed(b, TABLE_TUNNEL, key_span(&k),
 				   row ? span_of(row, strlen(row)) : span_of(NULL, 0), !row));
 }
@@ -145,12 +154,29 @@ START_TEST(a_removal_supersedes_a_row_but_is_never_superseded)
 }
 END_TEST
 
+/* What hangs on a tunnel never overtakes it, and a row that is gone is not sent. */
+START_TEST(rows_that_others_hang_on_all_stay_at_their_places)
+{
+	put_leading(1, "t");
+	put(1, "a");
+	put_leading(1, "u");
+	put(1, "b");
+	put_leading(1, "v");
+	ck_assert_uint_eq(batch_count(b), 4);
+	ck_assert_str_eq(story(batch_seal(b, "o", 1, 1)), "1=t 1=u 1=b 1=v ");
+	batch_reset(b);
+	put_leading(1, "t");
+	put_leading(1, NULL);
+	ck_assert_str_eq(story(batch_seal(b, "o", 1, 1)), "1=- ");
+}
+END_TEST
+
 START_TEST(the_same_key_in_two_tables_is_two_rows)
 {
 	struct key k = key_tunnel(1);
 
 	put(1, "a");
-	ck_assert(batch_put_packed(b, TABLE_TUNNEL_SEQ, key_span(&k), span_of("b", 1), false));
+	ck_assert(batch_put_packed(b, TABLE_USAGE, key_span(&k), span_of("b", 1), false));
 	ck_assert_uint_eq(batch_count(b), 2);
 }
 END_TEST
@@ -309,6 +335,7 @@ add(TCase *tc)
 	tcase_add_test(tc, we_read_what_protobuf_c_writes);
 	tcase_add_test(tc, a_row_written_again_leaves_the_later_one_at_its_place);
 	tcase_add_test(tc, a_removal_supersedes_a_row_but_is_never_superseded);
+	tcase_add_test(tc, rows_that_others_hang_on_all_stay_at_their_places);
 	tcase_add_test(tc, the_same_key_in_two_tables_is_two_rows);
 	tcase_add_test(tc, a_reset_forgets);
 	tcase_add_test(tc, thousands_of_records_coalesce_as_a_plain_array_would);
