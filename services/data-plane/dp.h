@@ -224,6 +224,7 @@ struct dp_usage {
  * ended). Returns how many it wrote, at most `room`.
  */
 unsigned dp_usage_next(struct dp *, unsigned look, struct dp_usage *out, unsigned room);
+unsigned dp_usage_gone(const struct dp *); /* of them, those that ended */
 unsigned dp_sessions(const struct dp *);
 unsigned dp_tunnels(const struct dp *);
 unsigned

@@ -456,10 +456,16 @@ kernel_wanted(struct kernel *k, const struct dp *dp)
 	k->version = dp_kernel_version(dp);
 }
 
+bool
+kernel_behind(const struct kernel *k, const struct dp *dp)
+{
+	return k->version != dp_kernel_version(dp);
+}
+
 void
 kernel_tick(struct kernel *k, const struct dp *dp, mono_t now)
 {
-	if (k->version == dp_kernel_version(dp) || now < k->next)
+	if (!kernel_behind(k, dp) || now < k->next)
 		return;
 	k->next = now + EVERY;
 	kernel_wanted(k, dp);

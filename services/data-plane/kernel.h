@@ -29,6 +29,8 @@ void kernel_configure(struct kernel *, const struct conf *);
 void kernel_wanted(struct kernel *, const struct dp *);
 /* The same if anything changed, ten times a second at most. */
 void kernel_tick(struct kernel *, const struct dp *, mono_t now);
+/* Did anything change that kernel_tick() has not looked at? */
+bool kernel_behind(const struct kernel *, const struct dp *);
 
 /* A range as prefixes, the fewest; pure.  `last` is the last address of the range.  Returns how
  * many, at most `room`. */

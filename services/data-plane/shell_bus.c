@@ -16,6 +16,7 @@
 #include "worker.h"
 
 #define TICK (10 * MONO_MS)
+#define TICK_IDLE (10 * TICK) /* without packets nothing is due that often */
 #define PUNT_FRAMES 64	/* in one message */
 #define PUNT_MESSAGES 8 /* to one owner, before packets have their turn */
 #define PUNT_HWM 2048	/* messages: what 64,000 calls at once bring, and a bound to what an owner that was away is told late */
@@ -714,20 +715,45 @@ on_command(void *arg, const char *const *words, unsigned n, struct answer *a)
 
 /* ---- timers, start, stop ----------------------------------------------------------------- */
 
+/* Changes with every packet, dropped ones too. */
+static uint64_t
+counted(const struct worker *w)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < DP_COUNTS; i++)
+		all += dp_counts(w->dp)[i];
+	for (unsigned i = 0; i < DP_DROPS; i++)
+		all += dp_drops(w->dp)[i];
+	return all;
+}
+
+/* Is there anything that a tick would tell or do?  A round over the table is 100 ticks: two of them see all that moved. */
+static bool
+stirred(struct worker *w)
+{
+	const uint64_t seen = counted(w);
+
+	if (seen != w->stir.seen || dp_usage_gone(w->dp))
+		w->stir.until = w->ticks + 200;
+	w->stir.seen = seen;
+	return (int)(w->stir.until - w->ticks) > 0 || (w->kernel && kernel_behind(w->kernel, w->dp));
+}
+
 /*
- * Usually done when the loop is awake anyway, as for each of the elector's leases: the timer is for
- * when those stay away.
+ * Usually done when packets keep the loop awake anyway: the timer is for when those stay away, and slow when they have
+ * stayed away for long.
  */
 static void
 tick(struct worker *w)
 {
 	w->ticked = loop_now(w->loop);
-	loop_timer_set(w->loop, &w->tick, w->ticked + 2 * TICK);
 	usage_report(w);
 	if (w->sweep && w->ticked >= w->sweep)
 		contexts_sweep(w);
 	if (w->kernel)
 		kernel_tick(w->kernel, w->dp, w->ticked);
+	loop_timer_set(w->loop, &w->tick, w->ticked + (stirred(w) ? 2 * TICK : TICK_IDLE));
 }
 
 static void
@@ -743,6 +769,8 @@ on_tick_due(void *arg)
 
 	if (loop_now(w->loop) - w->ticked >= TICK - MONO_MS)
 		tick(w);
+	else if (w->tick.due > w->ticked + 2 * TICK && stirred(w))
+		loop_timer_set(w->loop, &w->tick, w->ticked + 2 * TICK);
 	return false;
 }
 

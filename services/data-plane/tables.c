@@ -932,6 +932,12 @@ dp_session_slots(const struct dp *dp)
 }
 
 unsigned
+dp_usage_gone(const struct dp *dp)
+{
+	return dp->gones;
+}
+
+unsigned
 dp_usage_next(struct dp *dp, unsigned look, struct dp_usage *out, unsigned room)
 {
 	unsigned n = 0;

@@ -68,6 +68,10 @@ struct worker {
 	mono_t sweep; /* the store is looked through for contexts that nobody has; 0: not */
 	mono_t ticked;
 	unsigned ticks;
+	struct { /* what was counted when it was looked last; until which tick there may be something to tell */
+		uint64_t seen;
+		unsigned until;
+	} stir;
 	struct held *held, **held_end;
 	unsigned helds;
 	struct late late; /* owners' messages that wait for the lease */
