@@ -801,9 +801,6 @@ shell_bus_start(struct worker *w)
 		return false;
 	bus_watch(w->ctl, on_link, w);
 	bus_watch(w->mgr, on_link, w);
-	/* Who was reached before that is not told of (bus.h): an owner that has nothing to say first would never know. */
-	on_link(w, w->ctl, BUS_UP);
-	on_link(w, w->mgr, BUS_UP);
 	w->sets[0] = (struct counters){ dp_count_info, dp_counts(w->dp), DP_COUNTS };
 	w->sets[1] = (struct counters){ dp_drop_info + 1, dp_drops(w->dp) + 1,
 					DP_DROPS - 1 }; /* 0 is no drop */

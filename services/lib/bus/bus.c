@@ -23,6 +23,7 @@
 #define BUDGET 256
 #define LATEST_OF 4096 /* what may wait at a subscriber; more is not sent to it */
 #define RECONNECT_MS 10
+#define LINK_EVENTS (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define ZAP_DOMAIN "twin"
 #define CURVE_CLIENTS 4
@@ -164,10 +165,34 @@ bus_sock_bind(struct bus_sock *s, const char *endpoint)
 	return zmq_bind(s->zmq, endpoint) ? give_up(s) : s;
 }
 
+/* Before it connects or is bound: libzmq tells only of what happens after. */
+static bool
+monitor_open(struct bus_sock *s)
+{
+	char at[64];
+
+	snprintf(at, sizeof at, "inproc://monitor.%u", ++s->bus->monitors);
+	if (zmq_socket_monitor(s->zmq, at, LINK_EVENTS))
+		return false;
+	s->monitor = zmq_socket(s->bus->ctx, ZMQ_PAIR);
+	if (!s->monitor)
+		return false;
+	set_int(s->monitor, ZMQ_RCVHWM, 0); /* libzmq's own thread would wait while we stand still */
+	return zmq_connect(s->monitor, at) == 0 && (s->monitor_fd = watch(s, s->monitor));
+}
+
 static struct bus_sock *
 sock_connect(struct bus_sock *s, const char *endpoint)
 {
 	return zmq_connect(s->zmq, endpoint) ? give_up(s) : s;
+}
+
+static struct bus_sock *
+router_open(struct bus *b, bus_fn *fn, void *arg)
+{
+	struct bus_sock *s = bus_sock_open(b, ZMQ_ROUTER, fn, arg);
+
+	return s && !monitor_open(s) ? give_up(s) : s;
 }
 
 struct bus_sock *
@@ -175,8 +200,7 @@ bus_router_bind(struct bus *b, const char *name, bus_fn *fn, void *arg)
 {
 	char at[160];
 
-	return bus_endpoint(b, name, at) ? NULL
-					 : bus_sock_bind(bus_sock_open(b, ZMQ_ROUTER, fn, arg), at);
+	return bus_endpoint(b, name, at) ? NULL : bus_sock_bind(router_open(b, fn, arg), at);
 }
 
 static struct bus_sock *
@@ -184,7 +208,7 @@ dealer_open(struct bus *b, const char *identity, bus_fn *fn, void *arg)
 {
 	struct bus_sock *s = bus_sock_open(b, ZMQ_DEALER, fn, arg);
 
-	if (s && zmq_setsockopt(s->zmq, ZMQ_ROUTING_ID, identity, strlen(identity)))
+	if (s && (zmq_setsockopt(s->zmq, ZMQ_ROUTING_ID, identity, strlen(identity)) || !monitor_open(s)))
 		return give_up(s);
 	return s;
 }
@@ -326,7 +350,7 @@ struct bus_sock *
 bus_router_listen(struct bus *b, const char *endpoint, const struct bus_curve *c, bus_fn *fn,
 		  void *arg)
 {
-	struct bus_sock *s = bus_sock_open(b, ZMQ_ROUTER, fn, arg);
+	struct bus_sock *s = router_open(b, fn, arg);
 
 	if (!s)
 		return NULL;
@@ -365,26 +389,13 @@ bus_set_heartbeat(struct bus *b, unsigned interval_ms, unsigned timeout_ms)
 
 /* --- connections coming and going ---------------------------------------------------------- */
 
-#define LINK_EVENTS (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED)
-
 bool
 bus_watch(struct bus_sock *s, bus_link_fn *fn, void *arg)
 {
-	char at[64];
-
-	snprintf(at, sizeof at, "inproc://monitor.%u", ++s->bus->monitors);
-	if (s->monitor || zmq_socket_monitor(s->zmq, at, LINK_EVENTS))
-		return false;
-	s->monitor = zmq_socket(s->bus->ctx, ZMQ_PAIR);
-	if (!s->monitor || zmq_connect(s->monitor, at) ||
-	    !(s->monitor_fd = watch(s, s->monitor))) {
-		monitor_close(s);
-		return false;
-	}
 	s->link = fn;
 	s->link_arg = arg;
 	s->look = true;
-	return true;
+	return s->monitor != NULL;
 }
 
 /* Two frames: event number (16 bits, host order) and value (32 bits); the address. */
@@ -405,8 +416,11 @@ drain_monitor(struct bus_sock *s)
 {
 	uint16_t event;
 
-	while (s->zmq && s->monitor && monitor_event(s->monitor, &event))
+	while (s->zmq && s->monitor && monitor_event(s->monitor, &event)) {
+		if (!s->link)
+			continue; /* nobody wants to know */
 		s->link(s->link_arg, s, event == ZMQ_EVENT_DISCONNECTED ? BUS_DOWN : BUS_UP);
+	}
 }
 
 /* --- receiving ----------------------------------------------------------------------------- */

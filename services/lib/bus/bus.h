@@ -65,8 +65,9 @@ struct bus_sock *bus_dealer_dial(struct bus *, const char *endpoint, const char 
 				 const struct bus_curve *curve, bus_fn *fn, void *arg);
 
 /*
- * Told when a connection of this socket came up or went away; before the next message is delivered.  One
- * that came up before the call may not be told.
+ * Told when a connection of this socket came up or went away; before the next message is delivered.  For a ROUTER or
+ * a DEALER.  Called before the loop runs again it misses nothing, however long the process stood still in between;
+ * later, what came up before is not told.
  */
 enum bus_link { BUS_UP, BUS_DOWN };
 typedef void bus_link_fn(void *arg, struct bus_sock *, enum bus_link);

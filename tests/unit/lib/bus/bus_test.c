@@ -279,6 +279,30 @@ START_TEST(a_connection_that_goes_away_is_told)
 }
 END_TEST
 
+/* The other end has a loop of its own, so that ours stands still between connecting and watching. */
+START_TEST(a_connection_that_was_up_before_it_was_watched_is_told)
+{
+	struct loop *far_loop = loop_new();
+	struct bus *far = bus_new(far_loop, dir);
+	const struct span f = text("hello");
+
+	links[0] = 0;
+	ck_assert_ptr_nonnull(bus_router_bind(far, "s", answer, NULL));
+	struct bus_sock *d = bus_dealer_connect(bus, "s", "w", note, NULL);
+	ck_assert(bus_send(d, span_of(NULL, 0), &f, 1));
+	while (messages == 0)
+		loop_once(far_loop, 20 * MONO_MS);
+	ck_assert(bus_watch(d, on_link, NULL));
+	while (messages == 1) {
+		loop_once(far_loop, 0);
+		loop_once(loop, MONO_MS);
+	}
+	ck_assert_str_eq(links, "U");
+	bus_free(far);
+	loop_free(far_loop);
+}
+END_TEST
+
 START_TEST(a_subscriber_gets_the_latest)
 {
 	struct bus_sock *p = bus_pub_bind(bus, "p");
@@ -562,6 +586,7 @@ add(TCase *tc)
 	tcase_add_test(tc, a_callback_may_close_its_own_socket);
 	tcase_add_test(tc, a_message_with_too_many_frames_is_dropped_and_the_next_one_read);
 	tcase_add_test(tc, a_connection_that_goes_away_is_told);
+	tcase_add_test(tc, a_connection_that_was_up_before_it_was_watched_is_told);
 	tcase_add_test(tc, a_subscriber_gets_the_latest);
 	tcase_add_test(tc, a_path_too_long_for_a_socket_is_refused);
 	tcase_add_test(tc, curve_lets_in_who_has_the_secret_and_nobody_else);
