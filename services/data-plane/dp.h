@@ -31,6 +31,7 @@ struct dp;
 #define DP_HEADROOM 32 /* octets before a packet given to dp_down that may be written */
 #define DP_FRAMES 512  /* frames one call gives at most */
 #define DP_PACKETS 4096 /* packets one call gives at most */
+#define DP_LINKS 64 /* control frames beside those in verdicts */
 #define DP_PACKET_MAX 65535
 #define DP_NS_LEASE                                                                                \
 	8192 /* data sequence numbers leased at a time; well under half of their space */
@@ -120,10 +121,17 @@ struct dp_frame {
 	uint8_t ip_protocol; /* 0: a UDP payload; else straight over IP, whatever the tunnel is carried by */
 };
 
+/* A PPP frame for session-mgr beyond the one in its datagram's verdict. */
+struct dp_link {
+	struct dp_verdict v; /* DP_PUNT_LINK */
+	const struct dp_ends *ends;
+};
+
 struct dp_out {
-	unsigned frames, packets;
+	unsigned frames, packets, links;
 	struct dp_frame frame[DP_FRAMES];
 	struct span packet[DP_PACKETS]; /* for the TUN: ICMP; what came in trunks' frames */
+	struct dp_link link[DP_LINKS]; /* control frames that came in multiplexed ones */
 };
 
 /* `seed` keys the hash of punt queues.  Keeps no pointer into conf.  NULL: no memory. */

@@ -263,7 +263,7 @@ drop_count(struct dp *dp, struct dp_session *s, enum dp_drop why)
 static inline void
 out_reset(struct dp *dp)
 {
-	dp->out.frames = dp->out.packets = 0;
+	dp->out.frames = dp->out.packets = dp->out.links = 0;
 	dp->arena_used = 0;
 	dp->trunk_room_used = 0;
 }

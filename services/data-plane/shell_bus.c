@@ -76,6 +76,8 @@ worker_up(struct worker *w, mono_t now, const struct dp_datagram *d, unsigned n)
 			break;
 		}
 	}
+	for (unsigned i = 0; i < dp_out(w->dp)->links; i++)
+		punt(w, w->to_mgr, &dp_out(w->dp)->link[i].v, dp_out(w->dp)->link[i].ends);
 	tun_write_all(w, ip, packets);
 	udp_send_frames(w);
 	tun_write_made(w);

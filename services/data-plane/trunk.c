@@ -60,6 +60,18 @@ trunk_new(const struct trunk_conf *conf)
 }
 
 void
+trunk_remux(struct trunk *t, const struct trunk_conf *conf)
+{
+	t->conf.mux_send = conf->mux_send;
+	t->conf.mux_recv = conf->mux_recv;
+	t->conf.recv_pid = conf->recv_pid;
+	t->conf.recv_overhead = conf->recv_overhead;
+	t->conf.mux = mux_config(&conf->mux);
+	for (unsigned i = 0; i < TRUNK_CLASSES; i++)
+		pppmux_tx_init(&t->lane[i].mux, &t->conf.mux);
+}
+
+void
 trunk_free(struct trunk *t)
 {
 	if (!t)

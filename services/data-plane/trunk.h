@@ -62,6 +62,8 @@ struct trunk_sink {
 
 struct trunk *trunk_new(const struct trunk_conf *); /* NULL: no memory */
 void trunk_free(struct trunk *);		    /* NULL is fine */
+/* PPPMuxCP came up, went down or agreed anew: contexts are IPCP's and stay.  What was gathered is forgotten. */
+void trunk_remux(struct trunk *, const struct trunk_conf *);
 
 /*
  * An IP packet for the peer (proto 0021 or 0057); worked on in place, nothing of it is kept.  `tos` is the packet's own:

@@ -104,6 +104,26 @@ on_room(struct trunk_sink *sink, uint32_t len)
 	return dp->trunk_room + dp->trunk_room_used + CRTP_HEADROOM;
 }
 
+/* A frame for the link: the verdict has room for the first of a datagram's. */
+static void
+link_note(struct step *st, const struct dp_verdict *v)
+{
+	struct dp_out *out = &st->dp->out;
+	struct dp_verdict *to = st->v;
+
+	if (st->v->act == DP_PUNT_LINK) {
+		if (out->links == DP_LINKS) {
+			drop_count(st->dp, st->s, DP_DROP_TRUNK_OTHER);
+			return;
+		}
+		out->link[out->links] = (struct dp_link){ *st->v, st->d->ends };
+		to = &out->link[out->links++].v;
+	}
+	to->act = v->act;
+	to->p = v->p;
+	to->len = v->len;
+}
+
 /* A packet of the peer meets the same checks as one that came plain. */
 static void
 on_packet(struct trunk_sink *sink, uint16_t proto, uint8_t *p, uint32_t len)
@@ -115,34 +135,33 @@ on_packet(struct trunk_sink *sink, uint16_t proto, uint8_t *p, uint32_t len)
 	up_ip(dp, st->now, st->d, st->s, proto, p, len, &v);
 	if (v.act == DP_DROP)
 		return;
-	if (v.act != DP_FORWARD && st->v->act == DP_PUNT_LINK) {
-		drop_count(dp, st->s, DP_DROP_TRUNK_OTHER);
-		return;
-	}
 	dp->trunk_room_used = ((size_t)(p + len - dp->trunk_room) + 15) & ~(size_t)15;
 	if (v.act != DP_FORWARD) { /* neighbours talk: the link's, as if it had come by itself */
-		st->v->act = v.act;
-		st->v->p = v.p;
-		st->v->len = v.len;
+		link_note(st, &v);
 		return;
 	}
 	dp->out.packet[dp->out.packets++] = span_of(v.p, v.len);
 	dp->count[DP_COUNT_TRUNK_PACKETS]++;
 }
 
-/* A control frame inside a multiplexed one; the verdict has room for one of them. */
+/* A control frame inside a multiplexed one.  Before it may stand another that is lent already: it is copied. */
 static void
 on_other(struct trunk_sink *sink, uint16_t proto, struct span info)
 {
 	struct step *st = (struct step *)sink;
 
-	if (!st->v || st->v->act == DP_PUNT_LINK) {
+	struct dp_verdict v = { .act = DP_DROP };
+	uint8_t *p = st->v ? arena_room(st->dp, (uint32_t)info.len) : NULL;
+
+	if (!p) {
 		drop_count(st->dp, st->s, DP_DROP_TRUNK_OTHER);
 		return;
 	}
-	/* The octets before it are of subframes that were read already. */
-	punt_link(st->dp, st->now, st->d, st->s, st->dp->tunnel[st->s->key >> 16], proto,
-		  (uint8_t *)(uintptr_t)info.p, (uint32_t)info.len, st->v);
+	if (info.len)
+		memcpy(p, info.p, info.len);
+	punt_link(st->dp, st->now, st->d, st->s, st->dp->tunnel[st->s->key >> 16], proto, p, (uint32_t)info.len, &v);
+	if (v.act == DP_PUNT_LINK)
+		link_note(st, &v);
 }
 
 static struct step
@@ -382,7 +401,14 @@ trunk_make(struct dp *dp, struct dp_session *s, const struct trunk_conf *conf)
 	return true;
 }
 
-/* The row as it is now.  The same agreement keeps its contexts; another one begins without any. */
+/* All that is not of the multiplexer. */
+static bool
+same_contexts(const struct trunk_conf *a, const struct trunk_conf *b)
+{
+	return memcmp(&a->comp, &b->comp, sizeof a->comp) == 0 && memcmp(&a->dec, &b->dec, sizeof a->dec) == 0;
+}
+
+/* The row as it is now.  The same header compression keeps its contexts; another one begins without any. */
 void
 trunk_apply(struct dp *dp, struct dp_session *s, const Row__Trunk *row)
 {
@@ -396,6 +422,12 @@ trunk_apply(struct dp *dp, struct dp_session *s, const Row__Trunk *row)
 	trunk_conf_of(dp, s, row, &conf);
 	if (s->flags & S_TRUNK && memcmp(&conf, &c->trunk_conf, sizeof conf) == 0)
 		return;
+	if (s->flags & S_TRUNK && same_contexts(&conf, &c->trunk_conf)) {
+		c->trunk_conf = conf;
+		if (c->trunk)
+			trunk_remux(c->trunk, &conf);
+		return;
+	}
 	trunk_end(dp, s);
 	if (!trunk_make(dp, s, &conf))
 		dp->count[DP_COUNT_ROWS_NO_MEMORY]++;

@@ -180,6 +180,9 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 	case PPP_EV_NET_DOWN:
 		sub_net_down(st, ev->net.cp);
 		break;
+	case PPP_EV_HC_REFUSED:
+		sub_trunk_refused(st);
+		break;
 	case PPP_EV_PREFIX:
 		sub_prefix(st, ev->prefix);
 		break;

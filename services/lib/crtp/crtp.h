@@ -80,7 +80,7 @@ enum crtp_params_fault {
 	CRTP_PARAMS_OK,
 	CRTP_PARAMS_SHORT,    /* fewer octets than the fixed part, or a suboption beyond the end */
 	CRTP_PARAMS_PROTOCOL, /* not 0061 */
-	CRTP_PARAMS_RANGE,    /* TCP_SPACE above 255 */
+	CRTP_PARAMS_RANGE,    /* TCP_SPACE above 255: all else was read, and it cut to that */
 	CRTP_PARAMS_LENGTH,   /* a suboption whose length is not its own */
 };
 

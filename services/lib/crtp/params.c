@@ -11,6 +11,7 @@
 #include "crtp/crtp.h"
 
 #define IPHC 0x0061
+#define TCP_SPACE_MOST 255 /* RFC 3544, 2.1 */
 
 /* RFC 3544, 2.2 to 2.4 */
 enum { SUB_RTP = 1, SUB_ENHANCED = 2, SUB_NONE = 3 };
@@ -94,14 +95,16 @@ crtp_params_read(struct span value, struct crtp_params *out, bool *unknown)
 		return CRTP_PARAMS_PROTOCOL;
 	if (!in.ok)
 		return CRTP_PARAMS_SHORT;
-	if (out->tcp_space > 255)
-		return CRTP_PARAMS_RANGE;
 	while (fault == CRTP_PARAMS_OK && rd_left(&in) > 0)
 		fault = read_suboption(&in, out, &other);
 	if (out->enhanced)
 		out->rtp = false; /* 2.3: instead of suboption 1 */
 	if (unknown)
 		*unknown = other;
+	if (fault == CRTP_PARAMS_OK && out->tcp_space > TCP_SPACE_MOST) {
+		out->tcp_space = TCP_SPACE_MOST;
+		return CRTP_PARAMS_RANGE;
+	}
 	return fault;
 }
 

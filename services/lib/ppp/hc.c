@@ -9,9 +9,12 @@
  * Choices where the RFC leaves room:
  *  - Several instances with different protocols are allowed (RFC 3241); the others are rejected here.
  *  - A peer's counter-proposal is followed as far as it asks for less; never for more than configured.
- *  - An option with suboptions that we do not know is naked with what we understood of it.
+ *  - An option with suboptions that we do not know, or a TCP_SPACE out of range, is naked with what we understood of it.
+ *  - A peer that goes on wanting what we do not do is not asked any more: the link is worth more than its headers.
  */
 #include "ppp/link.h"
+
+#define STUBBORN 3 /* Naks in a row, the last of which asked for nothing that we could give */
 
 static unsigned
 family(enum ppp_cp cp)
@@ -54,14 +57,25 @@ stricter(uint16_t ours, uint16_t wish)
 	return wish && (ours == 0 || wish < ours) ? wish : ours;
 }
 
+static bool
+same_params(const struct crtp_params *a, const struct crtp_params *b)
+{
+	return a->tcp_space == b->tcp_space && a->non_tcp_space == b->non_tcp_space && a->max_header == b->max_header &&
+	       a->f_max_period == b->f_max_period && a->f_max_time == b->f_max_time && a->rtp == b->rtp &&
+	       a->enhanced == b->enhanced && a->no_tcp == b->no_tcp && a->no_non_tcp == b->no_non_tcp;
+}
+
 void
 hc_naked(struct ppp_link *l, const struct ppp_option *o, enum ppp_cp cp)
 {
 	struct crtp_params wish, *p = &l->hc_recv[family(cp)];
+	const struct crtp_params had = *p;
+	enum crtp_params_fault fault;
 
 	if (!(l->cp[cp].ask & ASK_HC))
 		return;
-	if (crtp_params_read(o->value, &wish, NULL) != CRTP_PARAMS_OK) { /* another protocol, or nonsense */
+	fault = crtp_params_read(o->value, &wish, NULL);
+	if (fault != CRTP_PARAMS_OK && fault != CRTP_PARAMS_RANGE) { /* another protocol, or nonsense */
 		l->cp[cp].ask &= (uint8_t)~ASK_HC;
 		return;
 	}
@@ -76,6 +90,8 @@ hc_naked(struct ppp_link *l, const struct ppp_option *o, enum ppp_cp cp)
 	}
 	p->no_tcp |= wish.no_tcp;
 	p->no_non_tcp |= wish.no_non_tcp;
+	if (same_params(p, &had) && l->cp[cp].naks_rcvd >= STUBBORN)
+		hc_rejected(l, cp);
 }
 
 void
@@ -110,6 +126,8 @@ hc_judge(struct check *k, struct span v)
 		break;
 	case CRTP_PARAMS_PROTOCOL:
 		return OPT_REJ;
+	case CRTP_PARAMS_RANGE: /* `p` has the most there is */
+		return nak_params(k, &p);
 	default:
 		return v.len < 2 ? OPT_REJ : nak_params(k, &k->ctx->conf->hc_ours);
 	}
@@ -127,6 +145,22 @@ hc_agreed(struct check *k, enum ppp_cp cp)
 
 	k->l->hc_send[family(cp)] = k->hc;
 	k->l->hc_sends = (uint8_t)(k->hc_given ? k->l->hc_sends | bit : k->l->hc_sends & ~bit);
+}
+
+/*
+ * RFC 1661, 5.7: the peer has rejected a frame of one of these protocols.  It gets plain packets from here on, of both
+ * families: contexts are one space.  CONTEXT_STATE belongs to the other direction, which is the peer's own wish.
+ */
+void
+hc_refused(struct ppp_link *l, const struct ppp_ctx *ctx, uint16_t proto)
+{
+	const struct ppp_event ev = { .kind = PPP_EV_HC_REFUSED };
+
+	if (!l->hc_sends || !crtp_proto_known(proto) || proto == CRTP_PPP_CONTEXT_STATE)
+		return;
+	l->hc_sends = 0;
+	l->dirty = true;
+	link_event(ctx, &ev);
 }
 
 /* What the network protocol comes up with. */

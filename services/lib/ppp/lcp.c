@@ -352,11 +352,30 @@ const struct cp_ops lcp_ops = {
 
 /* ---- codes of LCP alone */
 
-/* 5.7: LCP itself cannot be missed, an NCP or an authentication protocol ends what needs it. */
+/* What a control protocol is there for: without the one the other is of no use. */
+static uint16_t
+control_of(uint16_t proto)
+{
+	switch (proto) {
+	case PPP_IPV4:
+		return PPP_IPCP;
+	case PPP_IPV6:
+		return PPP_IPV6CP;
+	case PPP_PPPMUX:
+		return PPP_PPPMUXCP;
+	default:
+		return proto;
+	}
+}
+
+/*
+ * 5.7: we stop sending it.  LCP itself cannot be missed, an NCP or an authentication protocol ends what needs it;
+ * compressed headers and multiplexed frames can be missed, whatever the NCPs had agreed on.
+ */
 static void
 receive_protocol_reject(struct ppp_link *l, const struct ppp_ctx *ctx, struct span data)
 {
-	const uint16_t proto = data.len >= 2 ? get_u16(data.p) : 0;
+	const uint16_t proto = data.len >= 2 ? control_of(get_u16(data.p)) : 0;
 
 	if (l->cp[PPP_CP_LCP].state != PPP_OPENED)
 		return;
@@ -372,6 +391,7 @@ receive_protocol_reject(struct ppp_link *l, const struct ppp_ctx *ctx, struct sp
 		}
 	if (proto == PPP_PAP || proto == PPP_CHAP)
 		auth_rejected(l, ctx, proto);
+	hc_refused(l, ctx, proto);
 }
 
 /* 5.8: our own magic number in a packet of the "peer" is our packet. */

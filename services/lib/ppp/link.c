@@ -238,13 +238,25 @@ input_ncp(struct ppp_link *l, const struct ppp_ctx *ctx, enum ppp_cp cp, const s
 		lcp_reject_protocol(l, ctx, f);
 }
 
+/*
+ * RFC 1661, 3.5: supported, and so silently discarded while its NCP is not open.  The peer's Configure-Ack may be lost,
+ * and its first frames not; a Reject would take them from it for good.  Where PPPMuxCP has ended it is not supported.
+ */
+static bool
+mux_may_come(const struct ppp_link *l, const struct ppp_ctx *ctx)
+{
+	const uint8_t state = l->cp[PPP_CP_MUX].state;
+
+	return ctx->conf->mux && state != PPP_CLOSED && state != PPP_STOPPED;
+}
+
 /* A protocol that is not one of the link's own. */
 static void
 input_other(struct ppp_link *l, const struct ppp_ctx *ctx, const struct ppp_frame *f)
 {
 	if (f->proto == PPP_IPV6 && ppp_link_cp_open(l, PPP_CP_IPV6CP))
 		ra_input(l, ctx, f->info);
-	else if (hc_takes(l, f->proto) || (f->proto == PPP_PPPMUX && ppp_link_cp_open(l, PPP_CP_MUX)) ||
+	else if (hc_takes(l, f->proto) || (f->proto == PPP_PPPMUX && mux_may_come(l, ctx)) ||
 		 (f->proto == PPP_IPV4 && ctx->conf->ipv4) || (f->proto == PPP_IPV6 && ctx->conf->ipv6) ||
 		 l->cp[PPP_CP_LCP].state != PPP_OPENED)
 		link_fault(ctx, PPP_FAULT_WRONG_PHASE);

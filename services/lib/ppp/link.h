@@ -192,6 +192,7 @@ void hc_naked(struct ppp_link *, const struct ppp_option *, enum ppp_cp);
 void hc_rejected(struct ppp_link *, enum ppp_cp);
 enum verdict hc_judge(struct check *, struct span value);
 void hc_agreed(struct check *, enum ppp_cp);
+void hc_refused(struct ppp_link *, const struct ppp_ctx *, uint16_t proto); /* by a Protocol-Reject */
 void hc_tell(const struct ppp_link *, enum ppp_cp, struct ppp_event *);
 bool hc_takes(const struct ppp_link *, uint16_t proto);
 

@@ -142,6 +142,7 @@ enum ppp_event_kind {
 	PPP_EV_PREFIX,	 /* client: .prefix; with prefix_len 0: the one told before is over; may come again and again */
 	PPP_EV_FINISHED, /* .cause: the call can be cleared; once per ppp_link_up */
 	PPP_EV_FAULT,	 /* .fault: something to count */
+	PPP_EV_HC_REFUSED, /* the peer rejected compressed frames: whatever hc_send said, it gets plain ones */
 };
 
 enum ppp_fault {

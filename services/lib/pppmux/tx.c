@@ -95,6 +95,13 @@ is_worth_sending(const struct pppmux_tx *tx)
 	return tx->conf.worth && tx->conf.overhead * 100u <= tx->conf.worth * all;
 }
 
+/* RFC 4170, 2.3.1: as many octets as a frame may have; the shortest subframe is of two. */
+static bool
+is_full(const struct pppmux_tx *tx)
+{
+	return tx->len + 2u > tx->conf.max_frame;
+}
+
 enum pppmux_verdict
 pppmux_add(struct pppmux_tx *tx, mono_t now, uint16_t proto, const void *info, size_t len)
 {
@@ -120,7 +127,8 @@ pppmux_add(struct pppmux_tx *tx, mono_t now, uint16_t proto, const void *info, s
 	tx->len = (uint16_t)(tx->len + whole);
 	tx->last_pid = proto;
 	tx->count++;
-	if (tx->conf.t == 0 || tx->count == tx->conf.max_count || tx->due <= now || is_worth_sending(tx))
+	if (tx->conf.t == 0 || tx->count == tx->conf.max_count || tx->due <= now || is_full(tx) ||
+	    is_worth_sending(tx))
 		return PPPMUX_READY;
 	return PPPMUX_HELD;
 }

@@ -43,12 +43,24 @@ ends_begin(void)
 }
 
 static void
-subscribers(bool pfc)
+subscriber_near(bool pfc)
 {
 	fx_sub(near, 1, 11, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.1.0.0", .route_len = 16, .client = true,
 					     .mtu = 1492, .pfc = pfc, .acfc = pfc, .trunk = &trunk });
+}
+
+static void
+subscriber_far(bool pfc)
+{
 	fx_sub(far, 2, 22, (struct fx_sub){ .v4 = "10.255.0.2", .route = "10.2.0.0", .route_len = 16, .mtu = 1492,
 					    .pfc = pfc, .acfc = pfc, .trunk = &trunk });
+}
+
+static void
+subscribers(bool pfc)
+{
+	subscriber_near(pfc);
+	subscriber_far(pfc);
 }
 
 /* The near end is the client: 10.1/16 is behind the far one. */
@@ -409,7 +421,38 @@ START_TEST(rows_make_and_end_it)
 }
 END_TEST
 
-/* IPCP in a multiplexed frame is the link's; a second one in the same frame finds no room. */
+/* PPPMuxCP may come up, and end, while calls go on: contexts are IPCP's, whatever carries them. */
+START_TEST(calls_outlive_the_multiplexer)
+{
+	unsigned n = 0, got = 0;
+
+	begin(true, CALL_PLAIN);
+	for (unsigned turn = 0; turn < 5; turn++) { /* off; then the far end is the first that has it, and the last */
+		trunk.mux_send = trunk.mux_recv = turn == 2;
+		trunk.mux_send_pid = trunk.mux_recv_pid = turn == 2 ? 0x69 : 0;
+		subscriber_near(true);
+		trunk.mux_send = trunk.mux_recv = turn > 0 && turn < 4;
+		trunk.mux_send_pid = trunk.mux_recv_pid = trunk.mux_recv ? 0x69 : 0;
+		subscriber_far(true);
+		for (unsigned i = 0; i < 10; i++, n++) {
+			mono_t now = NOW + 20 * MS * n;
+			give(near, now, n, "10.2.0.1");
+			if (dp_out(near)->frames)
+				got += carry(near, far, now);
+			dp_trunk_timer(near, now + 6 * MS);
+			got += carry(near, far, now + 6 * MS);
+		}
+		ck_assert_uint_eq(got, n);
+	}
+	ck_assert_uint_eq(crtp_comp_stats(trunk_comp(dp_trunk(near, 1, 11)))[CRTP_C_FULL_HEADER], 3);
+	ck_assert_uint_eq(trunk_stats(dp_trunk(near, 1, 11))->packets[TRUNK_EF], n);
+	ck_assert_uint_eq(trunk_stats(dp_trunk(far, 2, 22))->recv_packets, n);
+	trunk_row();
+	finish();
+}
+END_TEST
+
+/* IPCP in a multiplexed frame is the link's, and so is a second one: nothing is longer than its neighbour's end. */
 START_TEST(control_inside)
 {
 	uint8_t frame[] = { 0, 2, 0, 2, 0, 22, 0xff, 3, 0, 0x59, 0x86, 0x80, 0x21, 5, 1, 0, 4, 0x04, 5, 2, 0, 4 };
@@ -422,7 +465,38 @@ START_TEST(control_inside)
 	ck_assert_int_eq(v.act, DP_PUNT_LINK);
 	ck_assert_uint_eq(v.len, 6);
 	ck_assert_mem_eq(v.p, "\x80\x21\x05\x01\x00\x04", 6);
-	ck_assert_uint_eq(dp_drops(far)[DP_DROP_TRUNK_OTHER], 1);
+	ck_assert_uint_eq(dp_out(far)->links, 1);
+	ck_assert_uint_eq(dp_out(far)->link[0].v.session, 22);
+	ck_assert_uint_eq(dp_out(far)->link[0].v.len, 6);
+	ck_assert_ptr_eq(dp_out(far)->link[0].ends, &ends);
+	ck_assert_mem_eq(dp_out(far)->link[0].v.p, "\x80\x21\x05\x02\x00\x04", 6);
+	ck_assert_mem_eq(v.p, "\x80\x21\x05\x01\x00\x04", 6);
+	finish();
+}
+END_TEST
+
+/* As many as a batch has room for, and the session's rate allows; the rest is counted. */
+START_TEST(much_control_inside)
+{
+	static uint8_t frame[10 + 2 + 4 + 5 * 200] = { 0, 2, 0, 2, 0, 22, 0xff, 3, 0, 0x59, 0x86, 0x80, 0x21, 9, 0, 0, 4 };
+	struct dp_ends ends = fx_ends("192.0.2.9");
+	struct dp_datagram d = { frame, 17, 0, &ends };
+	struct dp_verdict v;
+	uint64_t dropped = 0;
+
+	begin(true, CALL_PLAIN);
+	for (; d.len + 5 <= sizeof frame; d.len += 5)
+		memcpy(frame + d.len, "\x04\x09\x01\x00\x04", 5);
+	dp_up(far, NOW, &d, 1, &v);
+	ck_assert_int_eq(v.act, DP_PUNT_LINK);
+	ck_assert_uint_gt(dp_out(far)->links, 0);
+	for (unsigned i = 0; i < dp_out(far)->links; i++)
+		ck_assert_mem_eq(dp_out(far)->link[i].v.p, "\x80\x21\x09\x01\x00\x04", 6);
+	for (unsigned i = 0; i < DP_DROPS; i++)
+		dropped += dp_drops(far)[i];
+	ck_assert_uint_eq(1 + dp_out(far)->links + dropped, 200);
+	dp_up(far, NOW, &d, 0, &v);
+	ck_assert_uint_eq(dp_out(far)->links, 0);
 	finish();
 }
 END_TEST
@@ -582,7 +656,9 @@ START_TEST(neighbours_inside)
 	ck_assert_mem_eq(v.p, "\x00\x57", 2);
 	ck_assert_mem_eq(v.p + 2, solicitation, 48);
 	ck_assert_uint_eq(dp_out(far)->packets, 0);
-	ck_assert_uint_eq(dp_drops(far)[DP_DROP_TRUNK_OTHER], 1);
+	ck_assert_uint_eq(dp_out(far)->links, 1);
+	ck_assert_uint_eq(dp_out(far)->link[0].v.len, 50);
+	ck_assert_mem_eq(dp_out(far)->link[0].v.p + 2, solicitation, 48);
 	finish();
 }
 END_TEST
@@ -603,7 +679,9 @@ main(void)
 	tcase_add_test(tc, a_source_that_is_not_the_trunks);
 	tcase_add_test(tc, a_siblings_trunk_is_handed_over);
 	tcase_add_test(tc, rows_make_and_end_it);
+	tcase_add_test(tc, calls_outlive_the_multiplexer);
 	tcase_add_test(tc, control_inside);
+	tcase_add_test(tc, much_control_inside);
 	tcase_add_test(tc, neighbours_inside);
 	tcase_add_loop_test(tc, a_standby_takes_up_contexts, 0, 2);
 	tcase_add_test(tc, rows_of_contexts_go);

@@ -213,6 +213,8 @@ end_event(struct ppp_out *out, const struct ppp_event *ev)
 	case PPP_EV_FAULT:
 		e->faults[ev->fault]++;
 		break;
+	case PPP_EV_HC_REFUSED:
+		break;
 	}
 }
 

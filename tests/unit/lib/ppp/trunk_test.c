@@ -132,6 +132,7 @@ static struct {
 static unsigned sents;
 static struct ppp_event up, mux_up;
 static bool mux_is_up;
+static unsigned refusals;
 
 static void
 note_send(struct ppp_out *o, struct span f, bool reveals_nothing)
@@ -149,6 +150,10 @@ note_event(struct ppp_out *o, const struct ppp_event *ev)
 	(void)o;
 	if (ev->kind == PPP_EV_NET_UP && ev->net.cp == PPP_CP_IPCP)
 		up = *ev;
+	if (ev->kind == PPP_EV_NET_DOWN && ev->net.cp == PPP_CP_MUX)
+		mux_is_up = false;
+	if (ev->kind == PPP_EV_HC_REFUSED)
+		refusals++;
 	if (ev->kind == PPP_EV_NET_UP && ev->net.cp == PPP_CP_MUX) {
 		mux_up = *ev;
 		mux_is_up = true;
@@ -170,6 +175,16 @@ give(const void *frame, size_t len)
 
 #define GIVE(TEXT) give(TEXT, sizeof TEXT - 1)
 
+/* Compressed frames of the peer's are expected: none of them is rejected. */
+static bool
+hc_takes_now(void)
+{
+	const unsigned before = sents;
+
+	GIVE("\x00\x69\x05\x01");
+	return sents == before;
+}
+
 static const uint8_t *
 last(uint16_t proto, uint8_t code)
 {
@@ -188,6 +203,7 @@ network_phase(void)
 
 	sents = 0;
 	mux_is_up = false;
+	refusals = 0;
 	memset(&up, 0, sizeof up);
 	ppp_conf_defaults(&conf);
 	conf.magic = false;
@@ -230,9 +246,10 @@ START_TEST(options_that_are_not_as_they_should_be)
 		/* another protocol: Van Jacobson's (RFC 1332, 3.2), ROHC (RFC 3241) */
 		ROW("\x02\x06\x00\x2d\x0f\x01", PPP_CONF_REJ, "\x02\x06\x00\x2d\x0f\x01"),
 		ROW("\x02\x0a\x00\x03\x00\x0f\x00\xa8\x00\x00", PPP_CONF_REJ, "\x02\x0a\x00\x03\x00\x0f\x00\xa8\x00\x00"),
-		/* too short; TCP_SPACE too large; a suboption that runs over; one of wrong length */
+		/* too short; TCP_SPACE too large: the rest of it is fine; a suboption that runs over; one of wrong length */
 		ROW("\x02\x0c\x00\x61\x00\x0f\x00\x0f\x01\x00\x00\x05", PPP_CONF_NAK, OURS),
-		ROW("\x02\x0e\x00\x61\x01\x00\x00\x0f\x01\x00\x00\x05\x00\xa8", PPP_CONF_NAK, OURS),
+		ROW("\x02\x10\x00\x61\x01\x00\x00\x07\x01\x00\x00\x05\x00\xa8\x01\x02", PPP_CONF_NAK,
+		    "\x02\x10\x00\x61\x00\xff\x00\x07\x01\x00\x00\x05\x00\xa8\x01\x02"),
 		ROW("\x02\x10\x00\x61\x00\x0f\x00\x0f\x01\x00\x00\x05\x00\xa8\x02\x09", PPP_CONF_NAK, OURS),
 		ROW("\x02\x11\x00\x61\x00\x0f\x00\x0f\x01\x00\x00\x05\x00\xa8\x02\x03\x00", PPP_CONF_NAK, OURS),
 		/* a suboption that nobody knows: what was understood comes back */
@@ -275,6 +292,93 @@ START_TEST(a_counter_proposal)
 	network_phase();
 	GIVE("\x80\x21\x03\x01\x00\x0a\x02\x06\x00\x2d\x0f\x01");
 	ck_assert_mem_eq(last(PPP_IPCP, PPP_CONF_REQ) + 4, "\x00\x04", 2);
+}
+END_TEST
+
+/* It wants more than we have, again and again: it is not asked any more, and IPCP opens without. */
+START_TEST(a_peer_that_is_never_content)
+{
+	static const char wish[] = "\x02\x10\x00\x61\x00\x0f\x01\x00\x01\x00\x00\x05\x00\xa8\x02\x02";
+	uint8_t b[64];
+	unsigned n = 0;
+
+	network_phase();
+	for (const uint8_t *asked; get_u16((asked = last(PPP_IPCP, PPP_CONF_REQ)) + 4) > 4; n++) {
+		ck_assert_uint_lt(n, 5);
+		memcpy(b, "\x80\x21\x03", 3);
+		b[3] = asked[3];
+		put_u16(b + 4, 4 + sizeof wish - 1);
+		memcpy(b + 6, wish, sizeof wish - 1);
+		give(b, 6 + sizeof wish - 1);
+	}
+	ck_assert_uint_eq(n, 3);
+	memcpy(b, last(PPP_IPCP, PPP_CONF_REQ), 6);
+	b[2] = PPP_CONF_ACK;
+	give(b, 6);
+	GIVE("\x80\x21\x01\x01\x00\x14" OURS);
+	ck_assert(ppp_link_cp_open(&link_, PPP_CP_IPCP));
+	ck_assert(!up.net.hc_recv && up.net.hc_send);
+}
+END_TEST
+
+/* IPCP and PPPMuxCP as both want them. */
+static void
+all_of_it(void)
+{
+	network_phase();
+	GIVE("\x80\x21\x02\x01\x00\x14" OURS);
+	GIVE("\x80\x21\x01\x01\x00\x14" OURS);
+	ck_assert(up.net.hc_recv && up.net.hc_send);
+	GIVE("\x80\x59\x02\x01\x00\x08\x01\x04\x00\x69");
+	GIVE("\x80\x59\x01\x05\x00\x08\x01\x04\x20\x69");
+	ck_assert(mux_is_up);
+}
+
+/*
+ * RFC 1661, 5.7: what the peer rejects is not sent any more.  It had agreed to it; still the link lives, and its other
+ * direction.
+ */
+START_TEST(frames_rejected_after_all)
+{
+	static const uint16_t protos[] = { 0x0061, 0x0063, 0x0065, 0x0067, 0x0069, 0x2063, 0x2067, 0x2069 };
+	uint8_t reject[] = "\xc0\x21\x08\x01\x00\x08\x00\x00\x45\x00";
+
+	for (unsigned i = 0; i < sizeof protos / sizeof *protos; i++) {
+		all_of_it();
+		put_u16(reject + 6, protos[i]);
+		give(reject, 10);
+		give(reject, 10);
+		ck_assert_uint_eq(refusals, 1);
+		ck_assert(ppp_link_cp_open(&link_, PPP_CP_IPCP) && ppp_link_cp_open(&link_, PPP_CP_MUX));
+		ck_assert(hc_takes_now());
+	}
+	all_of_it();
+	GIVE("\xc0\x21\x08\x01\x00\x08\x20\x65\x01\x01"); /* CONTEXT_STATE: what the peer sends is its own affair */
+	ck_assert_uint_eq(refusals, 0);
+	GIVE("\xc0\x21\x08\x01\x00\x08\x00\x59\x01\x01");
+	ck_assert(!mux_is_up);
+	ck_assert(last(PPP_PPPMUXCP, PPP_TERM_REQ));
+	ck_assert(ppp_link_cp_open(&link_, PPP_CP_IPCP));
+	GIVE("\xc0\x21\x08\x01\x00\x08\x00\x21\x45\x00");
+	ck_assert(last(PPP_IPCP, PPP_TERM_REQ));
+}
+END_TEST
+
+/* RFC 1661, 3.5: the peer's Ack was lost, its first frame was not. */
+START_TEST(a_frame_before_its_protocol_is_open)
+{
+	network_phase();
+	GIVE("\x80\x59\x01\x05\x00\x08\x01\x04\x20\x69");
+	ck_assert(last(PPP_PPPMUXCP, PPP_CONF_ACK));
+	GIVE("\x00\x59\x02\x45\x00");
+	ck_assert(!last(PPP_LCP, PPP_PROTO_REJ));
+	GIVE("\x80\x59\x02\x01\x00\x08\x01\x04\x00\x69");
+	ck_assert(mux_is_up);
+	GIVE("\x00\x59\x02\x45\x00"); /* a worker does not know yet */
+	ck_assert(!last(PPP_LCP, PPP_PROTO_REJ));
+	conf.mux = false;
+	GIVE("\x00\x59\x02\x45\x00");
+	ck_assert(last(PPP_LCP, PPP_PROTO_REJ));
 }
 END_TEST
 
@@ -342,6 +446,9 @@ main(void)
 	tcase_add_test(tc, requests_octet_for_octet);
 	tcase_add_test(tc, options_that_are_not_as_they_should_be);
 	tcase_add_test(tc, a_counter_proposal);
+	tcase_add_test(tc, a_peer_that_is_never_content);
+	tcase_add_test(tc, frames_rejected_after_all);
+	tcase_add_test(tc, a_frame_before_its_protocol_is_open);
 	tcase_add_test(tc, a_default_pid);
 	tcase_add_test(tc, multiplexing_is_never_a_reason_to_end);
 	suite_add_tcase(s, tc);

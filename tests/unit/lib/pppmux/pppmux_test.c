@@ -143,7 +143,7 @@ START_TEST(what_does_not_fit)
 	ck_assert_int_eq(add(T0, 0x69, 40), PPPMUX_HELD);
 	ck_assert_int_eq(add(T0, 0x69, 40), PPPMUX_HELD);
 	ck_assert_int_eq(add(T0, 0x69, 18), PPPMUX_FULL);
-	ck_assert_int_eq(add(T0, 0x69, 17), PPPMUX_HELD);
+	ck_assert_int_eq(add(T0, 0x69, 17), PPPMUX_READY); /* RFC 4170, 2.3.1: the octets are there */
 	ck_assert(pppmux_take(&tx, T0, &f));
 	ck_assert_uint_eq(f.info.len, 100);
 	ck_assert_int_eq(add(T0, 0xc021, 4), PPPMUX_PLAIN);
@@ -156,7 +156,8 @@ START_TEST(what_does_not_fit)
 	/* A limit beyond what can be is cut. */
 	begin((struct pppmux_config){ .max_subframe = 65535, .max_frame = 65535 });
 	ck_assert_int_eq(add(T0, 0x69, PPPMUX_ROOM - 1), PPPMUX_PLAIN);
-	ck_assert_int_eq(add(T0, 0x69, PPPMUX_ROOM - 2), PPPMUX_HELD);
+	ck_assert_int_eq(add(T0, 0x69, PPPMUX_ROOM - 4), PPPMUX_HELD);
+	ck_assert_int_eq(add(T0, 0x69, 1), PPPMUX_READY);
 	ck_assert_int_eq(add(T0, 0x69, 1), PPPMUX_FULL);
 }
 END_TEST
