@@ -40,7 +40,7 @@ struct shell {
 	struct loop_timer timer;
 	struct arena arena;
 	struct log_limit notes;
-	bool there[SHELL_WORKERS];
+	bool there[SHELL_WORKERS], anybody;
 	struct batch_out *out[SHELL_WORKERS];
 	uint64_t n[SHELL_COUNTERS];
 	struct counters sets[TC_COUNTER_SETS + 1];

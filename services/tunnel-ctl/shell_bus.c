@@ -316,6 +316,17 @@ worker_of(struct span identity, unsigned *worker)
 }
 
 static void
+worker_here(struct shell *sh, unsigned worker)
+{
+	sh->there[worker] = true;
+	if (sh->anybody)
+		return;
+	sh->anybody = true;
+	tc_carrier(sh->tc, loop_now(sh->loop), true);
+	loop_timer_set(sh->loop, &sh->timer, tc_next_due(sh->tc));
+}
+
+static void
 on_punt(void *arg, struct bus_sock *from, struct span identity, const struct span *frames,
 	unsigned n)
 {
@@ -328,7 +339,7 @@ on_punt(void *arg, struct bus_sock *from, struct span identity, const struct spa
 							 frames[0])
 		   : NULL;
 	if (m && worker_of(identity, &worker)) {
-		sh->there[worker] = true;
+		worker_here(sh, worker);
 		take_frames(sh, m);
 	} else {
 		sh->n[SHELL_PUNTS_MALFORMED]++;
@@ -429,6 +440,7 @@ shell_start(struct shell *sh)
 	arena_init(&sh->arena, 0);
 	sh->notes = (struct log_limit){ .every = 20 * MONO_MS, .burst = 200 };
 	loop_timer_init(&sh->timer, on_timer, sh);
+	tc_carrier(sh->tc, loop_now(sh->loop), false);
 	sh->owner = owner_new(sh->bus, sh->loop, &sh->conf->node, "tunnel-ctl", &ops, sh);
 	sh->punt = sh->owner ? bus_router_bind(sh->bus, "punt.tunnel-ctl", on_punt, sh) : NULL;
 	sh->commands = sh->punt ? bus_rep(sh->bus, "tunnel-ctl", on_command, sh) : NULL;

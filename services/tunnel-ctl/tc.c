@@ -305,21 +305,40 @@ tc_term(struct tc *tc, uint64_t epoch, uint64_t stale_since)
 	tc->stale_since = stale_since;
 }
 
+static void
+start_tunnels(struct tc *tc)
+{
+	mono_t when = tc->now;
+	struct tunnel *t;
+
+	DL_FOREACH (tc->all, t) {
+		start_tunnel(tc, t, when);
+		when += when - tc->now < PACE_MAX ? PACE : 0;
+	}
+}
+
 void
 tc_activate(struct tc *tc, mono_t now)
 {
-	mono_t when = now;
-	struct tunnel *t;
-
 	tc->now = now;
 	tc->out = NULL;
 	tc->active = true;
 	recovery_start(tc);
-	DL_FOREACH (tc->all, t) {
-		start_tunnel(tc, t, when);
-		when += when - now < PACE_MAX ? PACE : 0;
-	}
+	start_tunnels(tc);
 	lac_start(tc);
+}
+
+void
+tc_carrier(struct tc *tc, mono_t now, bool there)
+{
+	const bool comes = there && tc->nobody_carries;
+
+	tc->nobody_carries = !there;
+	if (!comes || !tc->active)
+		return;
+	tc->now = now;
+	tc->out = NULL;
+	start_tunnels(tc);
 }
 
 void
@@ -338,7 +357,7 @@ tc_deactivate(struct tc *tc)
 mono_t
 tc_next_due(const struct tc *tc)
 {
-	if (!tc->active)
+	if (!tc->active || tc->nobody_carries)
 		return MONO_NEVER;
 	return mono_sooner(tc->heap_len ? tc->heap[1]->due : MONO_NEVER,
 			   mono_sooner(tc->dial_due, tc->rec_due));
@@ -358,7 +377,7 @@ tick(struct tc *tc)
 static void
 settle(struct tc *tc)
 {
-	if (tc->rec_waiting && tc->active)
+	if (tc->rec_waiting && tc->active && !tc->nobody_carries)
 		recovery_pump(tc);
 	while (tc->touched) {
 		struct tunnel *t = tc->touched;

@@ -59,6 +59,11 @@ void tc_each_row(const struct tc *, tc_row_fn *, void *arg);
  */
 void tc_term(struct tc *, uint64_t epoch, uint64_t stale_since);
 void tc_activate(struct tc *, mono_t now);
+/*
+ * Is there a worker that carries what we send?  Until there is one no deadline comes due, since what cannot leave is no
+ * try; then every tunnel begins as it does at tc_activate().  There is one unless told otherwise.
+ */
+void tc_carrier(struct tc *, mono_t now, bool there);
 void tc_deactivate(struct tc *); /* keeps the state, does nothing any more */
 bool tc_active(const struct tc *);
 

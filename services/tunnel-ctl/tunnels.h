@@ -232,6 +232,7 @@ struct tc {
 	struct tc_random random;
 	struct conf_profile fallback; /* for tunnels whose profile is gone */
 	bool active, alarms_moved;
+	bool nobody_carries; /* no worker yet */
 	uint64_t draining; /* row: since when (wall); 0: not */
 	enum note_level least;
 	uint64_t epoch, stale_since; /* see tc_term() */

@@ -619,7 +619,7 @@ def the_node_starts_cold():
 
 @story
 def recoveries_that_fail():
-    p = tunnel(2)       # not of the fast ones: their whole cycle may be over before a slow machine's workers have started
+    p = tunnel(2)       # not of the fast ones: a slow machine may let us stand still for their whole cycle
     silent = tunnel(2, host="fast")
     wrong = tunnel(2, host="auth", secret=SECRET)
     seq = Line("conf")

@@ -120,6 +120,45 @@ START_TEST(a_cold_start_recovers_every_session)
 }
 END_TEST
 
+/* The processes of a node start in any order: what cannot leave is no try, however short the cycle. */
+START_TEST(tries_are_counted_from_when_a_worker_is_there)
+{
+	calls_up(CALLS);
+	end[_i]->conf.profile[0].rtx_tries = 2;
+	end[_i]->conf.profile[0].rtx_initial_ms = end[_i]->conf.profile[0].rtx_cap_ms = 50;
+	lab_cold(end[_i], NULL);
+	tc_carrier(end[_i]->tc, end[_i]->now, false);
+	ck_assert(tc_next_due(end[_i]->tc) == MONO_NEVER);
+	lab_wait(end[_i], 10 * MONO_S);
+	end[1 - _i]->now = end[_i]->now;
+	ck_assert_uint_eq(end[_i]->outs, 0);
+	tc_carrier(end[_i]->tc, end[_i]->now, true);
+	run(5 * MONO_S);
+	ck_assert_uint_eq(lab_count(end[_i], "RECOVERY_RESET"), 1);
+	ck_assert_uint_eq(lab_count(end[_i], "RECOVERY_LOST"), 0);
+	ck_assert_uint_eq(lab_count(end[_i], "RETRANSMISSIONS"), 0);
+	all_is_well(CALLS);
+}
+END_TEST
+
+/* An operator may be faster than the workers. */
+START_TEST(what_was_said_before_a_worker_was_there_is_said_to_it)
+{
+	start();
+	tc_carrier(end[LAC]->tc, end[LAC]->now, false);
+	words(LAC, "call dial g 1");
+	lab_quiet(end[LAC]); /* lost */
+	run(100 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls, 1);
+	ck_assert_uint_eq(population(LNS).tunnels, 0);
+	tc_carrier(end[LAC]->tc, end[LAC]->now, true);
+	run(5 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, 1);
+	tc_carrier(end[LAC]->tc, end[LAC]->now, true); /* told again: nothing begins anew */
+	ck_assert_uint_eq(lab_count(end[LAC], "RETRANSMISSIONS"), 1);
+}
+END_TEST
+
 START_TEST(the_end_of_it_can_be_read)
 {
 	calls_up(CALLS);
@@ -555,6 +594,8 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, capability_is_exchanged_and_kept);
 	tcase_add_loop_test(tc, capability_is_not_told_where_it_is_switched_off, 0, 2);
 	tcase_add_loop_test(tc, a_cold_start_recovers_every_session, 0, 2);
+	tcase_add_loop_test(tc, tries_are_counted_from_when_a_worker_is_there, 0, 2);
+	tcase_add_test(tc, what_was_said_before_a_worker_was_there_is_said_to_it);
 	tcase_add_test(tc, the_end_of_it_can_be_read);
 	tcase_add_loop_test(tc, a_restarted_process_changes_nothing, 0, 2);
 	tcase_add_loop_test(tc, a_mirrored_twin_goes_on_in_silence, 0, 2);
