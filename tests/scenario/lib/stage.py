@@ -94,6 +94,18 @@ class Node:
             raise Trouble(f"twinctl {' '.join(words)} on {self.name}: {r.stderr.strip() or r.stdout.strip()}")
         return r.stdout
 
+    def ctl_fails(self, *words):
+        """It must; what it said."""
+        try:
+            said = self.ctl(*words)
+        except Trouble as t:
+            return str(t)
+        raise Trouble(f"not so: twinctl {' '.join(words)} on {self.name} fails: {said.strip()}")
+
+    def reconfigure(self, **change):
+        """Its file says something else from now on; nobody is told yet."""
+        return self.lab.configure(self.name, "pair" in json.load(open(self.conf))["twinlns:twinlns"], **change)
+
     def status(self, process="elector"):
         try:
             return json.loads(self.ctl("--json", "raw", process, "status", timeout=300))
