@@ -571,7 +571,7 @@ class Core:
 # --- the world, and what is said about it ---------------------------------------------------------------------
 
 class World:
-    def __init__(self, verbose):
+    def __init__(self, verbose, more=()):
         self.verbose, self.lock = verbose, threading.Lock()
         self.passed, self.failed, self.marks = 0, [], 0
         self.story = threading.local()  # what this thread's story found wrong
@@ -591,7 +591,7 @@ class World:
                 ppp("quick", restart_time=100, max_configure=4, echo_interval=200, echo_failures=2),
                 ppp("asks", ask_pfc=True, ask_acfc=True, mru=1400), ppp("tiny", pool="tiny"),
                 ppp("again", auth=["chap-md5"], chap_again_time=400),
-                ppp("four", ipv6=False), ppp("free", auth=["none"], max_failure=10)]
+                ppp("four", ipv6=False), ppp("free", auth=["none"], max_failure=10)] + [ppp(**x) for x in more]
         profiles = [{"name": p["name"], "host-name": p["name"], "local-host-name": "lns", "ppp": p["name"]} for p in ppps]
         profiles.append({"name": "anew", "host-name": "anew", "local-host-name": "lns", "ppp": "choice", "proxy": "renegotiate"})
         self.node = self.lab.node("a", **{
@@ -1883,12 +1883,14 @@ def s_garbage(w, ck):
 
 # --- all of it --------------------------------------------------------------------------------------------------
 
-def main():
+def main(told_by=None, more=()):
+    """All stories of a module, side by side; `more`: PPP profiles that they need besides."""
     words = [a for a in sys.argv[1:] if not a.startswith("-")]
-    stories = [(k[2:], f) for k, f in globals().items() if k.startswith("s_") and (not words or any(x in k for x in words))]
+    stories = [(k[2:], f) for k, f in (told_by or globals()).items()
+               if k.startswith("s_") and (not words or any(x in k for x in words))]
     began = time.monotonic()
     try:
-        w = World("-v" in sys.argv)
+        w = World("-v" in sys.argv, more)
     except bench.Trouble as e:
         print(e)
         return 1
@@ -1926,4 +1928,5 @@ def main():
     return 1 if w.failed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
