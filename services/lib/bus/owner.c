@@ -506,6 +506,21 @@ hear_role(struct owner *o, const Sync__Header *h)
 
 static void tell_alarm(struct owner *o, const struct alarm_info *alarm, const struct standing *st);
 
+/* An alarm of our name that does not stand: of the life before this one, or it ended while nobody listened. */
+static bool
+clear_old_alarm(void *arg, struct span key, struct span row)
+{
+	struct owner *o = arg;
+
+	for (unsigned i = 0; i < o->alarms; i++) {
+		const struct key standing = alarm_key(o->name, o->standing[i].alarm->name);
+		if (span_eq(key, key_span(&standing)))
+			return true;
+	}
+	owner_local_row(o, TABLE_ALARM, key, NULL);
+	return true;
+}
+
 /* WELCOME and RESET: the view is the state now, and feeds above its position follow. */
 static void
 load(struct owner *o, uint64_t position)
@@ -528,6 +543,8 @@ load(struct owner *o, uint64_t position)
 	o->talk = TALK_READY;
 	loop_timer_clear(o->loop, &o->timer);
 	o->ops.load(o->arg, v);
+	const struct key ours = alarm_key(o->name, "");
+	store_each_prefix(v, TABLE_ALARM, key_span(&ours), clear_old_alarm, o);
 	store_view_end(v);
 	tell_role(o);
 	o->counters_sum = 0;

@@ -359,7 +359,8 @@ class Stage:
                     text = str(t)
                 with open(f"{to}/{n.name}-{what[1]}.txt", "w") as f:
                     f.write(text)
-            shutil.copytree(f"{n.run}/log", f"{to}/{n.name}-log", dirs_exist_ok=True)
+            if os.path.isdir(f"{n.run}/log"):  # it was started
+                shutil.copytree(f"{n.run}/log", f"{to}/{n.name}-log", dirs_exist_ok=True)
         for f in os.listdir(self.lab.dir):
             p = f"{self.lab.dir}/{f}"
             if os.path.isfile(p) and os.path.getsize(p) < 50 << 20 and not f.endswith(".sock"):

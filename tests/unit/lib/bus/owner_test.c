@@ -560,6 +560,41 @@ has_row(unsigned table, struct key k)
 
 static const struct alarm_info alarm_info = { "POOL_EMPTY", "h", "m", "d" };
 
+static const struct alarm_info other = { "OTHER", "h", "m", "d" };
+
+START_TEST(what_a_process_alarmed_before_it_died_does_not_stand_for_ever)
+{
+	const struct key ours = alarm_key("tunnel-ctl", "POOL_EMPTY"), again = alarm_key("tunnel-ctl", "OTHER"),
+			 others = alarm_key("tunnel-ctl-2", "POOL_EMPTY");
+
+	fake_sync_start(&fake, bus, node.store_dir, true, 5);
+	fake_sync_other(&fake, "x", TABLE_ALARM, key_span(&ours), "row");
+	fake_sync_other(&fake, "x", TABLE_ALARM, key_span(&again), "row");
+	fake_sync_other(&fake, "x", TABLE_ALARM, key_span(&others), "row");
+	owner = owner_new(bus, loop, &node, "tunnel-ctl", &ops, NULL);
+	owner_alarm(owner, &other, true, "raised before the first word");
+	UNTIL(!has_row(TABLE_ALARM, ours));
+	ck_assert(has_row(TABLE_ALARM, again));
+	ck_assert(has_row(TABLE_ALARM, others));
+}
+END_TEST
+
+START_TEST(an_alarm_that_ends_while_state_sync_is_away_is_gone)
+{
+	const struct key k = alarm_key("tunnel-ctl", "POOL_EMPTY");
+
+	start_active();
+	owner_alarm(owner, &alarm_info, true, "pool=%s", "p1");
+	UNTIL(has_row(TABLE_ALARM, k));
+	fake_sync_stop(&fake);
+	UNTIL(!owner_ready(owner));
+	owner_alarm(owner, &alarm_info, false, "pool=%s", "p1");
+	fake_sync_start(&fake, bus, node.store_dir, true, 5);
+	ck_assert(has_row(TABLE_ALARM, k));
+	UNTIL(!has_row(TABLE_ALARM, k));
+}
+END_TEST
+
 START_TEST(alarms_stand_in_the_store_and_are_told_again)
 {
 	struct key k = alarm_key("tunnel-ctl", "POOL_EMPTY");
@@ -657,6 +692,8 @@ add(TCase *tc)
 	tcase_add_test(tc, records_of_an_earlier_life_are_noticed);
 	tcase_add_test(tc, unknown_tables_of_a_newer_twin_are_skipped);
 	tcase_add_test(tc, alarms_stand_in_the_store_and_are_told_again);
+	tcase_add_test(tc, what_a_process_alarmed_before_it_died_does_not_stand_for_ever);
+	tcase_add_test(tc, an_alarm_that_ends_while_state_sync_is_away_is_gone);
 	tcase_add_test(tc, counters_become_a_row_within_a_second_or_so);
 	tcase_add_test(tc, a_record_too_large_starts_over);
 	tcase_add_test(tc, many_records_of_one_iteration_go_in_several_batches);
