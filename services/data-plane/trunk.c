@@ -112,7 +112,7 @@ lane_leave(struct trunk *t, enum trunk_class c, mono_t now, struct trunk_sink *o
 		return;
 	for (unsigned i = 0; i < f.count; i++)
 		t->stats.delay[delay_bucket(now - l->came[i])]++;
-	if (f.count > 1) {
+	if (f.proto == PPPMUX_PROTO) {
 		t->stats.mux_frames++;
 		t->stats.mux_packets += f.count;
 		t->stats.mux_octets += f.info.len;

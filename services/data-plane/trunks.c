@@ -291,6 +291,15 @@ frame_overhead(const struct dp *dp, const struct dp_session *s, bool peers)
 	return (uint16_t)(ip + OUTER_UDP + (s->flags & S_SEQ_TX ? 10 : 6) + ppp);
 }
 
+/* L2TPHC for frames of 0059 alone: a packet by itself would go the dear way, beside those before and behind it. */
+static bool
+frames_go_bare(const struct dp *dp, const struct dp_session *s)
+{
+	const struct dp_form *f = cold_of(dp, s)->form;
+
+	return form_straight(s, f, PPPMUX_PROTO) && f->hc.bare;
+}
+
 /* What one frame may hold so that it fits the peer's MRU and an ordinary link, outer headers and all. */
 static uint16_t
 frame_limit(const struct dp *dp, const struct dp_session *s, const Row__Trunk *row)
@@ -327,6 +336,7 @@ trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk 
 	c->mux.t = (mono_t)row->mux_time_us * MONO_US;
 	c->mux.worth = (uint8_t)(row->mux_worth <= 100 ? row->mux_worth : 0);
 	c->mux.overhead = frame_overhead(dp, s, false);
+	c->mux.alone = frames_go_bare(dp, s);
 	c->recv_overhead = frame_overhead(dp, s, true);
 }
 

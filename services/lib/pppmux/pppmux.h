@@ -38,6 +38,7 @@ struct pppmux_config {
 	uint16_t max_count;	/* packets in a frame; 0: no limit */
 	mono_t t;		/* T: no packet waits longer; 0: nothing is held back */
 	uint16_t overhead;	/* octets that every frame costs outside (for `worth`) */
+	bool alone;		/* a packet alone is multiplexed, too: what carries frames carries nothing else */
 	uint8_t worth;		/* send early once `overhead` is at most so many % of it all; 0: off */
 };
 
@@ -66,7 +67,7 @@ void pppmux_tx_init(struct pppmux_tx *, const struct pppmux_config *);
 enum pppmux_verdict pppmux_add(struct pppmux_tx *, mono_t now, uint16_t proto, const void *info, size_t len);
 
 struct pppmux_frame {
-	uint16_t proto;		/* 0059; or, of a single packet, its own: one alone travels plain */
+	uint16_t proto;		/* 0059; or, of a single packet, its own: one alone travels plain, unless `alone` */
 	uint16_t count;		/* packets in it */
 	struct span info;	/* what follows the protocol; lives until the next pppmux_add */
 };

@@ -138,7 +138,7 @@ pppmux_take(struct pppmux_tx *tx, mono_t now, struct pppmux_frame *out)
 {
 	if (tx->count == 0)
 		return false;
-	if (tx->count == 1)
+	if (tx->count == 1 && !tx->conf.alone)
 		*out = (struct pppmux_frame){ tx->only_proto, 1,
 			span_of(tx->buf + tx->only_at, (size_t)(tx->len - tx->only_at)) };
 	else

@@ -295,11 +295,15 @@ START_TEST(in_every_form)
 		for (unsigned i = 0; i < 10; i++)
 			ck_assert_uint_eq(get_u16(dp_out(far)->packet[i].p + 4), 10 * round + i);
 	}
-	/* One alone is no multiplexed frame: an own protocol, and so perhaps another way. */
+	/* One alone is no multiplexed frame but where these alone have a way of their own: all go the same, in order. */
+	const uint64_t before = trunk_stats(t)->octets_out;
 	give(near, NOW + MONO_S, 300, "10.2.0.1");
 	dp_trunk_timer(near, NOW + MONO_S + 5 * MS);
 	ck_assert_uint_eq(dp_out(near)->frames, 1);
-	ck_assert_uint_eq(dp_out(near)->frame[0].ip_protocol != 0, c->over_ip || (c->mux_beside && !c->hc.bare));
+	ck_assert_uint_eq(dp_out(near)->frame[0].ip_protocol != 0, c->over_ip || c->mux_beside);
+	ck_assert_uint_eq(dp_out(near)->frame[0].len + (dp_out(near)->frame[0].ip_protocol ? 20 : 28),
+			  trunk_stats(t)->octets_out - before + c->overhead);
+	ck_assert_uint_eq(trunk_stats(t)->mux_frames, 30 + (c->mux_beside && c->hc.bare));
 	ck_assert_uint_eq(carry(near, far, NOW + MONO_S), 1);
 	finish();
 }

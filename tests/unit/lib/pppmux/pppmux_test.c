@@ -115,6 +115,23 @@ START_TEST(one_packet_alone_travels_plain)
 }
 END_TEST
 
+/* Where frames have a way of their own, one packet is a frame as well; with the default PID it costs an octet. */
+START_TEST(one_packet_alone_multiplexed)
+{
+	begin((struct pppmux_config){ .alone = true, .default_pid = 0x69 });
+	ck_assert(!pppmux_take(&tx, T0, &f));
+	add(T0, 0x69, 20);
+	ck_assert(pppmux_take(&tx, T0, &f));
+	ck_assert_uint_eq(f.proto, PPPMUX_PROTO);
+	ck_assert_uint_eq(f.info.len, 21);
+	ck_assert_mem_eq(f.info.p, "\x14\xd5", 2);
+	ck_assert_uint_eq(f.count, 1);
+	add(T0, 0x2067, 20);
+	ck_assert(pppmux_take(&tx, T0, &f));
+	ck_assert_mem_eq(f.info.p, "\x96\x20\x67\xd5", 4);
+}
+END_TEST
+
 /* LEN of one octet up to 63, of two from 64; the protocol field counts (1.1). */
 START_TEST(the_length_field_grows)
 {
@@ -318,6 +335,7 @@ main(void)
 	tcase_add_test(tc, six_subframes);
 	tcase_add_test(tc, the_first_subframe_takes_the_default_pid_in_every_frame);
 	tcase_add_test(tc, one_packet_alone_travels_plain);
+	tcase_add_test(tc, one_packet_alone_multiplexed);
 	tcase_add_test(tc, the_length_field_grows);
 	tcase_add_test(tc, what_does_not_fit);
 	tcase_add_test(tc, a_count_ends_a_frame);
