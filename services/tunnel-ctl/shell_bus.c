@@ -154,6 +154,7 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	}
 	else if (!active && tc_active(sh->tc))
 		tc_deactivate(sh->tc);
+	show_alarms(sh);
 	loop_timer_set(sh->loop, &sh->timer, tc_next_due(sh->tc));
 }
 

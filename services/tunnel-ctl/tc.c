@@ -350,6 +350,8 @@ tc_deactivate(struct tc *tc)
 	DL_FOREACH (tc->all, t)
 		heap_set(tc, t, MONO_NEVER);
 	tc->dial_due = tc->rec_due = MONO_NEVER;
+	for (unsigned a = 0; a < TC_ALARMS; a++) /* whoever is active now will see for itself */
+		alarm_set(tc, a, false, "");
 }
 
 /* ---- steps ---------------------------------------------------------------------------- */

@@ -64,7 +64,7 @@ void tc_activate(struct tc *, mono_t now);
  * try; then every tunnel begins as it does at tc_activate().  There is one unless told otherwise.
  */
 void tc_carrier(struct tc *, mono_t now, bool there);
-void tc_deactivate(struct tc *); /* keeps the state, does nothing any more */
+void tc_deactivate(struct tc *); /* keeps the state, does nothing any more; no alarm stands */
 bool tc_active(const struct tc *);
 
 /* ---- events --------------------------------------------------------------------------- */

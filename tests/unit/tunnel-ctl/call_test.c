@@ -261,6 +261,12 @@ START_TEST(calls_are_refused_with_the_right_code)
 	ck_assert_str_eq(said(), refusals[_i].out);
 	ck_assert_uint_eq(tc_population(l->tc).calls, 1);
 	ck_assert_int_eq(tc_alarms(l->tc)[TC_ALARM_SESSIONS_FULL].stands, _i == 2);
+	if (_i != 2)
+		return;
+	l->conf.max_sessions = 0;
+	peer_icrq(&p, 102);
+	ck_assert_uint_eq(tc_population(l->tc).calls, 2);
+	ck_assert(!tc_alarms(l->tc)[TC_ALARM_SESSIONS_FULL].stands);
 }
 END_TEST
 

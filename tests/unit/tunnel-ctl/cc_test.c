@@ -241,7 +241,7 @@ END_TEST
 START_TEST(full_and_draining_nodes_say_try_another)
 {
 	struct peer p = peer_new(l, 7, 10), q = peer_new(l, 8, 11), r = peer_new(l, 9, 12), s = peer_new(l, 10, 13),
-		    u = peer_new(l, 11, 14), v = peer_new(l, 12, 15);
+		    u = peer_new(l, 11, 14), v = peer_new(l, 12, 15), w = peer_new(l, 13, 16);
 
 	l->conf.max_tunnels = 1;
 	lab_start(l, 1);
@@ -251,6 +251,10 @@ START_TEST(full_and_draining_nodes_say_try_another)
 	ck_assert(tc_alarms(l->tc)[TC_ALARM_TUNNELS_FULL].stands);
 	ck_assert(tc_alarms_changed(l->tc));
 	l->conf.max_tunnels = 0;
+	peer_up(&w);
+	ck_assert(!tc_alarms(l->tc)[TC_ALARM_TUNNELS_FULL].stands);
+	ck_assert(tc_alarms_changed(l->tc));
+	lab_quiet(l);
 	ck_assert(lab_command(l, "tunnel drain all"));
 	peer_sccrq(&r);
 	ck_assert_ptr_nonnull(strstr(lab_tape(l), "StopCCN 12/0 ns=0 nr=1 result=2 error=7\n"));
@@ -267,6 +271,23 @@ START_TEST(full_and_draining_nodes_say_try_another)
 	ck_assert(lab_command(l, "tunnel undrain all"));
 	lab_promote(l);
 	peer_up(&v);
+}
+END_TEST
+
+/* What was wrong is the new active node's to say. */
+START_TEST(who_is_not_active_any_more_has_no_alarm)
+{
+	struct peer p = peer_new(l, 7, 10), q = peer_new(l, 8, 11);
+
+	l->conf.max_tunnels = 1;
+	lab_start(l, 1);
+	peer_up(&p);
+	peer_sccrq(&q);
+	ck_assert(tc_alarms(l->tc)[TC_ALARM_TUNNELS_FULL].stands);
+	ck_assert(tc_alarms_changed(l->tc));
+	tc_deactivate(l->tc);
+	ck_assert(!tc_alarms(l->tc)[TC_ALARM_TUNNELS_FULL].stands);
+	ck_assert(tc_alarms_changed(l->tc));
 }
 END_TEST
 
@@ -856,6 +877,7 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, unknown_optional_avp_is_counted_and_ignored);
 	tcase_add_test(tc, a_version_we_do_not_speak_is_answered_with_ours);
 	tcase_add_test(tc, full_and_draining_nodes_say_try_another);
+	tcase_add_test(tc, who_is_not_active_any_more_has_no_alarm);
 	tcase_add_test(tc, a_profile_has_a_limit_of_its_own);
 	tcase_add_loop_test(tc, every_message_in_every_state, 0, sizeof walk / sizeof *walk);
 	tcase_add_test(tc, every_pair_of_the_table_is_decided);

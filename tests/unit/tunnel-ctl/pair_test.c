@@ -155,6 +155,13 @@ START_TEST(different_secrets_open_nothing)
 	ck_assert_uint_eq(population(LAC).calls, 0);
 	ck_assert_uint_eq(lab_count(end[LAC], "FAULT_BAD_RESPONSE"), 1);
 	ck_assert(tc_alarms(end[LAC]->tc)[TC_ALARM_LNS_GROUP_DOWN].stands);
+	for (unsigned i = 0; i < 2; i++)
+		snprintf(end[i]->conf.profile[0].secret, CONF_TEXT, "the same");
+	run(60 * MONO_S); /* its hold-off is over */
+	words(LAC, "call dial g 1");
+	run(5 * MONO_S);
+	ck_assert_uint_eq(population(LAC).calls_established, 1);
+	ck_assert(!tc_alarms(end[LAC]->tc)[TC_ALARM_LNS_GROUP_DOWN].stands);
 }
 END_TEST
 

@@ -163,6 +163,10 @@ START_TEST(the_end_of_it_can_be_read)
 {
 	calls_up(CALLS);
 	lab_cold(end[LNS], NULL);
+	network.cut = true;
+	run(100 * MONO_MS);
+	ck_assert(tc_alarms(end[LNS]->tc)[TC_ALARM_RECOVERING].stands);
+	network.cut = false;
 	run(5 * MONO_S);
 	ck_assert(lab_command(end[LNS], "show recovery"));
 	ck_assert_ptr_nonnull(strstr(end[LNS]->answer.text, "\"running\": false"));
@@ -409,6 +413,7 @@ START_TEST(a_peer_that_is_gone_takes_its_tunnel_along)
 	ck_assert_uint_eq(population(LNS).calls, 0);
 	ck_assert_uint_eq(lab_count(end[LNS], "RECOVERY_FAILED"), 1);
 	ck_assert(tc_alarms(end[LNS]->tc)[TC_ALARM_RECOVERY_LOST].stands);
+	ck_assert(!tc_alarms(end[LNS]->tc)[TC_ALARM_RECOVERING].stands);
 	run(80 * MONO_S);
 	ck_assert_uint_eq(HASH_COUNT(end[LNS]->store), 0);
 }
