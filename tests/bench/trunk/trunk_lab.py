@@ -7,14 +7,24 @@
     trunk.egress.RATE          multiplexing, sending; and of the LNS's: receiving, restoring, TUN write and what the kernel
                                does in it (forwarding to the far end of the cable).  trunk.ingress is the median of the rates
     trunk.pps.FLOWS          the highest rate of RTP packets with less than 0.1 % lost
-    trunk.pps.ratio          1,000 flows over 100
+    trunk.pps.ratio          1,000 flows over 100: the median of pairs of trials that followed each other
+    trunk.pps.FLOWS.PART     CPU ns a packet at that rate: generator, ingress, egress; and of both cores, how many percent were
+                               other's: idle, the nodes' other processes, the measurement
     trunk.delay.T.p50|p99    microseconds from sending to arrival, 100 calls, T in milliseconds; trunk.delay: the worst p99 - T
     trunk.switchover.*       200 calls each way, kill -9 of the active node of a pair (the story of tests/scenario/trunk-switchover):
                              lost (of one call and direction at worst, beyond the gap), context_state, wrong; over all rounds
 
 Cables are veth pairs; packets are counted at the far end as they come in, and thrown away there.  The workers have a core
-each and real-time priority, so that neither waits for something else on this machine; the generator, in whose time the kernel
-forwards to the client's TUN, has a lower one and what is left of both; the rate that counts is the one that was sent.
+each and real-time priority, so that neither waits for something else on this machine; the rate that counts is the one that was
+sent.
+
+What limits trunk.pps.  Two cores do all of it: the generator, in whose time the kernel also forwards its packets to the client's TUN;
+the client's worker; the LNS's worker, in whose time the kernel forwards what it writes.  So the generator has a thread on
+each core and is asked for more than can be, and takes what the workers leave: the rate is two cores over the sum of what a
+packet costs in the three parts, which are printed.  Neither worker is ever the limit, each has a third of its core to spare.
+Not real time, the generator leaves the nodes' other processes theirs: when real-time ones take all of a core, the kernel stops
+them for up to 50 ms in each second, workers too, and what comes meanwhile is lost.  The two numbers of flows take turns, in
+pairs: a machine's speed differs more from one half minute to the next than they do.
 """
 
 import json
@@ -34,6 +44,11 @@ from lab import Trouble, say, sh, until
 from stage import Node, Stage
 
 RATES = (100000, 160000, 200000)  # the middle one is where Simplemux with ROHC was measured
+FLOWS = (100, 1000)
+MORE = 1000000  # packets a second: more than two cores carry
+CORES = 2
+# Before everything that is not real time, though it belong to another session (sched(7), autogroups).
+FIRST = ["setsid", "sh", "-c", 'echo -20 > /proc/self/autogroup; exec nice -n -20 "$@"', "sh"]
 LOSS = 1e-3
 
 
@@ -92,9 +107,9 @@ class Site(L.Lab):
     def mac(self):
         return json.loads(sh(f"ip -n {self.ns('lac')} -j link show dev site0"))[0]["address"]
 
-    def send(self, flows, pps, seconds):
-        return self.run("phones", ["chrt", "-f", "3", f"{L.BIN}/twinrtp", "send", "site0", self.mac(),
-                                   str(flows), str(pps), str(seconds)], "twinrtp", stdout=subprocess.PIPE)
+    def send(self, flows, pps, seconds, cores=0):
+        return self.run("phones", [*(FIRST if cores else ["chrt", "-f", "3"]), f"{L.BIN}/twinrtp", "send", "site0", self.mac(), str(flows), str(pps), str(seconds),
+                                   *([str(cores)] if cores else [])], "twinrtp", stdout=subprocess.PIPE)
 
     def end(self):
         for n in (self.client, self.a):
@@ -119,44 +134,45 @@ def settled(site):
 
 
 class Trial:
-    def __init__(self, site, flows, pps, seconds):
+    def __init__(self, site, flows, pps, seconds, cores=0):
         workers = [n.pid("worker-0") for n in (site.client, site.a)]
         before = settled(site)
         cpu = [run_ns(p) for p in workers]
-        out = json.loads(site.send(flows, pps, seconds).communicate(timeout=seconds * 20 + 20)[0])
+        out = json.loads(site.send(flows, pps, seconds, cores).communicate(timeout=seconds * 20 + 20)[0])
         got = settled(site) - before
         cpu = [run_ns(p) - c for p, c in zip(workers, cpu)]
         self.offered, self.rate = pps, out["sent"] / out["seconds"]
         self.loss = 1 - got / max(out["sent"], 1)
-        self.ingress, self.egress = (c / max(out["sent"], 1) for c in cpu)
-        self.held = self.rate > 0.97 * pps
+        self.generator, self.ingress, self.egress = (c / max(out["sent"], 1) for c in (1e9 * out["cpu"], *cpu))
+        self.other = 100 * (1 - (out["cpu"] + sum(cpu) / 1e9) / CORES / out["seconds"])
         say(f"    {flows} flows, {pps:.0f} pps: sent {self.rate:.0f}/s, {100 * self.loss:.3f} % lost, "
-            f"{self.ingress:.0f} ns in, {self.egress:.0f} ns out")
+            f"{self.generator:.0f} ns to send, {self.ingress:.0f} ns in, {self.egress:.0f} ns out, {self.other:.0f} % of the cores were other's")
 
 
 def most(site, flows, seconds):
-    """The highest rate with less than 0.1 % lost; each is tried twice, for a hiccup of the machine is not the trunk's."""
-    def fits(pps):
-        t = Trial(site, flows, pps, seconds)
-        return t if t.loss < LOSS else min(t, Trial(site, flows, pps, seconds), key=lambda x: x.loss)
-    low, best, pps = 0, 0, 150000
+    """What two cores carry, or of that as much as arrives."""
+    pps = MORE
     while True:
-        t = fits(pps)
-        if t.loss >= LOSS:
-            break
-        low, best = pps, max(best, t.rate)
-        if not t.held:
-            return best
-        pps *= 1.5
-    high = pps
-    for _ in range(4):
-        middle = (low + high) / 2
-        t = fits(middle)
+        t = Trial(site, flows, pps, seconds, CORES)
         if t.loss < LOSS:
-            low, best = middle, max(best, t.rate)
-        else:
-            high = middle
-    return best
+            return t
+        if t.rate < 50000:
+            raise Trouble(f"{flows} flows: {100 * t.loss:.1f} % of {t.rate:.0f} packets a second lost")
+        pps = 0.93 * t.rate
+
+
+def bench_pps(R, site):
+    tries = {flows: [] for flows in FLOWS}
+    for i in range(3 if R.QUICK else 9):
+        for flows in FLOWS if i % 2 else reversed(FLOWS):
+            tries[flows].append(most(site, flows, 1))
+    for flows, all_of in tries.items():
+        R.figure(f"trunk.pps.{flows}", statistics.median(t.rate for t in all_of), "packets/s")
+        for part in ("generator", "ingress", "egress"):
+            R.figure(f"trunk.pps.{flows}.{part}", statistics.median(getattr(t, part) for t in all_of), "ns/packet")
+        R.figure(f"trunk.pps.{flows}.other", statistics.median(t.other for t in all_of), "percent of the cores")
+    few, many = (tries[f] for f in FLOWS)
+    R.figure("trunk.pps.ratio", statistics.median(m.rate / f.rate for f, m in zip(few, many)), "ratio")
 
 
 def bench_rate(R):
@@ -173,11 +189,7 @@ def bench_rate(R):
             R.figure("trunk.ingress", statistics.median(t.ingress for t in tries), "ns/packet")
             R.figure("trunk.egress", statistics.median(t.egress for t in tries), "ns/packet")
         if R.wanted("trunk.pps"):
-            best = {}
-            for flows in (100, 1000):
-                best[flows] = most(site, flows, seconds)
-                R.figure(f"trunk.pps.{flows}", best[flows], "packets/s")
-            R.figure("trunk.pps.ratio", best[1000] / best[100], "ratio")
+            bench_pps(R, site)
     finally:
         site.end()
 

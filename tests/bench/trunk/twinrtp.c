@@ -2,14 +2,17 @@
 /*
  * Voice at rates that no script reaches, and how long it was under way.
  *
- *     twinrtp send DEV MAC FLOWS PPS SECONDS     a packet of each flow in turn, PPS of them a second in all
- *     twinrtp listen DEV PACKETS SECONDS         until so many came, or so long
+ *     twinrtp send DEV MAC FLOWS PPS SECONDS [CORES]     a packet of each flow in turn, PPS of them a second in all
+ *     twinrtp listen DEV PACKETS SECONDS                 until so many came, or so long
+ *
+ * With CORES, each of the first so many cores has a thread of its own, with its share of the flows: what is due and cannot be
+ * sent is sent as fast as the cores have time, and not at all when SECONDS are over.
  *
  * G.729: 20 octets, of which eight are the time of sending; IPv4, UDP with checksum, EF; flow n is 192.0.2.(1 + n % 250)
  * to 198.51.100.(1 + n % 250), ports 16384 + 2n.  Packets are put on the wire of DEV for MAC as they are, so that this
  * end costs little.  What is due is looked at every 100 us.
  *
- * Each prints a line of JSON: sent, refused, seconds; or got, and p50, p99, most: microseconds from the call that sent a
+ * Each prints a line of JSON: sent, refused, seconds, and cpu, the seconds of a core that it took; or got, and p50, p99, most: microseconds from the call that sent a
  * packet to its arrival at DEV, as the kernel noted it.
  */
 #include <arpa/inet.h>
@@ -17,6 +20,8 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +34,8 @@
 #include "wire/wire.h"
 
 enum { BATCH = 64, HEAD = 14, IP = 20, UDP = 8, RTP = 12, VOICE = 20, WHOLE = HEAD + IP + UDP + RTP + VOICE, PORT = 16384 };
-enum { FLOWS_MAX = 16384, US_MAX = 2000000 };
+enum { FLOWS_MAX = 16384, CORES_MAX = 8, US_MAX = 2000000 };
+#define LATE 10000000u /* ns: sending ends so long after its time at most */
 
 struct flow {
 	uint32_t ts;
@@ -102,9 +108,11 @@ write_packet(uint8_t *p, struct flow *f, unsigned n, uint64_t stamp)
 	memcpy(udp + 6, &sum, 2);
 }
 
+/* Every step-th flow from `first` on, on a core of its own. */
 struct sender {
-	int fd;
-	unsigned flows, at;
+	int fd, core; /* -1: any core */
+	unsigned flows, first, step, at;
+	double pps, seconds;
 	uint64_t sent, refused;
 	struct flow flow[FLOWS_MAX];
 	uint8_t packet[BATCH][128];
@@ -120,53 +128,101 @@ send_some(struct sender *s, unsigned n)
 
 	for (unsigned i = 0; i < n; i++) {
 		write_packet(s->packet[i], &s->flow[s->at], s->at, stamp);
-		s->at = (s->at + 1) % s->flows;
+		s->at += s->step;
+		if (s->at >= s->flows)
+			s->at = s->first;
 	}
 	done = sendmmsg(s->fd, s->m, n, 0);
 	s->sent += done > 0 ? (unsigned)done : 0;
 	s->refused += n - (done > 0 ? (unsigned)done : 0);
 }
 
-static int
-sender(const char *dev, const char *mac, unsigned flows, double pps, double seconds)
+static void
+rest(uint64_t *next, uint64_t now)
 {
-	static struct sender s;
-	unsigned m[6];
-	uint8_t to[6];
-	uint64_t began, now, due, all = (uint64_t)(pps * seconds), next;
+	*next += 100000;
+	if (*next < now) /* behind: what is due has grown anyway */
+		*next = now + 20000;
+	const struct timespec until = { (time_t)(*next / 1000000000u), (long)(*next % 1000000000u) };
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static void *
+send_all(void *arg)
+{
+	struct sender *s = arg;
+	const uint64_t all = (uint64_t)(s->pps * s->seconds), began = clock_of(CLOCK_MONOTONIC);
+	const uint64_t end = began + (uint64_t)(s->seconds * 1e9) + LATE;
+	uint64_t now, due, next = began;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(s->core < 0 ? 0 : s->core, &one);
+	if (s->core >= 0 && sched_setaffinity(0, sizeof one, &one) < 0)
+		fail("a core of its own");
+	while (s->sent + s->refused < all && (now = clock_of(CLOCK_MONOTONIC)) < end) {
+		due = (uint64_t)((double)(now - began) * s->pps / 1e9);
+		due = (due < all ? due : all) - s->sent - s->refused;
+		if (due)
+			send_some(s, due < BATCH ? (unsigned)due : BATCH);
+		if (due <= BATCH)
+			rest(&next, now);
+	}
+	return NULL;
+}
+
+static void
+sender_init(struct sender *s, const char *dev, const uint8_t mac[6])
+{
 	int one = 1;
 
-	if (flows == 0 || flows > FLOWS_MAX || sscanf(mac, "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6)
-		fail("flows, or a MAC address");
-	s.fd = open_on(dev, 0);
-	s.flows = flows;
-	setsockopt(s.fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
-	for (unsigned i = 0; i < 6; i++)
-		to[i] = (uint8_t)m[i];
+	s->fd = open_on(dev, 0);
+	s->at = s->first;
+	setsockopt(s->fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
 	for (unsigned i = 0; i < BATCH; i++) {
-		memcpy(s.packet[i], to, 6);
-		put_u16(s.packet[i] + 12, ETHERTYPE_IP);
-		s.iov[i] = (struct iovec){ s.packet[i], WHOLE };
-		s.m[i].msg_hdr = (struct msghdr){ .msg_iov = &s.iov[i], .msg_iovlen = 1 };
+		memcpy(s->packet[i], mac, 6);
+		put_u16(s->packet[i] + 12, ETHERTYPE_IP);
+		s->iov[i] = (struct iovec){ s->packet[i], WHOLE };
+		s->m[i].msg_hdr = (struct msghdr){ .msg_iov = &s->iov[i], .msg_iovlen = 1 };
 	}
-	for (unsigned i = 0; i < flows; i++)
-		s.flow[i] = (struct flow){ (uint32_t)random(), (uint16_t)random(), (uint16_t)random() };
-	began = next = clock_of(CLOCK_MONOTONIC);
-	while (s.sent + s.refused < all) {
-		now = clock_of(CLOCK_MONOTONIC);
-		due = (uint64_t)((double)(now - began) * pps / 1e9);
-		for (due = due < all ? due : all; s.sent + s.refused < due;) {
-			const uint64_t left = due - s.sent - s.refused;
-			send_some(&s, left < BATCH ? (unsigned)left : BATCH);
-		}
-		next += 100000;
-		if (next < now) /* behind: what is due has grown anyway */
-			next = now + 20000;
-		struct timespec until = { (time_t)(next / 1000000000u), (long)(next % 1000000000u) };
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	for (unsigned i = 0; i < s->flows; i++)
+		s->flow[i] = (struct flow){ (uint32_t)random(), (uint16_t)random(), (uint16_t)random() };
+}
+
+static int
+sender(const char *dev, const char *to, unsigned flows, double pps, double seconds, unsigned cores)
+{
+	static struct sender s[CORES_MAX];
+	const unsigned n = cores ? cores : 1;
+	const uint64_t began = clock_of(CLOCK_MONOTONIC);
+	pthread_t thread[CORES_MAX];
+	uint64_t sent = 0, refused = 0;
+	unsigned m[6];
+	uint8_t mac[6];
+
+	if (flows < n || flows > FLOWS_MAX || n > CORES_MAX ||
+	    sscanf(to, "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6)
+		fail("flows, cores, or a MAC address");
+	for (unsigned i = 0; i < 6; i++)
+		mac[i] = (uint8_t)m[i];
+	for (unsigned i = 0; i < n; i++) {
+		s[i].core = cores ? (int)i : -1;
+		s[i].flows = flows;
+		s[i].first = i;
+		s[i].step = n;
+		s[i].pps = pps / n;
+		s[i].seconds = seconds;
+		sender_init(&s[i], dev, mac);
+		if (pthread_create(&thread[i], NULL, send_all, &s[i]))
+			fail("thread");
 	}
-	printf("{\"sent\":%llu,\"refused\":%llu,\"seconds\":%.3f}\n", (unsigned long long)s.sent, (unsigned long long)s.refused,
-	       (double)(clock_of(CLOCK_MONOTONIC) - began) / 1e9);
+	for (unsigned i = 0; i < n; i++) {
+		pthread_join(thread[i], NULL);
+		sent += s[i].sent;
+		refused += s[i].refused;
+	}
+	printf("{\"sent\":%llu,\"refused\":%llu,\"seconds\":%.3f,\"cpu\":%.3f}\n", (unsigned long long)sent, (unsigned long long)refused,
+	       (double)(clock_of(CLOCK_MONOTONIC) - began) / 1e9, (double)clock_of(CLOCK_PROCESS_CPUTIME_ID) / 1e9);
 	return 0;
 }
 
@@ -240,10 +296,10 @@ listener(const char *dev, uint64_t packets, double seconds)
 int
 main(int argc, char **argv)
 {
-	if (argc == 7 && strcmp(argv[1], "send") == 0)
-		return sender(argv[2], argv[3], (unsigned)atoi(argv[4]), atof(argv[5]), atof(argv[6]));
+	if ((argc == 7 || argc == 8) && strcmp(argv[1], "send") == 0)
+		return sender(argv[2], argv[3], (unsigned)atoi(argv[4]), atof(argv[5]), atof(argv[6]), argc == 8 ? (unsigned)atoi(argv[7]) : 0);
 	if (argc == 5 && strcmp(argv[1], "listen") == 0)
 		return listener(argv[2], strtoull(argv[3], NULL, 10), atof(argv[4]));
-	fprintf(stderr, "usage: twinrtp send DEV MAC FLOWS PPS SECONDS | listen DEV PACKETS SECONDS\n");
+	fprintf(stderr, "usage: twinrtp send DEV MAC FLOWS PPS SECONDS [CORES] | listen DEV PACKETS SECONDS\n");
 	return 2;
 }
