@@ -35,6 +35,7 @@ on_ip(struct worker *w, int fd, unsigned i)
 		if (udp_receive(w, fd, 0, w->conf->data.ip_protocol[i]) < UDP_RX)
 			return;
 	}
+	w->rest.more = true;
 }
 
 static void

@@ -132,10 +132,13 @@ read_batch(struct worker *w, int fd)
 static void
 on_tun(void *arg, int fd, unsigned events)
 {
-	for (unsigned i = 0; i < ROUNDS && !worker_paused(arg); i++) {
-		if (!read_batch(arg, fd))
+	struct worker *w = arg;
+
+	for (unsigned i = 0; i < ROUNDS && !worker_paused(w); i++) {
+		if (!read_batch(w, fd))
 			return;
 	}
+	w->rest.more = true;
 }
 
 static int

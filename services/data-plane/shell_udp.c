@@ -199,6 +199,7 @@ on_udp(void *arg, int fd, unsigned events)
 		if (udp_receive(w, fd, w->conf->data.listen[l].port, 0) < UDP_RX)
 			return;
 	}
+	w->rest.more = true;
 }
 
 /* ---- out --------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ struct rest { /* shell_rest.c */
 	mono_t length, last; /* of a rest; when packets were forwarded last */
 	uint64_t seen;	     /* how many until then */
 	uint64_t trunks;     /* how many of them went into trunks */
+	bool more;	     /* something was left unread, so that others have their turn */
 };
 
 struct ip_io { /* shell_ip.c */
