@@ -64,6 +64,7 @@ trunk_remux(struct trunk *t, const struct trunk_conf *conf)
 {
 	t->conf.mux_send = conf->mux_send;
 	t->conf.mux_recv = conf->mux_recv;
+	t->conf.no_states = conf->no_states;
 	t->conf.recv_pid = conf->recv_pid;
 	t->conf.recv_overhead = conf->recv_overhead;
 	t->conf.mux = mux_config(&conf->mux);
@@ -185,6 +186,8 @@ send_states(struct trunk *t, mono_t now, struct trunk_sink *out)
 	size_t n;
 
 	while ((n = crtp_dec_state(t->dec, now, buf, sizeof buf)) > 0) {
+		if (t->conf.no_states)
+			continue;
 		t->stats.states_sent++;
 		out->frame(out, CRTP_PPP_CONTEXT_STATE, span_of(buf, n), DSCP_EF << 2);
 	}

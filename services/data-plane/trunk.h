@@ -27,6 +27,7 @@ struct trunk_conf {
 	struct crtp_comp_conf comp; /* has_v4, has_v6: what the peer's decompressor takes */
 	struct crtp_dec_conf dec;   /* what ours does */
 	bool mux_send, mux_recv;
+	bool no_states;		    /* the peer does not take CONTEXT_STATE */
 	uint16_t recv_pid;	    /* our default PID; the peer's is in mux.default_pid */
 	uint16_t recv_overhead;	    /* as mux.overhead, of frames of the peer's */
 	struct pppmux_config mux;

@@ -329,6 +329,7 @@ trunk_conf_of(const struct dp *dp, const struct dp_session *s, const Row__Trunk 
 	c->dec.checkpoint = CHECKPOINT;
 	c->mux_send = row->mux_send;
 	c->mux_recv = row->mux_recv;
+	c->no_states = row->no_states;
 	c->recv_pid = (uint16_t)row->mux_recv_pid;
 	c->mux.default_pid = (uint16_t)row->mux_send_pid;
 	c->mux.max_frame = frame_limit(dp, s, row);

@@ -181,7 +181,7 @@ on_event(struct ppp_out *out, const struct ppp_event *ev)
 		sub_net_down(st, ev->net.cp);
 		break;
 	case PPP_EV_HC_REFUSED:
-		sub_trunk_refused(st);
+		sub_trunk_refused(st, ev->states);
 		break;
 	case PPP_EV_PREFIX:
 		sub_prefix(st, ev->prefix);

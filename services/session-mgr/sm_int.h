@@ -287,7 +287,7 @@ void sub_prefix(struct step *, const struct ppp_ra_heard *);
 /* trunk.c: the trunk part of the row. */
 void sub_trunk_up(struct step *, Row__Subscriber *, const struct ppp_event *);
 void sub_trunk_down(struct step *, Row__Subscriber *, enum ppp_cp);
-void sub_trunk_refused(struct step *);
+void sub_trunk_refused(struct step *, bool states);
 bool sub_accept4(struct step *, uint32_t asked);
 void sub_flush(struct step *);
 void sub_end(struct step *, enum acct_terminate);

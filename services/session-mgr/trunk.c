@@ -80,15 +80,18 @@ sub_trunk_up(struct step *st, Row__Subscriber *row, const struct ppp_event *ev)
 	tidy(st, row);
 }
 
-/* The peer rejected compressed frames although it had asked for them (RFC 1661, 5.7). */
+/* The peer rejected compressed frames although it had asked for them, or CONTEXT_STATE (RFC 1661, 5.7). */
 void
-sub_trunk_refused(struct step *st)
+sub_trunk_refused(struct step *st, bool states)
 {
 	Row__Subscriber *row = sub_of(st);
 
 	if (!row || !row->trunk)
 		return;
-	row->trunk->send4 = row->trunk->send6 = NULL;
+	if (states)
+		row->trunk->no_states = true;
+	else
+		row->trunk->send4 = row->trunk->send6 = NULL;
 	tidy(st, row);
 }
 

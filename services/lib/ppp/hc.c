@@ -149,16 +149,19 @@ hc_agreed(struct check *k, enum ppp_cp cp)
 
 /*
  * RFC 1661, 5.7: the peer has rejected a frame of one of these protocols.  It gets plain packets from here on, of both
- * families: contexts are one space.  CONTEXT_STATE belongs to the other direction, which is the peer's own wish.
+ * families: contexts are one space.  CONTEXT_STATE belongs to the other direction: what the peer compresses goes on, and is
+ * refreshed by F_MAX_PERIOD and F_MAX_TIME alone.
  */
 void
 hc_refused(struct ppp_link *l, const struct ppp_ctx *ctx, uint16_t proto)
 {
-	const struct ppp_event ev = { .kind = PPP_EV_HC_REFUSED };
+	const bool states = proto == CRTP_PPP_CONTEXT_STATE;
+	const struct ppp_event ev = { .kind = PPP_EV_HC_REFUSED, .states = states };
 
-	if (!l->hc_sends || !crtp_proto_known(proto) || proto == CRTP_PPP_CONTEXT_STATE)
+	if (!crtp_proto_known(proto) || (!states && !l->hc_sends))
 		return;
-	l->hc_sends = 0;
+	if (!states)
+		l->hc_sends = 0;
 	l->dirty = true;
 	link_event(ctx, &ev);
 }

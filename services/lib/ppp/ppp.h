@@ -142,7 +142,7 @@ enum ppp_event_kind {
 	PPP_EV_PREFIX,	 /* client: .prefix; with prefix_len 0: the one told before is over; may come again and again */
 	PPP_EV_FINISHED, /* .cause: the call can be cleared; once per ppp_link_up */
 	PPP_EV_FAULT,	 /* .fault: something to count */
-	PPP_EV_HC_REFUSED, /* the peer rejected compressed frames: whatever hc_send said, it gets plain ones */
+	PPP_EV_HC_REFUSED, /* .states: the peer rejected CONTEXT_STATE; else what is compressed, whatever hc_send said */
 };
 
 enum ppp_fault {
@@ -186,6 +186,7 @@ struct ppp_event {
 		const struct ppp_ra_heard *prefix; /* of ra.h; lent */
 		struct ppp_cause cause;
 		enum ppp_fault fault;
+		bool states;
 	};
 };
 

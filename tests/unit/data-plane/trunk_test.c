@@ -322,6 +322,26 @@ START_TEST(losses_never_make_a_wrong_packet)
 }
 END_TEST
 
+/* RFC 1661, 5.7: a peer that rejects CONTEXT_STATE hears none of it, whatever is lost; any other does. */
+START_TEST(a_peer_that_is_not_asked)
+{
+	struct trunk_conf c = whole();
+	uint8_t p[60];
+
+	c.no_states = _i;
+	begin(&c);
+	for (unsigned n = 0; n < 60; n++) {
+		send(&a, p, voice(p, 1, n, 0xb8));
+		tick(20 * MS);
+		if (n >= 20 && n < 25)
+			a.outs = 0; /* more than N */
+		carry(&a, &b, 0);
+	}
+	ck_assert((b.outs > 0) == !_i);
+	ck_assert((trunk_stats(b.t)->states_sent > 0) == !_i);
+}
+END_TEST
+
 START_TEST(without_multiplexing)
 {
 	struct trunk_conf c = whole();
@@ -459,6 +479,7 @@ main(void)
 	tcase_add_test(tc, order_is_kept_around_a_large_packet);
 	tcase_add_test(tc, nobody_waits_longer_than_t);
 	tcase_add_test(tc, losses_never_make_a_wrong_packet);
+	tcase_add_loop_test(tc, a_peer_that_is_not_asked, 0, 2);
 	tcase_add_test(tc, without_multiplexing);
 	tcase_add_test(tc, without_compression);
 	tcase_add_test(tc, what_else_a_mux_can_hold);

@@ -141,8 +141,13 @@ START_TEST(without_compression_towards_the_peer)
 	dialled(true, true);
 	says("\xc0\x21\x08\x01\x00\x08\x00\x61\x45\x00", 10);
 	t = trunk(5);
-	ck_assert(t && !t->send4 && !t->send6 && t->recv4 && t->recv6 && t->mux_send);
+	ck_assert(t && !t->send4 && !t->send6 && t->recv4 && t->recv6 && t->mux_send && !t->no_states);
 	ck_assert(row->forwarding);
+	says("\xc0\x21\x08\x02\x00\x08\x20\x65\x01\x00", 10);
+	t = trunk(5);
+	ck_assert(t && t->recv4 && t->no_states);
+	says("\xc0\x21\x01\x77\x00\x04", 6);
+	ck_assert_ptr_null(trunk(5)); /* with LCP begins another agreement */
 	finish();
 }
 END_TEST

@@ -132,7 +132,7 @@ static struct {
 static unsigned sents;
 static struct ppp_event up, mux_up;
 static bool mux_is_up;
-static unsigned refusals;
+static unsigned refusals, states_refused;
 
 static void
 note_send(struct ppp_out *o, struct span f, bool reveals_nothing)
@@ -153,7 +153,7 @@ note_event(struct ppp_out *o, const struct ppp_event *ev)
 	if (ev->kind == PPP_EV_NET_DOWN && ev->net.cp == PPP_CP_MUX)
 		mux_is_up = false;
 	if (ev->kind == PPP_EV_HC_REFUSED)
-		refusals++;
+		*(ev->states ? &states_refused : &refusals) += 1;
 	if (ev->kind == PPP_EV_NET_UP && ev->net.cp == PPP_CP_MUX) {
 		mux_up = *ev;
 		mux_is_up = true;
@@ -203,7 +203,7 @@ network_phase(void)
 
 	sents = 0;
 	mux_is_up = false;
-	refusals = 0;
+	refusals = states_refused = 0;
 	memset(&up, 0, sizeof up);
 	ppp_conf_defaults(&conf);
 	conf.magic = false;
@@ -353,8 +353,10 @@ START_TEST(frames_rejected_after_all)
 		ck_assert(hc_takes_now());
 	}
 	all_of_it();
-	GIVE("\xc0\x21\x08\x01\x00\x08\x20\x65\x01\x01"); /* CONTEXT_STATE: what the peer sends is its own affair */
+	GIVE("\xc0\x21\x08\x01\x00\x08\x20\x65\x01\x01"); /* CONTEXT_STATE: what the peer sends goes on */
 	ck_assert_uint_eq(refusals, 0);
+	ck_assert_uint_eq(states_refused, 1);
+	ck_assert(hc_takes_now());
 	GIVE("\xc0\x21\x08\x01\x00\x08\x00\x59\x01\x01");
 	ck_assert(!mux_is_up);
 	ck_assert(last(PPP_PPPMUXCP, PPP_TERM_REQ));
