@@ -90,6 +90,8 @@ typedef elector_t {               /* struct elect */
 	unsigned t_role : 2, t_ep : 4, t_opos : 2; /* what the twin's last beat said */
 	bool t_whole, t_ready, t_offer;
 	unsigned life : 2, t_life : 2, m_life : 2; /* ours; the twin's that is believed; the one we echo */
+	unsigned away : 3;        /* ticks that it did not run */
+	bool doubt;               /* awake_seq: it slept for long, and whole is what an answer to a beat sent since says */
 	unsigned strange : 3;     /* ticks since a life that has not proved itself was heard; DEAD: none is */
 	unsigned nobody : 3;      /* ticks since neither is active; 0: one is */
 	unsigned m_age : 3, m_floor : 1, m_wgen : 2; /* that beat, for our echo */
@@ -494,6 +496,12 @@ inline lease_tick(n)
 #define proven(n) (wire[n].e_life == E[n].life && wire[n].e_age < DEAD)
 #endif
 
+/* elect_twin_doubt(): what it said last is no reason to promote */
+inline disbelieve(n)
+{
+	E[n].t_whole = false; E[n].t_role = (E[n].t_role == PROMOTING -> ACTIVE : E[n].t_role)
+}
+
 /* elect_hear() and weigh() */
 inline hear(n)
 {
@@ -504,6 +512,11 @@ inline hear(n)
 		E[n].t_life = wire[n].life;
 		E[n].t_role = wire[n].role; E[n].t_ep = wire[n].ep; E[n].t_whole = wire[n].whole;
 		E[n].t_ready = wire[n].ready; E[n].t_offer = wire[n].offer;
+		if /* doubt(): a beat of before is older than that, by its sleep */
+		:: E[n].doubt && wire[n].e_life == E[n].life && wire[n].e_age < OLD -> E[n].doubt = false
+		:: E[n].doubt && !(wire[n].e_life == E[n].life && wire[n].e_age < OLD) -> disbelieve(n)
+		:: else
+		fi;
 		if
 		:: !E[n].offering -> E[n].t_opos = wire[n].opos
 		:: else
@@ -914,8 +927,16 @@ inline pass(n)
 	grow(E[n].acked); grow(E[n].m_age);
 	if
 	:: !E[n].ran && E[n].up -> /* notice_stall(), when it runs again */
-		E[n].silence = 0; E[n].slept = (E[n].slept || E[n].role == PROMOTING)
-	:: else
+		E[n].silence = 0; E[n].slept = (E[n].slept || E[n].role == PROMOTING);
+		E[n].away = min(E[n].away + 1, PATIENCE_MOST);
+		if
+		:: E[n].away == PATIENCE_MOST && E[n].role == STANDBY ->
+#ifndef M_SLEEPER_BELIEVES
+			E[n].doubt = true; disbelieve(n)
+#endif
+		:: else
+		fi
+	:: else -> E[n].away = 0
 	fi;
 	E[n].ran = false
 }
@@ -964,6 +985,7 @@ inline elector_returns(n) /* elect_init() with the role file */
 {
 	printf("%d elector is back\n", n);
 	E[n].up = true; E[n].ran = true; E[n].lapsed = (E[n].until == 0); E[n].slept = false; E[n].forced = false;
+	E[n].away = 0; E[n].doubt = false;
 	E[n].t_whole = (E[n].t_whole && E[n].heard < DEAD && E[n].role == STANDBY);
 	E[n].t_ready = false; E[n].t_offer = false;
 	if
@@ -986,6 +1008,7 @@ inline power_returns(n) /* the role file is of another boot; the store is as it 
 	running[n] = true;
 	E[n].up = true; E[n].ran = true; E[n].role = START; E[n].ep = 0; E[n].top = 0; E[n].until = 0; E[n].pub = 0;
 	E[n].lapsed = false; E[n].slept = false; E[n].forced = false; E[n].whole = false; E[n].quiescing = false;
+	E[n].away = 0; E[n].doubt = false;
 	E[n].offering = false; E[n].silence = 0; E[n].heard = DEAD; E[n].acked = NEVER; E[n].deaf = 0; E[n].m_age = NEVER;
 	E[n].t_role = START; E[n].t_ep = 0; E[n].t_whole = false; E[n].t_ready = false; E[n].t_offer = false;
 	E[n].alone = 0; E[n].s_ready = false; E[n].s_mirrored = false; E[n].s_pos = 0; E[n].s_ep = 0; E[n].t_opos = 0;
@@ -1007,10 +1030,12 @@ proctype faults()
 	:: d_step { running[0] && !E[0].up -> elector_returns(0) }
 	:: d_step { running[1] && !E[1].up -> elector_returns(1) }
 	:: d_step { may(KIND_POWER) && running[0] -> faults_left--; sync_dies(0); elector_dies(0); running[0] = false; E[0].pub = 0; down[0] = true }
+#ifndef SLEEPS /* node 0 dies for good, and node 1 sleeps */
 	:: d_step { may(KIND_POWER) && running[1] -> faults_left--; sync_dies(1); elector_dies(1); running[1] = false; E[1].pub = 0; down[1] = true }
 	:: d_step { down[0] -> down[0] = false; power_returns(0) }
 	:: d_step { down[1] -> down[1] = false; power_returns(1) }
 	:: d_step { may(KIND_STOP) && running[0] -> faults_left--; printf("0 is stopped\n"); running[0] = false; stopped[0] = true }
+#endif
 	:: d_step { may(KIND_STOP) && running[1] -> faults_left--; printf("1 is stopped\n"); running[1] = false; stopped[1] = true }
 	:: d_step { stopped[0] -> printf("0 runs again\n"); stopped[0] = false; running[0] = true }
 	:: d_step { stopped[1] -> printf("1 runs again\n"); stopped[1] = false; running[1] = true }

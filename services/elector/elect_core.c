@@ -237,7 +237,8 @@ elect_holds_lease(const struct elect *e, mono_t now)
 
 /*
  * We did not run for a while.  What we did not hear meanwhile says nothing about the twin, so its silence
- * is counted anew.  (Our own lease needs no care: it ended by the clock.)
+ * is counted anew.  (Our own lease needs no care: it ended by the clock.)  An active whose standby was that long silent
+ * may have gone on alone.
  */
 static void
 notice_stall(struct elect *e, mono_t now, struct elect_out *out)
@@ -248,6 +249,8 @@ notice_stall(struct elect *e, mono_t now, struct elect_out *out)
 		return;
 	e->quiet_from = now;
 	e->slept = e->role == ELECT_PROMOTING;
+	if (e->role == ELECT_STANDBY && now - e->last_tick >= elect_patience_most(e))
+		elect_twin_doubt(e);
 	e->count[ELECT_C_STALLS]++;
 	elect_note(e, out, NOTE_WARN, "stalled ms=%lld", (long long)((now - e->last_tick) / MONO_MS));
 	e->last_tick = now;

@@ -178,6 +178,7 @@ struct elect {
 	mono_t refused_at;  /* its kernel answered in place of its elector; 0: never */
 	mono_t gap;	    /* largest between two of its beats lately: see elect_patience */
 	mono_t quiet_from;  /* silence is counted from here at the earliest: we were not running before */
+	uint64_t awake_seq; /* after a long sleep: whole is what an answer to this beat or a later one says; 0: any beat */
 	mono_t nobody_from; /* since when neither node is active; 0: one is */
 	uint64_t acked;	    /* highest beat of ours (this boot) that it has heard */
 	uint64_t new_boot, new_seq; /* a life of the twin that has not proved itself yet */

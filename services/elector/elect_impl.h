@@ -19,6 +19,7 @@ void elect_hear(struct elect *, mono_t now, const struct beat *, struct elect_ou
 void elect_paths_tick(struct elect *, mono_t now, struct elect_out *);
 bool elect_stranger(const struct elect *, mono_t now);	  /* a twin that has not proved itself speaks */
 bool elect_twin_active(const struct elect *);		  /* when last heard */
+void elect_twin_doubt(struct elect *);
 mono_t elect_patience_most(const struct elect *);	  /* of any standby with our configuration */
 mono_t elect_sent_at(const struct elect *, uint64_t seq); /* 0: not known any more */
 

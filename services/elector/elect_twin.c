@@ -129,6 +129,36 @@ counts(struct elect *e, mono_t now, const struct beat *b)
 	return true;
 }
 
+/*
+ * A standby that slept for as long as an active waits for one before it goes on alone.  What lies in its sockets was said
+ * before that, though it may say that we hold everything: only an answer to a beat sent since says it again.
+ */
+static void
+disbelieve(struct beat *twin)
+{
+	twin->flags &= (uint16_t)~BEAT_WHOLE;
+	if (twin->role == ELECT_PROMOTING)
+		twin->role = ELECT_ACTIVE; /* it has had the time */
+}
+
+void
+elect_twin_doubt(struct elect *e)
+{
+	disbelieve(&e->twin);
+	e->awake_seq = e->seq + 1;
+}
+
+static void
+doubt(struct elect *e)
+{
+	if (!e->awake_seq)
+		return;
+	if (e->twin.echo_boot == e->boot && e->twin.echo_seq >= e->awake_seq)
+		e->awake_seq = 0;
+	else
+		disbelieve(&e->twin);
+}
+
 static void
 note_ack(struct elect *e, const struct beat *b)
 {
@@ -238,6 +268,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	compare_times(e, b, out);
 	note_gap(e, now);
 	e->twin = *b;
+	doubt(e);
 	e->heard = now;
 	elect_lease_shared(e, now, out);
 	e->goodbye = b->flags & BEAT_GOODBYE;

@@ -436,13 +436,41 @@ START_TEST(a_standby_that_slept_counts_silence_anew)
 {
 	struct node n = standby_whole(POLICY_PREFER_SERVICE);
 
-	n.now += 5 * MONO_S;
+	n.now += 100 * MS; /* no active goes on alone that soon */
 	tick(&n);
 	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
 	ticks(&n, 4);
 	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
 	ticks(&n, 4);
 	ck_assert_int_ne(n.e.role, ELECT_STANDBY);
+	ck_assert(n.e.vouched);
+}
+END_TEST
+
+/* While it slept the active may have gone on alone, and what lies in the sockets was said before that. */
+START_TEST(a_standby_that_slept_long_believes_only_what_answers_it)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat old = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE), now;
+
+	old.echo_seq = n.e.seq;
+	n.now += 5 * MONO_S;
+	if (_i == 0) { /* an event comes before the tick */
+		hear(&n, old);
+		tick(&n);
+	} else {
+		tick(&n);
+		hear(&n, old);
+	}
+	ticks(&n, 30);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(n.t.alarm[ELECT_ALARM_NOT_PROMOTABLE]);
+	now = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE);
+	now.echo_seq = n.e.seq;
+	hear(&n, now);
+	ticks(&n, 8);
+	ck_assert_int_ne(n.e.role, ELECT_STANDBY);
+	ck_assert(n.e.vouched);
 }
 END_TEST
 
@@ -1499,6 +1527,7 @@ main(void)
 	tcase_add_test(t, where_times_differ_the_longer_dead_counts_on_both_and_an_alarm_says_so);
 	tcase_add_test(t, a_standby_that_is_not_whole_does_not_promote);
 	tcase_add_test(t, a_standby_that_slept_counts_silence_anew);
+	tcase_add_loop_test(t, a_standby_that_slept_long_believes_only_what_answers_it, 0, 2);
 	tcase_add_test(t, an_acknowledgement_buys_the_lease_from_its_sending);
 	tcase_add_test(t, prefer_service_bridges_a_standbys_death_without_a_gap);
 	tcase_add_loop_test(t, prefer_service_leaves_no_gap_at_any_phase_of_the_beats, 0, 14);
