@@ -730,7 +730,10 @@ counted(const struct worker *w)
 	return all;
 }
 
-/* Is there anything that a tick would tell or do?  A round over the table is 100 ticks: two of them see all that moved. */
+/*
+ * Is there anything that a tick would tell or do, or that waits for the lease, of which no news need come?  A round over
+ * the table is 100 ticks: two of them see all that moved.
+ */
 static bool
 stirred(struct worker *w)
 {
@@ -739,7 +742,8 @@ stirred(struct worker *w)
 	if (seen != w->stir.seen || dp_usage_gone(w->dp))
 		w->stir.until = w->ticks + 200;
 	w->stir.seen = seen;
-	return (int)(w->stir.until - w->ticks) > 0 || (w->kernel && kernel_behind(w->kernel, w->dp));
+	return (int)(w->stir.until - w->ticks) > 0 || !w->reading || w->late.first || w->held ||
+	       (w->kernel && kernel_behind(w->kernel, w->dp));
 }
 
 /*
