@@ -589,14 +589,24 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 /*
  * What came while this worker was not there waits in its sockets.  It is read only when it can be
  * forwarded: tables loaded, the lease heard of, and sequence numbers leased (the standby reads too,
- * and throws away).
+ * and throws away, but not what comes while its node promotes: peers know of that before it is done).
  */
+static bool
+reading_waits(struct worker *w)
+{
+	mono_t now = loop_now(w->loop);
+
+	if (now >= w->wait_until)
+		return false;
+	if (!owner_active(w->owner))
+		return now < owner_coming(w->owner);
+	return !owner_may_send(w->owner) || (!w->settled && !dp_ns_settled(w->dp));
+}
+
 static void
 reading_begin(struct worker *w)
 {
-	if (w->reading || w->ready == 0 ||
-	    (owner_active(w->owner) && loop_now(w->loop) < w->wait_until &&
-	     !(owner_may_send(w->owner) && (w->settled || dp_ns_settled(w->dp)))))
+	if (w->reading || w->ready == 0 || reading_waits(w))
 		return;
 	w->reading = w->settled = true;
 	if (!udp_watch(w, true) || !ip_watch(w, true) || !tun_watch(w, true) || !hand_watch(w, true)) {
@@ -605,23 +615,29 @@ reading_begin(struct worker *w)
 	}
 }
 
+static bool
+pause_until(struct worker *w, mono_t until)
+{
+	w->reading = false;
+	w->wait_until = until;
+	loop_timer_set(w->loop, &w->wake, until);
+	return udp_watch(w, false) && ip_watch(w, false) && tun_watch(w, false) && hand_watch(w, false);
+}
+
 bool
 worker_paused(struct worker *w)
 {
-	mono_t now, over = owner_may_send_until(w->owner);
+	mono_t now, over = owner_may_send_until(w->owner), coming = owner_coming(w->owner);
 
 	if (worker_may_send(w, &now) || !owner_active(w->owner)) {
 		w->lapsed = 0;
-		return false;
+		return now < coming && pause_until(w, coming);
 	}
 	if (w->lapsed == 0)
 		w->lapsed = over ? over : now;
 	if (now >= w->lapsed + LEASE_PATIENCE)
 		return false;
-	w->reading = false;
-	w->wait_until = w->lapsed + LEASE_PATIENCE;
-	loop_timer_set(w->loop, &w->wake, w->wait_until);
-	return udp_watch(w, false) && ip_watch(w, false) && tun_watch(w, false) && hand_watch(w, false);
+	return pause_until(w, w->lapsed + LEASE_PATIENCE);
 }
 
 /* Patience is over: reading_begin() looks at the clock before the loop sleeps again. */

@@ -94,8 +94,8 @@ struct worker {
 bool worker_may_send(struct worker *, mono_t *now);
 /*
  * Asked before anything is read.  True: this node is active and its lease has just run out, as when
- * the elector starts again or this process was not scheduled; reading has been paused, and what
- * comes waits in the sockets until the lease is heard of, the role is gone or patience ends.
+ * the elector starts again or this process was not scheduled, or it is about to become active; reading has been
+ * paused, and what comes waits in the sockets until the lease is heard of, the role is gone or patience ends.
  */
 bool worker_paused(struct worker *);
 static inline void

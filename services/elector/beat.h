@@ -42,6 +42,7 @@ enum beat_flag {
 	BEAT_SAFETY = 64,    /* policy of the sender is prefer-safety */
 	BEAT_EMPTY = 128,    /* my store has never held anything */
 	BEAT_BLIND = 256,    /* promoting, active: this epoch began because nobody answered, and nobody but me decided it */
+	BEAT_RESTS = 512,    /* active: an offer follows; say when you hold `offer_position` */
 };
 
 struct beat {

@@ -74,6 +74,8 @@ beat_flags(const struct elect *e, mono_t now)
 		f |= BEAT_LEASE;
 	if (active && e->offering && now >= e->until)
 		f |= BEAT_OFFER;
+	if (active && e->quiescing && e->resting && !e->offering)
+		f |= BEAT_RESTS;
 	if (e->leaving && !active)
 		f |= BEAT_GOODBYE;
 	if (e->blind && (active || e->role == ELECT_PROMOTING) && now >= e->grant_until)
@@ -96,6 +98,7 @@ elect_beat_send(struct elect *e, mono_t now, struct elect_out *out)
 		return;
 	b.seq = ++e->seq;
 	e->sent[b.seq % ELECT_SENT] = now;
+	e->told = e->role;
 	b.flags = beat_flags(e, now);
 	stranger = e->new_boot && (e->twin.boot == 0 || b.seq % 2);
 	b.echo_boot = stranger ? e->new_boot : e->twin.boot;
@@ -155,7 +158,7 @@ elect_order_send(struct elect *e, mono_t now, struct elect_out *out)
 		    o.stale == was->stale && o.epoch == was->epoch && o.alone == was->alone && o.vouched == was->vouched &&
 		    o.blind == was->blind;
 
-	if (same && now - e->order_at < ORDER_EVERY)
+	if (e->handed || (same && now - e->order_at < ORDER_EVERY))
 		return;
 	e->order = o;
 	e->order_at = now;
@@ -284,6 +287,7 @@ hear_sync(struct elect *e, mono_t now, const struct elect_status *s, struct elec
 	/* State-sync obeys no epoch below one that it has seen; who serves under less has to hear of it. */
 	if ((e->role == ELECT_START || e->role == ELECT_STANDBY) && e->top_epoch > e->epoch)
 		e->epoch = e->top_epoch;
+	elect_say_position(e, now, out);
 	elect_switch_tick(e, now, out);
 	elect_role_tick(e, now, out);
 	elect_alone_tick(e, now, out);
@@ -343,7 +347,7 @@ elect_step(struct elect *e, mono_t now, const struct elect_event *ev, struct ele
 	elect_order_send(e, now, out);
 	if (e->role != before) {
 		elect_lease_publish(e, out);
-		if (ev->kind != ELECT_TICK || before == ELECT_ACTIVE)
+		if ((ev->kind != ELECT_TICK || before == ELECT_ACTIVE) && e->told != e->role)
 			elect_beat_send(e, now, out);
 	}
 }

@@ -154,6 +154,7 @@ struct elect {
 	uint64_t epoch;	    /* of our role: as standby, the active's as far as known */
 	uint64_t top_epoch;
 	uint64_t boot, seq;
+	enum elect_role told; /* what the last beat said of it */
 	mono_t started, last_tick, role_since;
 
 	/* lease (active only) */
@@ -195,9 +196,11 @@ struct elect {
 
 	/* a switchover under way, as active */
 	bool quiescing, offering, cancelled;
+	bool handed;	    /* standby, and the twin that took the role may not be active yet: see elect_handed_end */
 	bool leaving;
 	uint64_t ticket;
 	uint64_t offer_position;
+	mono_t resting;	    /* not offering yet: state-sync came to rest at `offer_position`; 0: it has not */
 	mono_t switch_from;
 	mono_t promote_from; /* as promoting */
 	char cause[ELECT_CAUSE];

@@ -16,6 +16,7 @@ void elect_addresses(struct elect *, struct elect_out *, bool hold);
 
 /* elect_twin.c: what is known of the twin */
 void elect_hear(struct elect *, mono_t now, const struct beat *, struct elect_out *);
+void elect_say_position(struct elect *, mono_t now, struct elect_out *); /* to a twin that rests: this node holds it */
 void elect_paths_tick(struct elect *, mono_t now, struct elect_out *);
 bool elect_stranger(const struct elect *, mono_t now);	  /* a twin that has not proved itself speaks */
 bool elect_twin_active(const struct elect *);		  /* when last heard */
@@ -50,7 +51,7 @@ void elect_role_command(struct elect *, mono_t now, const struct elect_event *, 
 /* elect_switch.c: handing over, and going on alone */
 void elect_switch_command(struct elect *, mono_t now, uint64_t ticket, struct elect_out *);
 void elect_switch_tick(struct elect *, mono_t now, struct elect_out *);
-void elect_switch_done(struct elect *, mono_t now, struct elect_out *);
+void elect_handed_end(struct elect *, mono_t now, struct elect_out *); /* the twin serves, or should */
 void elect_offer(struct elect *, mono_t now, uint64_t position, const char *cause, struct elect_out *);
 void elect_leave(struct elect *, mono_t now, struct elect_out *);
 void elect_alone_tick(struct elect *, mono_t now, struct elect_out *);

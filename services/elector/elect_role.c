@@ -62,6 +62,7 @@ next_epoch(const struct elect *e)
 void
 elect_promote(struct elect *e, mono_t now, enum elect_ground ground, const char *cause, struct elect_out *out)
 {
+	elect_handed_end(e, now, out);
 	e->top_epoch = e->epoch = next_epoch(e);
 	e->vouched = ground == GROUND_VOUCHED;
 	e->blind = ground == GROUND_SILENCE;
@@ -75,6 +76,7 @@ elect_promote(struct elect *e, mono_t now, enum elect_ground ground, const char 
 	snprintf(e->cause, sizeof e->cause, "%s", cause);
 	elect_become(e, now, ELECT_PROMOTING, cause, out);
 	elect_order_send(e, now, out);
+	elect_lease_publish(e, out); /* there is none; but it is on its way, which the workers read there */
 	elect_addresses(e, out, true);
 }
 
@@ -127,7 +129,9 @@ elect_yield(struct elect *e, mono_t now, uint64_t epoch, const char *cause, stru
 		e->count[ELECT_C_YIELDS]++;
 	e->epoch = epoch;
 	step_back(e, now, ELECT_STANDBY, offered ? "handed over" : cause, out);
-	elect_switch_done(e, now, out);
+	e->handed = true;
+	if (!offered)
+		elect_handed_end(e, now, out);
 }
 
 static void

@@ -3,6 +3,7 @@
  * Handing over on purpose, and letting state-sync go on without the twin.
  *
  *   switchover   order: quiesce ──► state-sync: quiesced at position p (the twin holds p)
+ *                beats say RESTS p ──► twin: its beat says p, too (its elector knows that it holds everything)
  *                lease ends, addresses go, beats say OFFER p ──► twin: promotes at once
  *                twin heard with a higher epoch ──► standby
  *                anything late ──► called off: floor_seq rises, so that only a twin that has heard of the
@@ -39,6 +40,7 @@ static void
 begin(struct elect *e, mono_t now, uint64_t ticket, struct elect_out *out)
 {
 	e->quiescing = true;
+	e->resting = 0;
 	e->cancelled = false;
 	e->switch_from = now;
 	e->ticket = ticket;
@@ -110,28 +112,62 @@ call_off(struct elect *e, mono_t now, const char *why, struct elect_out *out)
 	elect_beat_send(e, now, out);
 }
 
+/*
+ * The twin has taken the role (`handed`) and now serves, or should.  In between nothing was asked of our state-sync: it had come to
+ * rest, and that its processes become standbys may wait until the twin's are active.
+ */
 void
-elect_switch_done(struct elect *e, mono_t now, struct elect_out *out)
+elect_handed_end(struct elect *e, mono_t now, struct elect_out *out)
 {
 	char text[96];
 
-	snprintf(text, sizeof text, "the twin is active in epoch %llu, %.1f ms after the command",
-		 (unsigned long long)e->epoch, (double)(now - e->switch_from) / MONO_MS);
+	if (!e->handed)
+		return;
+	e->handed = false;
+	snprintf(text, sizeof text, "the twin %s in epoch %llu, %.1f ms after the command",
+		 e->twin.role == ELECT_ACTIVE ? "is active" : "has the role", (unsigned long long)e->epoch, (double)(now - e->switch_from) / MONO_MS);
 	answer(e, out, true, text);
 	e->switch_from = 0;
+}
+
+/*
+ * The twin's state-sync says where it is now and then only; its elector asks, and says so in a beat of its own.  Until then the lease
+ * runs, and data is forwarded.  A beat may be lost: an offer asks the same (elect_twin.c), so this is waited for no longer than a beat.
+ */
+static bool
+twin_is_there(struct elect *e, mono_t now, struct elect_out *out)
+{
+	bool begins = !e->resting || e->offer_position != e->status.position;
+
+	if (begins)
+		e->resting = now;
+	e->offer_position = e->status.position;
+	if (e->twin.position >= e->offer_position || now - e->resting >= e->conf.heartbeat)
+		return true;
+	if (begins)
+		elect_beat_send(e, now, out);
+	return false;
+}
+
+static bool
+at_rest(const struct elect *e)
+{
+	return e->order.quiesce && e->status.quiesced && e->status.epoch == e->epoch && e->whole;
 }
 
 void
 elect_switch_tick(struct elect *e, mono_t now, struct elect_out *out)
 {
+	if (e->handed && now - e->role_since >= e->conf.heartbeat)
+		elect_handed_end(e, now, out);
 	if (!e->quiescing || e->role != ELECT_ACTIVE)
 		return;
 	if (!e->offering) {
 		if (!elect_twin_heard(e, now))
 			call_off(e, now, "the twin does not answer any more", out);
-		else if (e->order.quiesce && e->status.quiesced && e->status.epoch == e->epoch && e->whole)
+		else if (at_rest(e) && twin_is_there(e, now, out))
 			elect_offer(e, now, e->status.position, e->cause, out);
-		else if (now - e->switch_from > e->conf.handover_wait)
+		else if (!at_rest(e) && now - e->switch_from > e->conf.handover_wait)
 			call_off(e, now, "state-sync did not come to rest in time", out);
 	} else if (now - e->switch_from > 2 * e->conf.handover_wait) {
 		call_off(e, now, "the twin did not take over in time", out);
@@ -152,7 +188,7 @@ elect_leave(struct elect *e, mono_t now, struct elect_out *out)
 bool
 elect_may_leave(const struct elect *e)
 {
-	return !e->quiescing && !e->offering;
+	return !e->quiescing && !e->offering && !e->handed;
 }
 
 /* --- going on without the twin ------------------------------------------------------------------------ */

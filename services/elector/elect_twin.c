@@ -205,14 +205,25 @@ weigh(struct elect *e, mono_t now, bool was_passive, struct elect_out *out)
 		elect_become(e, now, ELECT_STANDBY, "the twin is active", out);
 }
 
-/* State-sync says where its store is now and then only; who is offered the role wants to know at once. */
+/* State-sync says where its store is now and then only; who is offered the role, or soon will be, wants to know at once. */
 static void
 ask_position(struct elect *e, mono_t now, struct elect_out *out)
 {
-	if (e->role != ELECT_STANDBY || !(e->twin.flags & BEAT_OFFER) || e->status.position >= e->twin.offer_position)
+	if (e->role != ELECT_STANDBY || !(e->twin.flags & (BEAT_OFFER | BEAT_RESTS)))
 		return;
+	if (e->status.position >= e->twin.offer_position) {
+		elect_say_position(e, now, out);
+		return;
+	}
 	e->order_at = 0;
 	elect_order_send(e, now, out);
+}
+
+void
+elect_say_position(struct elect *e, mono_t now, struct elect_out *out)
+{
+	if (e->role == ELECT_STANDBY && e->twin.flags & BEAT_RESTS && e->status.position >= e->twin.offer_position)
+		elect_beat_send(e, now, out);
 }
 
 /*
@@ -281,10 +292,13 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 		elect_note(e, out, NOTE_INFO, "twin heard node=%s role=%s epoch=%llu", b->node,
 			   elect_role_name(b->role), (unsigned long long)b->epoch);
 	weigh(e, now, was_passive, out);
+	if (b->role == ELECT_ACTIVE)
+		elect_handed_end(e, now, out);
 	if (e->holding && (silent || role_before == ELECT_ACTIVE) && b->role != ELECT_ACTIVE)
 		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);
 	ask_position(e, now, out);
+	elect_switch_tick(e, now, out);
 	elect_role_tick(e, now, out);
 	if (first || role_before != b->role)
 		elect_beat_send(e, now, out); /* it waits for our echo */

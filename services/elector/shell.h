@@ -39,7 +39,6 @@ struct shell {
 	struct lease_page *lease;
 	struct {
 		uint64_t epoch;
-		bool active;
 		mono_t until, at;
 	} told; /* of the lease, and when over the bus */
 	uint8_t sync_id[BUS_IDENTITY];
@@ -63,7 +62,8 @@ struct shell {
 	bool prepared;	     /* packets to the addresses are delivered whether we hold them or not */
 	mono_t held_from;
 	unsigned announced;  /* how often, since the claim */
-	struct loop_timer announce;
+	bool early;	     /* ... which was announced ahead of it */
+	struct loop_timer announce, settle;
 	mono_t checked;
 
 	/* shell_file.c */

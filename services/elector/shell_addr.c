@@ -22,7 +22,10 @@
 
 #define CHECK_EVERY (1 * MONO_S)
 
-static const mono_t announce_at[] = { 20 * MONO_MS, 100 * MONO_MS, 500 * MONO_MS, 2 * MONO_S };
+#define SETTLE (2 * MONO_MS)
+
+/* The first repetition comes when a twin that handed over has released the addresses for certain. */
+static const mono_t announce_at[] = { 5 * MONO_MS, 20 * MONO_MS, 100 * MONO_MS, 500 * MONO_MS, 2 * MONO_S };
 #define ANNOUNCE_TIMES (sizeof announce_at / sizeof announce_at[0])
 
 /* --- announcements ---------------------------------------------------------------------------------------- */
@@ -140,17 +143,37 @@ announce_from_now(struct shell *sh)
 	loop_timer_set(sh->loop, &sh->announce, loop_now(sh->loop) + announce_at[0]);
 }
 
+static void
+on_settle(void *arg)
+{
+	want(arg);
+}
+
+/*
+ * Where packets are delivered already nobody waits for the kernel, and the processes that become active have the processors first.
+ * Said again before the first repetition: that one comes soon enough.
+ */
 void
 addr_shell_hold(struct shell *sh, bool hold)
 {
+	bool lately = hold && sh->hold && sh->early && sh->announced == 0 && sh->claiming;
+
 	if (hold && !sh->hold)
 		sh->held_from = mono_now();
 	sh->hold = hold;
 	sh->claiming = true;
-	loop_timer_clear(sh->loop, &sh->announce);
-	if (hold && sh->prepared)
+	if (!sh->prepared) {
+		sh->early = false;
+		loop_timer_clear(sh->loop, &sh->announce);
+		want(sh);
+		return;
+	}
+	sh->early = hold;
+	if (!hold)
+		loop_timer_clear(sh->loop, &sh->announce);
+	else if (!lately)
 		announce_from_now(sh);
-	want(sh);
+	loop_timer_set(sh->loop, &sh->settle, loop_now(sh->loop) + SETTLE);
 }
 
 static void
@@ -172,7 +195,7 @@ on_done(void *arg, int fd, unsigned events)
 			 d.claims, (long long)(d.took / MONO_US), d.prepared);
 	else if (!asked)
 		log_line(NOTE_WARN, "addresses were missing, claimed again");
-	if (d.hold)
+	if (d.hold && !(asked && sh->early))
 		announce_from_now(sh);
 }
 
@@ -200,6 +223,7 @@ bool
 addr_shell_start(struct shell *sh)
 {
 	loop_timer_init(&sh->announce, on_announce, sh);
+	loop_timer_init(&sh->settle, on_settle, sh);
 	sh->packet = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sh->packet < 0 && sh->claims)
 		log_line(NOTE_WARN, "no packet socket, addresses cannot be announced reason=%s", strerror(errno));

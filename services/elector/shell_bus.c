@@ -16,6 +16,7 @@
 
 #define ORDER_MAX 128
 #define TELL_AGAIN (100 * MONO_MS)
+#define COMING (100 * MONO_MS) /* a promotion that takes longer: what waited for it is of no use any more */
 
 /* --- state-sync ----------------------------------------------------------------------------------------- */
 
@@ -93,14 +94,13 @@ bus_shell_order(struct shell *sh, const struct elect_order *o)
 
 /* --- everybody ---------------------------------------------------------------------------------------------- */
 
-/* News: another role or epoch, a lease again after a lapse; and now and then all the same. */
+/* News: a lease under another epoch, or again after none; and now and then all the same.  That it is over the page says to who sends. */
 static bool
 is_news(const struct shell *sh, uint64_t epoch, bool active, mono_t now)
 {
 	if (!sh->lease)
 		return true;
-	return epoch != sh->told.epoch || active != sh->told.active || (active && sh->told.until < now) ||
-	       now - sh->told.at >= TELL_AGAIN;
+	return (active && (epoch != sh->told.epoch || sh->told.until < now)) || now - sh->told.at >= TELL_AGAIN;
 }
 
 void
@@ -116,13 +116,14 @@ bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
 	l.active = active;
 	l.until = until;
 	frame = span_of(buf, role__lease__pack(&l, buf));
-	if (sh->lease)
+	if (sh->lease) {
 		lease_write(sh->lease, epoch, active ? until : 0);
+		lease_coming(sh->lease, sh->core.role == ELECT_PROMOTING ? sh->core.role_since + COMING : 0);
+	}
 	sh->told.until = until;
 	if (!news)
 		return;
 	sh->told.epoch = epoch;
-	sh->told.active = active;
 	sh->told.at = now;
 	if (sh->role)
 		bus_send(sh->role, span_of(NULL, 0), &frame, 1);

@@ -297,14 +297,17 @@ sync_clients_committed(struct sync *s, mono_t now, struct sync_out *out)
 	}
 }
 
+/* Workers first: packets wait for them. */
 void
 sync_clients_tell(struct sync *s, mono_t now, enum sync_kind kind, struct sync_out *out)
 {
 	struct sync_head h = head_now(s, kind);
 
-	for (unsigned i = 0; i < s->clients; i++)
-		if (s->client[i].used && s->client[i].welcomed)
-			say(s, now, &s->client[i], &h, NULL, out);
+	for (unsigned i = 0; i < 2 * s->clients; i++) {
+		struct sync_client *c = &s->client[i % s->clients];
+		if (c->used && c->welcomed && (c->owner == OWNER_WORKER) == (i < s->clients))
+			say(s, now, c, &h, NULL, out);
+	}
 }
 
 void

@@ -51,13 +51,13 @@ serve(struct sync *s, mono_t now, bool solo, struct sync_out *out)
 	s->store_bad = false;
 	s->lost_from = 0;
 	s->snap_position = 0;
-	sync_note(out, NOTE_INFO, "serves as active epoch=%llu position=%llu", (unsigned long long)s->meta.epoch,
-		  (unsigned long long)s->meta.position);
+	sync_status_tell(s, now, out); /* first of all: the lease comes from the elector, and everybody waits for it */
 	sync_clients_tell(s, now, SYNC_K_ROLE, out);
 	sync_release(s, now, out);
 	sync_clients_welcome(s, now, out);
-	sync_status_tell(s, now, out);
 	sync_twin_hello(s, now, out);
+	sync_note(out, NOTE_INFO, "serves as active epoch=%llu position=%llu", (unsigned long long)s->meta.epoch,
+		  (unsigned long long)s->meta.position);
 }
 
 /*

@@ -5,6 +5,7 @@
     switchover.kill.p50|p99.64000        the same with 64,000 sessions
     switchover.kill.p50|p99.1000.loaded  the same as the first while both processors are kept busy by others
     switchover.planned.p50|p99           twinctl switchover
+    switchover.planned.standstill        the longest time for which the machine itself stood still in one of those gaps' rounds
     ....lost                             sessions that are gone, or pass no packet afterwards
     ....stuck                            StopCCN, CDN, LCP restarts, contradictions of Ns or Nr, Hellos unanswered
     handshake.survival                   share of the calls caught in progress by a kill that come up without a redial
@@ -14,11 +15,15 @@ A gap is the longest silence of all packets of one direction, the larger of the 
 
 import os
 import subprocess
+import sys
 import time
 
 import __main__ as R
 import lab as L
 from lab import say
+
+sys.path.insert(0, os.path.join(L.ROOT, "tests", "lab"))
+import still  # noqa: E402
 
 # What an operator sets who wants short gaps and has the machines for it (docs/operations/configure.md, "Times of a pair").
 FAST = {"pair/lease-time": 30, "pair/dead-time": 40}
@@ -40,8 +45,8 @@ class Busy:
 class Rounds:
     """One switchover after the other, back and forth, under traffic."""
 
-    def __init__(self, sessions, more, rounds, calls, rate):
-        self.lab, self.calls = L.Lab(), calls
+    def __init__(self, sessions, more, rounds, calls, rate, watcher=None):
+        self.lab, self.calls, self.watcher, self.standstill = L.Lab(), calls, watcher, 0
         self.lab.prompt = True
         self.gaps, self.lost, self.stuck, self.caught, self.survived = [], 0, 0, 0, 0
         self.active = "a"
@@ -71,10 +76,14 @@ class Rounds:
         self.g.ask(f"extra {self.calls}", "extra")
         if self.calls >= 300:
             L.until("calls are in progress", 10, lambda: self.g.ask("report")["in_progress"] >= 300)
+        if self.watcher:
+            self.watcher.stood_still()
         self.g.ask("mark")
         act(self.nodes[self.active])
         time.sleep(1.5)
         seen = self.g.ask("report")
+        stood = self.watcher.stood_still() if self.watcher else 0
+        self.standstill = max(self.standstill, stood)
         e = self.g.ask("verify", "verified", 30)
         if e["caught_open"] < e["caught"]:  # PPP's own timers are longer than that
             time.sleep(4)
@@ -86,7 +95,8 @@ class Rounds:
         self.caught += e["caught"]
         self.survived += e["caught_open"]
         say(f"  {what}: gap {self.gaps[-1]:.1f} ms, lost {gone + e['unverified']}, trouble {bad}, "
-            f"caught {e['caught']}, of them open {e['caught_open']}, of {e['open']} sessions")
+            f"caught {e['caught']}, of them open {e['caught_open']}, of {e['open']} sessions"
+            + (f"; the machine stood still for {stood} ms" if stood else ""))
         self.active = "b" if self.active == "a" else "a"
 
     def figures(self, name, size):
@@ -148,14 +158,17 @@ def hand_over(node):
 
 def bench_planned():
     rounds = 4 if R.QUICK else 50
-    r = Rounds(200 if R.QUICK else 1000, ["--pps", 2000], rounds, 10, 200)
+    watcher = still.Watcher()
+    r = Rounds(200 if R.QUICK else 1000, ["--pps", 2000], rounds, 10, 200, watcher)
     try:
         for i in range(rounds):
             r.one(hand_over, f"planned {i + 1}/{rounds}")
         r.g.end()
     finally:
         r.lab.close()
+        watcher.close()
     r.figures("switchover.planned", "")
+    R.figure("switchover.planned.standstill", r.standstill, "ms")
     R.figure("switchover.planned.lost", r.lost, "sessions")
     R.figure("switchover.planned.stuck", r.stuck, "events")
 

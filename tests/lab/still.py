@@ -21,7 +21,9 @@ TELLINGS = 5
 STALLS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "stalls")
 
 
-class Telling:
+class Watcher:
+    """How long the machine stands still."""
+
     def __init__(self):
         self.dir = tempfile.TemporaryDirectory(prefix="still-")
         self.file = f"{self.dir.name}/ms"
@@ -50,6 +52,8 @@ class Telling:
                 time.sleep(0.005)
         return 0
 
+
+class Telling(Watcher):
     def calm(self):
         """Until the machine has run for a second, or half a minute is over."""
         for _ in range(30):

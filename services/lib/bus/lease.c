@@ -15,6 +15,7 @@
 struct lease_page {
 	_Atomic uint64_t epoch;
 	_Atomic int64_t until;
+	_Atomic int64_t coming;
 };
 
 static struct lease_page *
@@ -60,8 +61,10 @@ lease_create(const char *run_dir)
 	}
 	l = map(run_dir, O_RDWR | O_CREAT, PROT_READ | PROT_WRITE);
 
-	if (l)
+	if (l) {
 		lease_write(l, 0, 0);
+		lease_coming(l, 0);
+	}
 	return l;
 }
 
@@ -98,4 +101,18 @@ lease_read(const struct lease_page *page, uint64_t epoch)
 
 	/* Renewed in between: the earlier end is good as well.  Another epoch in between: it has been 0. */
 	return ours ? (before < after ? before : after) : 0;
+}
+
+void
+lease_coming(struct lease_page *l, mono_t until)
+{
+	atomic_store(&l->coming, until);
+}
+
+mono_t
+lease_coming_read(const struct lease_page *page)
+{
+	struct lease_page *l = (struct lease_page *)(uintptr_t)page;
+
+	return atomic_load_explicit(&l->coming, memory_order_relaxed);
 }

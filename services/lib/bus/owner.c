@@ -163,6 +163,12 @@ owner_may_send_until(const struct owner *o)
 	return o->lease ? lease_read(o->lease, o->epoch) : heard;
 }
 
+mono_t
+owner_coming(const struct owner *o)
+{
+	return o->lease && !o->active ? lease_coming_read(o->lease) : 0;
+}
+
 bool
 owner_may_send(const struct owner *o)
 {

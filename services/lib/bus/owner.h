@@ -67,6 +67,8 @@ uint64_t owner_epoch(const struct owner *);
 bool owner_may_send(const struct owner *);
 /* The same for who reads the clock anyway: may send while now < this; 0: not at all. */
 mono_t owner_may_send_until(const struct owner *);
+/* Standby, and a promotion of this node is under way: what has arrived may wait until then at most; 0: none is. */
+mono_t owner_coming(const struct owner *);
 /* A view of the store as it is now; NULL before the first WELCOME. store_view_end it. */
 struct store_view *owner_view(struct owner *);
 

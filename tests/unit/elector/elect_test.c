@@ -785,14 +785,79 @@ START_TEST(a_switchover_quiesces_then_offers_then_yields)
 	n.s.quiesced = true;
 	n.s.position = 42;
 	status(&n);
+	ck_assert(elect_holds_lease(&n.e, n.now)); /* and until the twin's elector knows that it holds all of them */
+	ck_assert_int_eq(n.t.beat.flags & (BEAT_RESTS | BEAT_OFFER), BEAT_RESTS);
+	ck_assert_uint_eq(n.t.beat.offer_position, 42);
+	struct beat there = twin_beat(&n, ELECT_STANDBY, epoch, BEAT_READY);
+	there.position = 42;
+	hear(&n, there);
 	ck_assert(!elect_holds_lease(&n.e, n.now));
 	ck_assert(!n.t.hold);
-	ck_assert(n.t.beat.flags & BEAT_OFFER);
+	ck_assert_int_eq(n.t.beat.flags & (BEAT_RESTS | BEAT_OFFER), BEAT_OFFER);
 	ck_assert_uint_eq(n.t.beat.offer_position, 42);
 	hear(&n, twin_beat(&n, ELECT_PROMOTING, epoch + 3, BEAT_READY));
 	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert_uint_eq(n.t.answered, 0);
+	ck_assert(n.t.order.active); /* the processes here leave the processors to those of the twin */
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, epoch + 3, BEAT_READY | BEAT_LEASE));
+	ck_assert(!n.t.order.active);
 	ck_assert_uint_eq(n.t.answered, 5);
 	ck_assert(n.t.answer_ok);
+}
+END_TEST
+
+START_TEST(an_offer_does_not_wait_for_a_twin_that_does_not_say_where_it_is)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 5 });
+	n.s.quiesced = true;
+	n.s.position = 42;
+	status(&n);
+	ck_assert(elect_holds_lease(&n.e, n.now));
+	ticks(&n, 2);
+	ck_assert(n.t.beat.flags & BEAT_OFFER);
+	ck_assert(!elect_holds_lease(&n.e, n.now));
+}
+END_TEST
+
+START_TEST(a_twin_that_took_the_role_and_is_not_active_is_waited_for_no_longer_than_a_beat)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SWITCHOVER, .ticket = 5 });
+	n.s.quiesced = true;
+	status(&n);
+	ticks(&n, 2);
+	hear(&n, twin_beat(&n, ELECT_PROMOTING, n.e.epoch + 3, BEAT_READY));
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	step(&n, &(struct elect_event){ .kind = ELECT_LEAVE });
+	ck_assert(n.t.order.active && !n.t.answered && !elect_may_leave(&n.e));
+	ticks(&n, 2);
+	ck_assert(!n.t.order.active && elect_may_leave(&n.e));
+	ck_assert_uint_eq(n.t.answered, 5);
+	ck_assert(strstr(n.t.answer, "has the role"));
+}
+END_TEST
+
+START_TEST(a_standby_says_at_once_that_it_holds_what_the_active_rests_at)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct beat b = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_WHOLE | BEAT_LEASE | BEAT_RESTS);
+	unsigned orders = n.t.orders, beats = n.t.beats;
+
+	b.offer_position = n.s.position + 1;
+	hear(&n, b);
+	ck_assert_uint_eq(n.t.orders, orders + 1);
+	ck_assert_uint_eq(n.t.beats, beats);
+	n.s.position++;
+	status(&n);
+	ck_assert_uint_eq(n.t.beats, beats + 1);
+	ck_assert_uint_eq(n.t.beat.position, n.s.position);
+	ck_assert_int_eq(n.e.role, ELECT_STANDBY); /* not offered yet */
+	b.seq = ++n.twin_seq;
+	hear(&n, b);
+	ck_assert_uint_eq(n.t.beats, beats + 2);
 }
 END_TEST
 
@@ -1546,6 +1611,9 @@ main(void)
 	tcase_add_test(t, a_recording_of_an_old_life_counts_for_nothing);
 	tcase_add_test(t, our_own_side_is_an_error_of_configuration);
 	tcase_add_test(t, a_switchover_quiesces_then_offers_then_yields);
+	tcase_add_test(t, an_offer_does_not_wait_for_a_twin_that_does_not_say_where_it_is);
+	tcase_add_test(t, a_twin_that_took_the_role_and_is_not_active_is_waited_for_no_longer_than_a_beat);
+	tcase_add_test(t, a_standby_says_at_once_that_it_holds_what_the_active_rests_at);
 	tcase_add_test(t, a_switchover_nobody_takes_is_called_off);
 	tcase_add_test(t, a_switchover_is_refused_with_a_reason);
 	tcase_add_test(t, an_offer_is_taken_only_with_everything);

@@ -34,6 +34,23 @@ START_TEST(a_lease_is_read_as_it_was_written)
 }
 END_TEST
 
+START_TEST(a_promotion_under_way_allows_nobody_to_send)
+{
+	struct lease_page *w = lease_create(dir), *r = lease_open(dir), *next;
+
+	ck_assert_int_eq(lease_coming_read(r), 0);
+	lease_write(w, 9, 0);
+	lease_coming(w, 5000);
+	ck_assert_int_eq(lease_coming_read(r), 5000);
+	ck_assert_int_eq(lease_read(r, 9), 0);
+	next = lease_create(dir);
+	ck_assert_int_eq(lease_coming_read(r), 0);
+	lease_close(next);
+	lease_close(r);
+	lease_close(w);
+}
+END_TEST
+
 /* The next elector finds the page, and nothing of its predecessor's in it; readers keep theirs. */
 START_TEST(an_elector_that_starts_holds_no_lease)
 {
@@ -103,6 +120,7 @@ main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	tcase_add_test(tc, a_lease_is_read_as_it_was_written);
+	tcase_add_test(tc, a_promotion_under_way_allows_nobody_to_send);
 	tcase_add_test(tc, an_elector_that_starts_holds_no_lease);
 	tcase_add_test(tc, no_page_or_half_a_page);
 	tcase_add_test(tc, no_page_on_a_disk);
