@@ -193,11 +193,12 @@ def heard_last(way, path, flows=200, packets=300):
 
 def around_gap(way, flows, packets, path):
     """The longest run of packets that nobody got: the silence in seconds, the packets lost in it, and for each call those
-    lost before and after it.  Silence alone may be the sender's."""
-    seen = sorted(numbered(way, flows, packets, path))
-    at = max(range(len(seen) - 1), key=lambda i: seen[i + 1][1] - seen[i][1])
-    got = {g for _, g in seen}
-    before, after = seen[at][1], seen[at + 1][1]
+    lost before and after it.  Silence alone may be the sender's; and calls that different workers read may overtake each other."""
+    got = {}
+    for t, g in sorted(numbered(way, flows, packets, path)):
+        got.setdefault(g, t)
+    order = sorted(got)
+    before, after = max(zip(order, order[1:]), key=lambda x: x[1] - x[0])
     inside, beyond = 0, [0] * flows
     for g in range(flows * packets):
         if g in got:
@@ -206,7 +207,7 @@ def around_gap(way, flows, packets, path):
             inside += 1
         else:
             beyond[g % flows] += 1
-    return seen[at + 1][0] - seen[at][0], inside, beyond
+    return got[after] - got[before], inside, beyond
 
 
 def states(client):
