@@ -352,16 +352,32 @@ listen_to_all(struct load *g)
 #define SMOOTH_FROM 10000 /* packets a second: less than a millisecond's worth at a time */
 #define SMOOTH_NS 100000
 
+/* Until the next packet is due: they leave one by one, so that a silence is not longer for ours. */
+static struct timespec
+patience(const struct load *g)
+{
+	mono_t wait = (g->traffic ? 1 : 5) * MONO_MS;
+
+	if (g->traffic && g->o.pps > 0 && g->opened) {
+		mono_t due = g->traffic_since + (mono_t)((1 - g->traffic_credit) * 1e9 / g->o.pps) - load_clock();
+		wait = due < 0 ? 0 : due < wait ? due : wait;
+	}
+	return (struct timespec){ .tv_nsec = wait };
+}
+
 static void
 hear(struct load *g, int ep)
 {
 	struct epoll_event ev[64];
 	bool smooth = g->traffic && g->o.pps >= SMOOTH_FROM;
+	struct timespec wait = patience(g);
 	int n;
 
-	if (smooth)
+	if (smooth) {
 		nanosleep(&(struct timespec){ .tv_nsec = SMOOTH_NS }, NULL);
-	n = epoll_wait(ep, ev, 64, smooth ? 0 : g->traffic ? 1 : 5);
+		wait.tv_nsec = 0;
+	}
+	n = epoll_pwait2(ep, ev, 64, &wait, NULL);
 
 	g->now = load_clock();
 	for (int i = 0; i < n; i++) {
