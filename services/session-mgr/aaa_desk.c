@@ -324,6 +324,16 @@ aaa_desk_counts(const struct aaa_desk *d, enum desk_kind kind)
 	return rclient_counts(d->client[kind]);
 }
 
+int
+aaa_desk_dead(const struct aaa_desk *d, enum desk_kind kind)
+{
+	for (unsigned i = 0; i < CONF_SERVERS; i++) {
+		if (rclient_server_dead(d->client[kind], i))
+			return (int)i;
+	}
+	return -1;
+}
+
 unsigned
 aaa_desk_outstanding(const struct aaa_desk *d, enum desk_kind kind)
 {

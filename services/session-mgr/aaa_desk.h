@@ -44,6 +44,8 @@ void aaa_desk_drop_all(struct aaa_desk *);
 
 struct rclient_counts aaa_desk_counts(const struct aaa_desk *, enum desk_kind);
 struct rclient_server aaa_desk_server(const struct aaa_desk *, enum desk_kind, unsigned server, mono_t now);
+/* A server that does not answer, for the alarms RADIUS_AUTH_DEAD and RADIUS_ACCT_DEAD; -1: all do, or have not been asked. */
+int aaa_desk_dead(const struct aaa_desk *, enum desk_kind);
 unsigned aaa_desk_outstanding(const struct aaa_desk *, enum desk_kind);
 
 #endif

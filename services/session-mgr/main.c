@@ -93,19 +93,23 @@ on_acct_done(void *arg, struct span key, bool answered)
 	shell_step(arg, &ev);
 }
 
+/* Only the active node asks: what another one knows is of when it was. */
+static void
+radius_alarm(struct shell *sh, enum desk_kind kind)
+{
+	const enum sm_alarm which = kind == DESK_AUTH ? SM_ALARM_RADIUS_AUTH_DEAD : SM_ALARM_RADIUS_ACCT_DEAD;
+	const int dead = owner_active(sh->owner) ? aaa_desk_dead(sh->desk, kind) : -1;
+	char t[ADDR_TEXT] = "";
+
+	if (dead >= 0)
+		ip_addr_text(&sh->conf->aaa.server[dead].addr, t);
+	owner_alarm(sh->owner, &sm_alarm_info[which], dead >= 0, "server=%s", t);
+}
+
 static void
 on_server_state(void *arg, enum desk_kind kind, unsigned server, bool dead)
 {
-	struct shell *sh = arg;
-	enum sm_alarm which = kind == DESK_AUTH ? SM_ALARM_RADIUS_AUTH_DEAD : SM_ALARM_RADIUS_ACCT_DEAD;
-	char t[ADDR_TEXT];
-	bool any = false;
-
-	sh->dead[kind][server] = dead;
-	for (unsigned i = 0; i < CONF_SERVERS; i++)
-		any |= sh->dead[kind][i];
-	owner_alarm(sh->owner, &sm_alarm_info[which], any, "server=%s %s",
-		    ip_addr_text(&sh->conf->aaa.server[server].addr, t), dead ? "dead" : "back");
+	radius_alarm(arg, kind);
 }
 
 static void
@@ -161,6 +165,8 @@ every_second(void *arg)
 
 	radius_shell_counts(sh);
 	bus_shell_alarms(sh);
+	radius_alarm(sh, DESK_AUTH);
+	radius_alarm(sh, DESK_ACCT);
 	loop_timer_set(sh->loop, &sh->second, loop_now(sh->loop) + MONO_S);
 }
 
@@ -200,9 +206,6 @@ take_configuration(struct shell *sh, char *said, size_t len)
 		sh->conf = c;
 		sh->workers = c->data.workers && c->data.workers <= WORKERS_MAX ? c->data.workers : 1;
 		radius_shell_close(sh);
-		memset(sh->dead, 0, sizeof sh->dead); /* the desk starts with hope */
-		owner_alarm(sh->owner, &sm_alarm_info[SM_ALARM_RADIUS_AUTH_DEAD], false, "configured anew");
-		owner_alarm(sh->owner, &sm_alarm_info[SM_ALARM_RADIUS_ACCT_DEAD], false, "configured anew");
 		sm_configure(sh->sm, c);
 		aaa_desk_configure(sh->desk, &c->aaa, loop_now(sh->loop));
 		log_level((enum note_level)c->node.log_level);

@@ -71,7 +71,6 @@ struct shell {
 	struct sm_usage usage[1024];
 	/* RADIUS */
 	struct radius_sock *sock[2][CONF_SERVERS][RCLIENT_SOCKETS];
-	bool dead[2][CONF_SERVERS];
 	char users_error[300];
 	/* numbers */
 	uint64_t v[SHELL_COUNTERS], radius_v[2][RADIUS_COUNTERS];

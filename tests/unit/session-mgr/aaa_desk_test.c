@@ -8,6 +8,8 @@
 static struct aaa_desk *desk;
 static struct aaa_answer last;
 static unsigned answers, acct_ok, acct_bad, sent_n;
+static mono_t now;
+static unsigned told[2]; /* of servers: dead, or back */
 static struct {
 	enum desk_kind kind;
 	unsigned server, socket;
@@ -50,6 +52,8 @@ on_random(void *arg, uint8_t *out, size_t n)
 static void
 on_state(void *arg, enum desk_kind kind, unsigned server, bool dead)
 {
+	ck_assert_int_eq(aaa_desk_dead(desk, kind), dead ? (int)server : -1);
+	told[kind]++;
 }
 
 static void
@@ -59,7 +63,8 @@ start(enum conf_aaa mode, const char *users)
 	struct conf_aaa_set c = { .mode = mode, .servers = 1, .timeout_ms = 1000, .tries = 1, .in_flight = 8 };
 	char error[200];
 
-	answers = acct_ok = acct_bad = sent_n = 0;
+	answers = acct_ok = acct_bad = sent_n = told[0] = told[1] = 0;
+	now = MONO_S;
 	strcpy(c.server[0].secret, "s3cret");
 	strcpy(c.nas_identifier, "nas");
 	desk = aaa_desk_new(&ops, NULL);
@@ -105,7 +110,7 @@ ask(enum ppp_auth auth)
 {
 	struct aaa_request q = question(auth);
 
-	aaa_desk_ask(desk, &q, MONO_S);
+	aaa_desk_ask(desk, &q, now);
 }
 
 static void
@@ -118,7 +123,7 @@ reply(enum rad_code code, const void *attrs, size_t n)
 	rad_begin(&w, b, sizeof b, code, sent.b[1], NULL);
 	wr_bytes(&w.w, attrs, n);
 	d = rad_end(&w, span_of("s3cret", 6), sent.b + 4);
-	aaa_desk_input(desk, sent.kind, sent.server, sent.socket, d, 1000, MONO_S);
+	aaa_desk_input(desk, sent.kind, sent.server, sent.socket, d, 1000, now);
 }
 
 START_TEST(every_access_request_is_guarded)
@@ -251,6 +256,40 @@ START_TEST(accounting_says_how_late_it_is)
 END_TEST
 
 static void
+ask_server(enum desk_kind kind)
+{
+	struct acct_ask q = { .created = 900, .attrs_len = 6, .key_len = 2, .key = "k1", .attrs = "\x28\x06\0\0\0\x01" };
+
+	if (kind == DESK_AUTH)
+		ask(PPP_AUTH_PAP);
+	else
+		aaa_desk_acct(desk, &q, 1000, now);
+}
+
+/* What the alarms RADIUS_AUTH_DEAD and RADIUS_ACCT_DEAD stand for. */
+START_TEST(a_silent_server_is_known_as_such_until_it_answers)
+{
+	const enum desk_kind kind = (enum desk_kind)_i;
+
+	start(AAA_RADIUS, NULL);
+	ask_server(kind);
+	ck_assert_int_eq(aaa_desk_dead(desk, kind), -1);
+	now += 3 * MONO_S;
+	aaa_desk_tick(desk, 1003, now);
+	ck_assert_int_eq(aaa_desk_dead(desk, kind), 0);
+	ck_assert_int_eq(aaa_desk_dead(desk, (enum desk_kind)!kind), -1);
+	ck_assert_uint_eq(told[kind], 1);
+	now += RCLIENT_DEAD;
+	ask_server(kind);
+	ck_assert_int_eq(aaa_desk_dead(desk, kind), 0); /* asked again, and not heard yet */
+	reply(kind == DESK_AUTH ? RAD_ACCESS_REJECT : RAD_ACCOUNTING_RESPONSE, "", 0);
+	ck_assert_int_eq(aaa_desk_dead(desk, kind), -1);
+	ck_assert_uint_eq(told[kind], 2);
+	aaa_desk_free(desk);
+}
+END_TEST
+
+static void
 add(TCase *t)
 {
 	tcase_add_loop_test(t, every_access_request_is_guarded, PPP_AUTH_PAP, PPP_AUTH_MSCHAPV2 + 1);
@@ -262,6 +301,7 @@ add(TCase *t)
 	tcase_add_loop_test(t, the_users_file_stands_in_when_nobody_answers, AAA_LOCAL, AAA_RADIUS_THEN_LOCAL + 1);
 	tcase_add_test(t, a_rejection_is_final_whatever_the_users_file_says);
 	tcase_add_test(t, accounting_says_how_late_it_is);
+	tcase_add_loop_test(t, a_silent_server_is_known_as_such_until_it_answers, DESK_AUTH, DESK_ACCT + 1);
 }
 
 UNIT_MAIN("aaa_desk", add)

@@ -172,15 +172,17 @@ END_TEST
 static const struct {
 	const char *user, *hangup;
 	enum sm_counter counter;
+	enum sm_alarm alarm; /* SM_ALARMS: none */
 } refused[] = {
-	{ "static2", "hangup result=4 cause=20 direction=2 address in use", SM_ADDRESS_TAKEN },
-	{ "ours", "hangup result=5 cause=20 direction=2 address not usable", SM_ADDRESS_OWN },
-	{ "nopool", "hangup result=5 cause=20 direction=2 address pool unknown", SM_POOL_UNKNOWN },
+	{ "static2", "hangup result=4 cause=20 direction=2 address in use", SM_ADDRESS_TAKEN, SM_ALARM_DUPLICATE_ADDRESS },
+	{ "ours", "hangup result=5 cause=20 direction=2 address not usable", SM_ADDRESS_OWN, SM_ALARMS },
+	{ "nopool", "hangup result=5 cause=20 direction=2 address pool unknown", SM_POOL_UNKNOWN, SM_ALARM_POOL_UNKNOWN },
 };
 
 START_TEST(addresses_that_cannot_be_given_are_refused)
 {
 	struct peer *p;
+	const char *detail;
 
 	rig_start(&rig);
 	dialled(4, "static", "x");
@@ -189,6 +191,11 @@ START_TEST(addresses_that_cannot_be_given_are_refused)
 	ck_assert(p->finished && !p->up4);
 	ck_assert_ptr_nonnull(strstr(rig.tape, refused[_i].hangup));
 	ck_assert_uint_eq(counter(refused[_i].counter), 1);
+	for (enum sm_alarm a = 0; a < SM_ALARMS; a++)
+		ck_assert_int_eq(sm_alarm(rig.active, a, &detail), a == refused[_i].alarm);
+	pass(&rig, 400);
+	for (enum sm_alarm a = 0; a < SM_ALARMS; a++)
+		ck_assert(!sm_alarm(rig.active, a, &detail));
 	rig_end(&rig);
 }
 END_TEST
@@ -403,6 +410,9 @@ START_TEST(accounting_that_nobody_answers_is_asked_again)
 	ck_assert_mem_eq(&rig.acct[0], &rig.acct[1], offsetof(struct acct_ask, attrs));
 	acct_answer(&rig, true);
 	ck_assert_uint_eq(sm_totals(rig.active).acct_waiting, 0);
+	ck_assert(sm_alarm(rig.active, SM_ALARM_ACCT_BACKLOG, &detail)); /* for a minute: it may begin again */
+	pass(&rig, 65);
+	ck_assert(!sm_alarm(rig.active, SM_ALARM_ACCT_BACKLOG, &detail));
 	rig_end(&rig);
 }
 END_TEST
