@@ -68,19 +68,19 @@ verdict(struct shell *sh, enum sync_alarm a, const struct watch_verdict *v)
 static void
 look_around(struct shell *sh, mono_t now)
 {
+	static const enum sync_alarm looked_for[] = { SYNC_ALARM_PROCESS, SYNC_ALARM_STORE_HIGH, SYNC_ALARM_MIRROR_SLOW };
 	struct sync_lag lag = lag_of_late(sh);
-	uint64_t used = 0, map = 0;
-	struct watch_verdict v;
+	struct watch_facts f = { .sync = &sh->core, .lag = &lag, .workers = sh->conf->data.workers,
+				 .store_stood = sh->alarm_since[SYNC_ALARM_STORE_HIGH] != 0,
+				 .silence = 3 * OWNER_ALIVE, .now = now };
+	struct watch_verdict v[SYNC_ALARMS];
 
-	watch_processes(&sh->watch, &sh->core, sh->conf->data.workers, 3 * OWNER_ALIVE, now, &v);
-	verdict(sh, SYNC_ALARM_PROCESS, &v);
-	store_usage(sh->store, &used, &map);
-	if (map && 100 * used / map >= WATCH_STORE_LOW)
-		used -= store_free(sh->store);
-	watch_store(used, map, sh->alarm_since[SYNC_ALARM_STORE_HIGH] != 0, &v);
-	verdict(sh, SYNC_ALARM_STORE_HIGH, &v);
-	watch_lag(&lag, &v);
-	verdict(sh, SYNC_ALARM_MIRROR_SLOW, &v);
+	store_usage(sh->store, &f.store_used, &f.store_map);
+	if (f.store_map && 100 * f.store_used / f.store_map >= WATCH_STORE_LOW)
+		f.store_used -= store_free(sh->store);
+	watch_look(&sh->watch, &f, v);
+	for (unsigned i = 0; i < sizeof looked_for / sizeof *looked_for; i++)
+		verdict(sh, looked_for[i], &v[looked_for[i]]);
 	sh->second = now;
 }
 

@@ -108,3 +108,11 @@ watch_lag(const struct sync_lag *lag, struct watch_verdict *v)
 	if (lag->n >= WATCH_LAG_LEAST && p99 > WATCH_LAG)
 		raise_it(v, "99 %% within %u ms", (unsigned)(p99 / MONO_MS));
 }
+
+void
+watch_look(struct watch *w, const struct watch_facts *f, struct watch_verdict v[SYNC_ALARMS])
+{
+	watch_processes(w, f->sync, f->workers, f->silence, f->now, &v[SYNC_ALARM_PROCESS]);
+	watch_store(f->store_used, f->store_map, f->store_stood, &v[SYNC_ALARM_STORE_HIGH]);
+	watch_lag(f->lag, &v[SYNC_ALARM_MIRROR_SLOW]);
+}

@@ -34,6 +34,16 @@ struct watch_verdict {
  * for instance 3 * OWNER_ALIVE. */
 void watch_processes(struct watch *, const struct sync *, unsigned workers, mono_t silence, mono_t now,
 		     struct watch_verdict *);
+/* All of it: verdicts[PROCESS, STORE_HIGH, MIRROR_SLOW], each by its alarm's name; the others are left alone. */
+struct watch_facts {
+	const struct sync *sync;
+	const struct sync_lag *lag;
+	unsigned workers;
+	uint64_t store_used, store_map; /* octets */
+	bool store_stood;		/* STORE_HIGH stands already */
+	mono_t silence, now;
+};
+void watch_look(struct watch *, const struct watch_facts *, struct watch_verdict verdicts[SYNC_ALARMS]);
 /* `stood`: whether it stands already. */
 void watch_store(uint64_t used, uint64_t map, bool stood, struct watch_verdict *);
 void watch_lag(const struct sync_lag *, struct watch_verdict *);

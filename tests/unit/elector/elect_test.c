@@ -260,6 +260,9 @@ START_TEST(a_standby_store_known_to_be_old_waits_longer)
 	ticks(&n, 15);
 	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
 	ck_assert(n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
+	n.s.mirrored = true; /* what there is is held twice again */
+	ticks(&n, 2);
+	ck_assert(!n.t.alarm[ELECT_ALARM_STALE_PROMOTION]);
 }
 END_TEST
 
@@ -423,6 +426,11 @@ START_TEST(a_standby_that_is_not_whole_does_not_promote)
 	ck_assert(n.t.order.stale);
 	ticks(&n, 100);
 	ck_assert_int_eq(n.e.role, ELECT_STANDBY);
+	ck_assert(n.t.alarm[ELECT_ALARM_NOT_PROMOTABLE]);
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY));
+	ticks(&n, 1);
+	ck_assert(!n.t.alarm[ELECT_ALARM_NOT_PROMOTABLE]);
+	ticks(&n, 100);
 	ck_assert(n.t.alarm[ELECT_ALARM_NOT_PROMOTABLE]);
 	step(&n, &(struct elect_event){ .kind = ELECT_PROMOTE, .ticket = 1 });
 	ck_assert(!n.t.answer_ok);
@@ -588,8 +596,10 @@ START_TEST(who_slept_longer_than_its_lease_listens_first)
 	ck_assert(n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
 	ticks(&n, 10);
 	ck_assert(!elect_holds_lease(&n.e, n.now));
+	ck_assert(n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
 	ticks(&n, 3); /* probation in silence */
 	ck_assert(elect_holds_lease(&n.e, n.now));
+	ck_assert(!n.t.alarm[ELECT_ALARM_LEASE_LAPSED]);
 	ck_assert_uint_eq(n.e.epoch, epoch);
 }
 END_TEST
@@ -771,6 +781,8 @@ START_TEST(our_own_side_is_an_error_of_configuration)
 	hear(&n, b);
 	ck_assert(n.t.alarm[ELECT_ALARM_SAME_SIDE]);
 	ck_assert_uint_eq(n.e.top_epoch, 3);
+	hear(&n, twin_beat(&n, ELECT_ACTIVE, 3, 0)); /* it is configured as it should be */
+	ck_assert(!n.t.alarm[ELECT_ALARM_SAME_SIDE]);
 }
 END_TEST
 
@@ -1117,6 +1129,56 @@ START_TEST(a_dead_state_sync_hands_over_to_a_whole_twin)
 	}
 	ck_assert(n.t.beat.flags & BEAT_OFFER);
 	ck_assert(n.t.alarm[ELECT_ALARM_SYNC_DOWN]);
+}
+END_TEST
+
+START_TEST(the_alarm_of_a_dead_state_sync_ends_when_it_is_back)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	step(&n, &(struct elect_event){ .kind = ELECT_SYNC_GONE });
+	for (int i = 0; i < 210; i++) { /* its twin could not take over */
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, 0));
+		n.now += 10 * MS;
+		step(&n, &(struct elect_event){ .kind = ELECT_TICK });
+	}
+	ck_assert_int_eq(n.e.role, ELECT_ACTIVE);
+	ck_assert(n.t.alarm[ELECT_ALARM_SYNC_DOWN]);
+	for (int i = 0; i < 3; i++) {
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, 0));
+		tick(&n);
+	}
+	ck_assert(!n.t.alarm[ELECT_ALARM_SYNC_DOWN]);
+}
+END_TEST
+
+START_TEST(silence_of_the_twin_and_of_one_path_are_two_alarms)
+{
+	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
+
+	for (int i = 0; i < 70; i++) { /* path 0 only */
+		hear(&n, twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY));
+		tick(&n);
+	}
+	ck_assert(n.t.alarm[ELECT_ALARM_PATH_DOWN] && !n.t.alarm[ELECT_ALARM_TWIN_SILENT]);
+	for (int i = 0; i < 20; i++) {
+		struct beat b = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+		hear(&n, b);
+		b.path = 1;
+		hear(&n, b);
+		tick(&n);
+	}
+	ck_assert(!n.t.alarm[ELECT_ALARM_PATH_DOWN] && !n.t.alarm[ELECT_ALARM_TWIN_SILENT]);
+	ticks(&n, 200);
+	ck_assert(!n.t.alarm[ELECT_ALARM_PATH_DOWN] && n.t.alarm[ELECT_ALARM_TWIN_SILENT]);
+	for (int i = 0; i < 20; i++) {
+		struct beat b = twin_beat(&n, ELECT_STANDBY, n.e.epoch, BEAT_READY);
+		hear(&n, b);
+		b.path = 1;
+		hear(&n, b);
+		tick(&n);
+	}
+	ck_assert(!n.t.alarm[ELECT_ALARM_PATH_DOWN] && !n.t.alarm[ELECT_ALARM_TWIN_SILENT]);
 }
 END_TEST
 
@@ -1628,6 +1690,8 @@ main(void)
 	tcase_add_test(t, an_operator_does_not_promote_what_has_not_listened_yet);
 	tcase_add_test(t, who_never_heard_the_twin_is_promoted_by_force_only);
 	tcase_add_test(t, a_dead_state_sync_hands_over_to_a_whole_twin);
+	tcase_add_test(t, the_alarm_of_a_dead_state_sync_ends_when_it_is_back);
+	tcase_add_test(t, silence_of_the_twin_and_of_one_path_are_two_alarms);
 	tcase_add_test(t, an_active_whose_store_is_gone_gives_way_to_a_twin_that_has_one);
 	tcase_add_test(t, a_twin_that_is_silent_for_a_moment_is_no_reason_to_begin_with_an_empty_store);
 	tcase_add_test(t, an_active_whose_store_is_gone_begins_with_an_empty_one_when_nobody_has_any);

@@ -813,6 +813,10 @@ START_TEST(promotion_keeps_everything_and_the_old_active_gives_its_tail_up)
 	ck_assert(a->alarm[SYNC_ALARM_DIVERGED]);
 	same_stores(p);
 	ck_assert(b->status.mirrored);
+	link_set(p, false); /* it stands until another session goes on where this one ended */
+	link_set(p, true);
+	pass(p, 300 * MS);
+	ck_assert(!a->alarm[SYNC_ALARM_DIVERGED]);
 	pair_free(p);
 }
 END_TEST
@@ -1026,6 +1030,7 @@ START_TEST(a_standby_whose_store_refuses_is_not_ready)
 	b->commit_err = 0;
 	pass(p, 2000 * MS);
 	ck_assert(b->status.ready);
+	ck_assert(!b->alarm[SYNC_ALARM_STORE_FAILED]);
 	ck_assert_uint_eq(a->o.committed, 1);
 	same_stores(p);
 	pair_free(p);

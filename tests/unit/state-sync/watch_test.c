@@ -134,6 +134,45 @@ START_TEST(a_store_is_high_until_it_is_low)
 }
 END_TEST
 
+static struct watch_facts
+facts(const struct sync_lag *lag, mono_t now)
+{
+	return (struct watch_facts){ .sync = &s, .lag = lag, .workers = 2, .store_used = 10, .store_map = 100,
+				     .silence = SILENCE, .now = now };
+}
+
+/* Each alarm stands for its own reason, by its own name, and ends with it. */
+START_TEST(every_alarm_stands_and_clears)
+{
+	struct watch_verdict all[SYNC_ALARMS];
+	struct sync_lag slow = { 0 }, quick = { 0 };
+	struct watch_facts f = facts(&quick, S);
+
+	for (unsigned i = 0; i < WATCH_LAG_LEAST; i++) {
+		sync_lag_add(&slow, 200 * MONO_MS);
+		sync_lag_add(&quick, MONO_MS);
+	}
+	for (unsigned what = 0; what < 8; what++) { /* every combination, and from each to none */
+		all_are_there(f.now);
+		f = facts(what & 1 ? &slow : &quick, f.now + S);
+		f.store_used = what & 2 ? 90 : 10;
+		watch_look(&w, &f, all);
+		if (what & 4)
+			f.now += 20 * S; /* nobody says anything */
+		watch_look(&w, &f, all);
+		ck_assert_int_eq(all[SYNC_ALARM_MIRROR_SLOW].stands, (what & 1) != 0);
+		ck_assert_int_eq(all[SYNC_ALARM_STORE_HIGH].stands, (what & 2) != 0);
+		ck_assert_int_eq(all[SYNC_ALARM_PROCESS].stands, (what & 4) != 0);
+		all_are_there(f.now);
+		f = facts(&quick, f.now + S);
+		f.store_stood = what & 2;
+		watch_look(&w, &f, all);
+		ck_assert(!all[SYNC_ALARM_MIRROR_SLOW].stands && !all[SYNC_ALARM_STORE_HIGH].stands &&
+			  !all[SYNC_ALARM_PROCESS].stands);
+	}
+}
+END_TEST
+
 START_TEST(a_slow_twin)
 {
 	struct sync_lag lag = { 0 };
@@ -169,6 +208,7 @@ main(void)
 	tcase_add_test(t, starting_again_and_again_is_told_for_a_minute);
 	tcase_add_test(t, more_than_fits_is_cut);
 	tcase_add_test(t, a_store_is_high_until_it_is_low);
+	tcase_add_test(t, every_alarm_stands_and_clears);
 	tcase_add_test(t, a_slow_twin);
 	suite_add_tcase(suite, t);
 	r = srunner_create(suite);
