@@ -27,6 +27,7 @@ mono_t elect_sent_at(const struct elect *, uint64_t seq); /* 0: not known any mo
 /* elect_lease.c: until when we may send */
 void elect_lease_shared(struct elect *, mono_t now, struct elect_out *); /* the twin is heard */
 void elect_lease_acked(struct elect *, mono_t now, struct elect_out *);
+void elect_lease_beside(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_tick(struct elect *, mono_t now, struct elect_out *);
 void elect_lease_begin(struct elect *, mono_t now, struct elect_out *);
 bool elect_may_without_twin(const struct elect *, mono_t now); /* policy, arbiter, operator */

@@ -123,6 +123,21 @@ elect_lease_shared(struct elect *e, mono_t now, struct elect_out *out)
 	elect_lease_publish(e, out); /* before a beat of ours can make the twin whole */
 }
 
+/*
+ * Taken for dead, it is heard again, and may still be deaf to us: what we gave ourselves meanwhile ends before it promotes.
+ * If the time for that has passed it slept, and counts the silence from its waking: the lease is over by then.
+ */
+void
+elect_lease_beside(struct elect *e, mono_t now, struct elect_out *out)
+{
+	mono_t until = beside_until(e, now);
+
+	if (e->role != ELECT_ACTIVE || elect_twin_active(e) || e->goodbye || until <= now || e->until <= until)
+		return;
+	e->until = until;
+	elect_lease_publish(e, out);
+}
+
 /* Its beats come, but none of them has heard ours for a while: it will promote, so we must not go on alone. */
 static bool
 deaf(const struct elect *e)

@@ -297,6 +297,7 @@ elect_hear(struct elect *e, mono_t now, const struct beat *b, struct elect_out *
 	if (e->holding && (silent || role_before == ELECT_ACTIVE) && b->role != ELECT_ACTIVE)
 		out->addresses(out, true); /* it held them beside us, or may have: whoever believed it hears us again */
 	elect_lease_acked(e, now, out);
+	elect_lease_beside(e, now, out);
 	ask_position(e, now, out);
 	elect_switch_tick(e, now, out);
 	elect_role_tick(e, now, out);
