@@ -259,6 +259,8 @@ active_twin_silent(struct elect *e, mono_t now, struct elect_out *out)
 {
 	bool able = promotable(e, now), may = elect_may_without_twin(e, now);
 
+	if (!e->heard && elect_stranger(e, now))
+		return; /* that the twin was active is our predecessor's word; somebody speaks, and may not hear us */
 	if (able && may) {
 		elect_promote(e, now, e->twin.flags & BEAT_WHOLE ? GROUND_VOUCHED : GROUND_STORE, "the active twin is silent", out);
 		return;

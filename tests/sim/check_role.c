@@ -97,6 +97,7 @@ excuse_stale(struct world *w, const struct node *n)
 			s->excused |= s->state != LINE_IDLE && !kept;
 		}
 		l->excused |= l->state != LAC_DOWN && !known;
+		l->nr_lost |= known;
 	}
 	for (unsigned i = 0; i < w->check.accts; i++) {
 		struct acct_seen *a = &w->check.acct[i];
@@ -324,7 +325,7 @@ remembers(struct world *w, const struct node *n)
 		seq = r ? row__tunnel_seq__unpack(NULL, r->len, row_row(r).p) : NULL;
 		if (!seq)
 			violated(w, INV_ACK_REMEMBERED, "%s is promoted and knows nothing of lac%u's tunnel", n->name, l->id);
-		else if (!l->nr_anew && (int16_t)(seq->nr - l->nr_high) < 0) /* else agreed anew by RFC 4951 */
+		else if (!l->nr_anew && !l->nr_lost && (int16_t)(seq->nr - l->nr_high) < 0) /* else agreed anew by RFC 4951 */
 			violated(w, INV_ACK_REMEMBERED, "%s is promoted at Nr %u, and lac%u was told %u", n->name, seq->nr, l->id, l->nr_high);
 		if (seq)
 			row__tunnel_seq__free_unpacked(seq, NULL);

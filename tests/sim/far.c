@@ -167,7 +167,7 @@ meddle(struct world *w, void *a, uint64_t b, uint64_t c)
 	default:
 		if (s->state != LINE_UP)
 			return;
-		s->hung_up = true;
+		s->hung_up = s->cleared = true;
 		snprintf(text, sizeof text, "call clear %u/%u", l->peer_tid, s->peer_sid);
 		break;
 	}

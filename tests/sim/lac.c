@@ -152,7 +152,7 @@ slac_begin(struct lac *l)
 	l->tid = slac_fresh_id(l);
 	l->peer_tid = 0;
 	l->ns = l->nr = l->una = l->next = l->nr_rcvd = 0;
-	l->nr_seen = l->excused = l->nr_anew = l->renumbering = false;
+	l->nr_seen = l->excused = l->nr_anew = l->nr_lost = l->renumbering = false;
 	l->node_tid = 0;
 	l->window = 4;
 	l->tries = 0;
@@ -311,7 +311,7 @@ line_begin(struct line *s)
 	s->state = LINE_WAIT_REPLY;
 	s->up_at = l->w->now;
 	s->hung_up = s->finished = s->believed = s->excused = s->net_up = s->iccn_acked = s->seq = s->ns_seen = false;
-	s->asked = s->settled = false;
+	s->asked = s->settled = s->cleared = false;
 	s->ns_anew = 0;
 	s->ns = 0;
 	s->opens++;

@@ -99,7 +99,7 @@ rec_acknowledged(struct lac *l, uint16_t nr)
 static void
 reset(struct lac *l, uint16_t ns, uint16_t nr)
 {
-	l->nr_anew = l->renumbering = false;
+	l->nr_anew = l->nr_lost = l->renumbering = false;
 	tell(l->w, "lac%u tunnel %u goes on at ns=%u nr=%u", l->id, l->tid, ns, nr);
 	slac_renumber(l, ns, nr);
 	for (unsigned i = 0; i < LINES; i++) {

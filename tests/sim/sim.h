@@ -350,6 +350,7 @@ struct line {
 	struct ppp_link link;
 	struct ppp_conf conf;
 	struct ppp_out out;
+	bool cleared;	     /* an operator of the pair ended it, and that may not be known here yet */
 	bool link_up, hung_up, finished, net_up, network_wanted;
 	struct ppp_cause cause;
 	uint32_t addr;	     /* its own; behind an LNS: of the network there */
@@ -412,6 +413,7 @@ struct lac {
 	unsigned tunnels;
 	bool excused; /* what happens to this tunnel is: check_role.c */
 	bool failover, peer_failover; /* RFC 4951: can this end; could the other, when the tunnel began */
+	bool nr_lost;		      /* a store lost what it was told, and both have to agree anew */
 	bool nr_anew;		      /* a node may go on with numbers agreed upon, once */
 	bool renumbering;	      /* and this end has not heard yet that it does */
 	uint16_t ns_before, ns_anew;  /* when it was renumbered last: its numbers until then, and the first one since */

@@ -602,6 +602,28 @@ START_TEST(what_a_lone_active_gave_itself_ends_before_a_deaf_twin_promotes)
 }
 END_TEST
 
+/* A path that works one way: the active serves and cannot hear that this elector began anew.  Without a voice it is dead. */
+START_TEST(an_elector_that_began_anew_does_not_take_over_from_who_speaks)
+{
+	struct node n = standby_whole(POLICY_PREFER_SERVICE);
+	struct elect_conf c = n.e.conf;
+	struct elect_saved saved;
+	struct beat b;
+
+	elect_saved_take(&n.e, &saved);
+	n.now += 20 * MS;
+	elect_init(&n.e, &c, n.now, 77, &saved);
+	for (int i = 0; i < 30; i++) {
+		b = twin_beat(&n, ELECT_ACTIVE, 3, BEAT_READY | BEAT_LEASE);
+		b.echo_seq = saved.seq;
+		if (_i == 0)
+			hear(&n, b);
+		tick(&n);
+	}
+	ck_assert_int_eq(n.e.role == ELECT_STANDBY, _i == 0);
+}
+END_TEST
+
 START_TEST(who_slept_longer_than_its_lease_listens_first)
 {
 	struct node n = active_mirrored(POLICY_PREFER_SERVICE);
@@ -1684,6 +1706,7 @@ main(void)
 	tcase_add_test(t, prefer_safety_goes_on_after_a_goodbye);
 	tcase_add_test(t, a_deaf_twin_ends_the_lease);
 	tcase_add_test(t, what_a_lone_active_gave_itself_ends_before_a_deaf_twin_promotes);
+	tcase_add_loop_test(t, an_elector_that_began_anew_does_not_take_over_from_who_speaks, 0, 2);
 	tcase_add_test(t, who_slept_longer_than_its_lease_listens_first);
 	tcase_add_loop_test(t, who_slept_beside_a_whole_twin_waits_for_it_and_begins_an_epoch_above, 0, 2);
 	tcase_add_test(t, who_slept_long_goes_on_when_a_twin_that_did_not_promote_answers);
