@@ -317,7 +317,7 @@ inline standby_tick(n)
 		:: !(twin_heard(n) && offered_to_us(n)) && twin_active(n) ->
 			E[n].nobody = 0;
 			if /* active_twin_silent(), after elect_patience() */
-			:: E[n].silence >= DEAD && !patient && promotable(n) && may_without_twin(n) ->
+			:: E[n].silence >= DEAD && !patient && promotable(n) && may_without_twin(n) && (E[n].t_life != 3 || E[n].strange == DEAD) ->
 				must(WHOLE_ONLY, excused || keeps_all(n));
 				promote(n)
 			:: else

@@ -65,11 +65,6 @@ elect_lease_acked(struct elect *e, mono_t now, struct elect_out *out)
 	revive(e, now, out, "twin");
 }
 
-/*
- * A whole twin that lost our beats and whose own were only lost on the way here promotes `dead` after the last one that it
- * heard, which is no older than the last one it acknowledged: until then, and no longer, the lease may go on beside it.
- * One of which nothing is heard for longer is dead, or every path is cut.
- */
 /* A wish of state-sync to go on alone that was not granted yet: the twin may still act upon our last word. */
 bool
 elect_twin_may_be_whole(const struct elect *e)
@@ -83,6 +78,11 @@ elect_quiet_after(const struct elect *e)
 	return e->conf.dead - 2 * e->conf.heartbeat;
 }
 
+/*
+ * A whole twin that lost our beats and whose own were only lost on the way here promotes `dead` after the last one that it
+ * heard, which is no older than the last one it acknowledged: until then, and no longer, the lease may go on beside it.
+ * One of which nothing is heard for longer is dead, or every path is cut.
+ */
 static mono_t
 beside_until(const struct elect *e, mono_t now)
 {

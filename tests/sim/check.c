@@ -223,15 +223,15 @@ of_another(const struct lac *l, struct span datagram)
 
 /* Given to a worker that was stopped, before a recovery whose numbers the LAC has since: it acknowledges nothing (seed 21264). */
 static bool
-of_before(const struct lac *l, uint16_t nr)
+of_old_numbers(const struct lac *l, uint16_t nr)
 {
-	return l->renumbered_at && (uint16_t)(nr - l->ns_anew) > (uint16_t)(l->ns - l->ns_anew) && (int16_t)(nr - l->ns_before) <= 0;
+	return l->renumbered_at && (uint16_t)(nr - l->ns_begun) > (uint16_t)(l->ns - l->ns_begun) && (int16_t)(nr - l->ns_before) <= 0;
 }
 
 static void
 egress_control(struct world *w, struct lac *l, const struct l2tp_hdr *h, struct span datagram)
 {
-	if (h->tunnel != l->tid || l->state == LAC_DOWN || of_another(l, datagram) || of_before(l, h->nr))
+	if (h->tunnel != l->tid || l->state == LAC_DOWN || of_another(l, datagram) || of_old_numbers(l, h->nr))
 		return;
 	if (l->nr_anew && l->nr_seen && (int16_t)(h->nr - l->nr_high) < 0)
 		l->nr_anew = l->nr_seen = false; /* reset by a recovery of RFC 4951 that the LAC is about to hear of */

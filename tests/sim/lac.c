@@ -89,7 +89,7 @@ slac_renumber(struct lac *l, uint16_t ns, uint16_t nr)
 {
 	forget_out(l);
 	l->ns_before = l->ns;
-	l->ns_anew = ns;
+	l->ns_begun = ns;
 	l->renumbered_at = l->w->now;
 	l->ns = l->una = l->next = ns;
 	l->nr = nr;

@@ -416,7 +416,7 @@ struct lac {
 	bool nr_lost;		      /* a store lost what it was told, and both have to agree anew */
 	bool nr_anew;		      /* a node may go on with numbers agreed upon, once */
 	bool renumbering;	      /* and this end has not heard yet that it does */
-	uint16_t ns_before, ns_anew;  /* when it was renumbered last: its numbers until then, and the first one since */
+	uint16_t ns_before, ns_begun; /* when it was renumbered last: its numbers until then, and the first one since */
 	mono_t renumbered_at;
 	bool failed;		      /* it has restarted and is not recovered yet */
 	mono_t peer_recovery, away_until, sync_due;

@@ -77,8 +77,9 @@ struct store_view *owner_view(struct owner *);
 void owner_local_row(struct owner *, enum table table, struct span key,
 		     const ProtobufCMessage *row);
 /*
- * Raises or clears an alarm.  Remembered and told again after state-sync came back; what the store still has of
- * a former life of this process, and does not stand now, is cleared then.  Raising a standing one again changes only its detail.  Logged when it changes.  `alarm` must stay.
+ * Raises or clears an alarm.  Remembered and told again after state-sync came back; what the store still has of a former
+ * life of this process, and does not stand now, is cleared then.  Raising a standing one again changes only its detail.
+ * Logged when it changes.  `alarm` must stay.
  */
 void owner_alarm(struct owner *, const struct alarm_info *alarm, bool stands, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
