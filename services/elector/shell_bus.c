@@ -118,7 +118,8 @@ bus_shell_lease(struct shell *sh, uint64_t epoch, bool active, mono_t until)
 	frame = span_of(buf, role__lease__pack(&l, buf));
 	if (sh->lease) {
 		lease_write(sh->lease, epoch, active ? until : 0);
-		lease_coming(sh->lease, sh->core.role == ELECT_PROMOTING ? sh->core.role_since + COMING : 0);
+		if (sh->core.role != ELECT_ACTIVE) /* it stands until the workers have heard of their role, too */
+			lease_coming(sh->lease, sh->core.role == ELECT_PROMOTING ? sh->core.role_since + COMING : 0);
 	}
 	sh->told.until = until;
 	if (!news)

@@ -31,8 +31,8 @@ void lease_write(struct lease_page *, uint64_t epoch, mono_t until);
 mono_t lease_read(const struct lease_page *, uint64_t epoch);
 
 /*
- * A promotion is under way on this node: what has arrived for it may wait a moment, at most until then.  0: none is.  It
- * allows nobody to send anything.
+ * A promotion is under way on this node, or has just been: what has arrived for whoever does not know its role yet may wait a
+ * moment, at most until then.  0: none is.  It allows nobody to send anything.
  */
 void lease_coming(struct lease_page *, mono_t until);
 mono_t lease_coming_read(const struct lease_page *);
