@@ -4,7 +4,7 @@
  *
  * May use: udp/1701, raw sockets of the configured IP protocols, the TUN's queues, the bus under RUN, a read view of the store.  CAP_NET_ADMIN
  * (TUN, transparent sockets, steering), CAP_NET_RAW and CAP_NET_BIND_SERVICE are needed to start
- * and dropped then; worker 0 keeps CAP_NET_ADMIN for routes.
+ * and dropped then; worker 0 keeps CAP_NET_ADMIN for routes.  CAP_SYS_NICE, where it is given, is kept (shell_prompt.c).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -36,17 +36,21 @@ give_up(const char *why)
 static void
 privileges_drop(bool routes)
 {
-	const cap_value_t keep[] = { CAP_NET_ADMIN };
-	cap_t c = cap_init();
+	const cap_value_t all[] = { CAP_SYS_NICE, CAP_NET_ADMIN };
+	const int n = routes ? 2 : 1;
+	cap_t had = cap_get_proc(), c = cap_init();
+	cap_flag_value_t has;
 
-	if (c && routes) {
-		cap_set_flag(c, CAP_PERMITTED, 1, keep, CAP_SET);
-		cap_set_flag(c, CAP_EFFECTIVE, 1, keep, CAP_SET);
+	for (int i = 0; had && c && i < n; i++) {
+		if (cap_get_flag(had, all[i], CAP_PERMITTED, &has) < 0 || has != CAP_SET)
+			continue;
+		cap_set_flag(c, CAP_PERMITTED, 1, &all[i], CAP_SET);
+		cap_set_flag(c, CAP_EFFECTIVE, 1, &all[i], CAP_SET);
 	}
-	if (!c || cap_set_proc(c) < 0)
+	if (!had || !c || cap_set_proc(c) < 0)
 		log_line(NOTE_WARN, "privileges not dropped error=%s", strerror(errno));
-	if (c)
-		cap_free(c);
+	cap_free(had);
+	cap_free(c);
 }
 
 static void
@@ -131,6 +135,7 @@ start(struct worker *w)
 		give_up(error);
 	if (w->id == 0 && !(w->kernel = kernel_new(w->conf, error, sizeof error)))
 		give_up(error);
+	prompt_begin(w);
 	privileges_drop(w->id == 0);
 	w->dp = dp_new(w->conf, w->id, w->instance);
 	w->loop = loop_new();
@@ -138,6 +143,7 @@ start(struct worker *w)
 	if (!w->dp || !w->bus || !shell_bus_start(w) || !udp_start(w) || !tun_start(w) ||
 	    !loop_fd_add(w->loop, w->fds.listener, LOOP_READ, on_sibling, w) || !rest_start(w) || !trunk_start(w))
 		give_up(errno ? strerror(errno) : error);
+	prompt_start(w);
 	loop_stop_on_signals(w->loop);
 	loop_signal(w->loop, SIGHUP, on_reload, w);
 	log_line(NOTE_INFO, "started worker=%u of=%u sockets=%s", w->id, w->fds.workers,

@@ -575,6 +575,7 @@ on_role(void *arg, bool active, uint64_t epoch, enum mirror mirror)
 	struct worker *w = arg;
 
 	dp_ns_role(w->dp, active, epoch);
+	prompt_role(w, active);
 	w->sweep = active ? loop_now(w->loop) + SWEEP_AFTER : 0;
 	if (w->ready == 0)
 		log_line(NOTE_INFO, "ready sessions=%u tunnels=%u role=%s epoch=%llu",
@@ -775,6 +776,7 @@ tick(struct worker *w)
 		contexts_sweep(w);
 	if (w->kernel)
 		kernel_tick(w->kernel, w->dp, w->ticked);
+	prompt_tick(w, counted(w) - w->stir.seen);
 	loop_timer_set(w->loop, &w->tick, w->ticked + (stirred(w) ? 2 * TICK : TICK_IDLE));
 }
 

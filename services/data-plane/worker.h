@@ -84,6 +84,10 @@ struct worker {
 	struct loop_timer wake;
 	struct rest rest;
 	struct {
+		bool on;
+		mono_t until; /* this node is active and was not long ago */
+	} prompt; /* shell_prompt.c */
+	struct {
 		int fd;
 		mono_t armed;
 	} trunk; /* shell_trunk.c */
@@ -147,6 +151,11 @@ void worker_up(struct worker *, mono_t now, const struct dp_datagram *, unsigned
 void worker_down(struct worker *, mono_t now, const struct dp_packet *, unsigned n);
 /* One frame of session-mgr; false: it waits for a sequence number, keep it. */
 bool worker_inject(struct worker *, uint16_t tunnel, uint16_t session, struct span frame);
+
+void prompt_begin(struct worker *); /* the threads that begin from here on have a real-time priority */
+void prompt_start(struct worker *); /* and our own has it from here on while it is wanted at once */
+void prompt_role(struct worker *, bool active);
+void prompt_tick(struct worker *, uint64_t packets); /* that came since about the last */
 
 void rest_configure(struct worker *, const struct conf *);
 bool rest_start(struct worker *); /* the last to be called before the loop runs */

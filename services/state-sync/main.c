@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/prompt.h"
 #include "bus/claim.h"
 #include "pair.h"
 #include "shell.h"
@@ -241,8 +242,12 @@ start(struct shell *sh, bool wait_disk)
 			instance = (uint64_t)mono_now();
 	sync_init(&sh->core, &conf, &meta, instance);
 	sh->loop = loop_new();
+	prompt_set(true); /* the bus's threads: the role goes through them, and what the twin is told (base/prompt.h) */
 	sh->bus = sh->loop ? bus_new(sh->loop, sh->conf->node.run_dir) : NULL;
-	if (!sh->bus || !rows_shell_start(sh) || !store_shell_start(sh) || !bus_shell_start(sh))
+	if (!sh->bus || !bus_shell_start(sh))
+		give_up(strerror(errno));
+	prompt_set(false);
+	if (!rows_shell_start(sh) || !store_shell_start(sh))
 		give_up(strerror(errno));
 	if (!mirror_shell_start(sh, error, sizeof error))
 		give_up(error);
@@ -285,7 +290,7 @@ main(int argc, char **argv)
 	if (!sh->conf)
 		give_up(error);
 	log_level(sh->conf->node.log_level);
-	setpriority(PRIO_PROCESS, 0, -5); /* where it is allowed; the threads that begin now inherit it, ZeroMQ's among them */
+	setpriority(PRIO_PROCESS, 0, -5); /* where it is allowed; the threads that begin now inherit it */
 	start(sh, wait_disk);
 	loop_stop_on_signals(sh->loop);
 	loop_signal(sh->loop, SIGHUP, on_reload, sh);
