@@ -96,6 +96,7 @@ class Lab:
         os.chmod(self.dir, 0o755)
         self.workers = workers
         self.prompt = False
+        self.processors = {}  # node -> which ones, where the nodes are kept apart
         self.procs = []  # (Popen)
         self.spaces = []
         atexit.register(self.close)
@@ -143,6 +144,13 @@ class Lab:
                              env={**os.environ, **(env or {})})
         self.procs.append(p)
         return p
+
+    def split_processors(self):
+        """Two nodes are two machines: what the one is busy with does not keep the other waiting."""
+        have = sorted(os.sched_getaffinity(0))
+        half = len(have) // 2
+        if half:
+            self.processors = {"a": have[:half], "b": have[half:]}
 
     def radius(self):
         p = self.run("host", [f"{BIN}/twinradius", HOST, "testing123"], "radius", stdout=subprocess.PIPE)
@@ -244,6 +252,8 @@ class Node:
         argv = [f"{BIN}/{name}", "--config", self.conf, "--schema", f"{ROOT}/schemas"]
         if worker:
             argv += ["--worker", worker[0]]
+        if self.name in self.lab.processors:
+            argv = ["taskset", "-c", ",".join(map(str, self.lab.processors[self.name]))] + argv
         self.p[proc] = self.lab.run(self.name, argv, f"{self.name}-{name}{''.join(worker)}")
 
     def pids(self):
