@@ -88,7 +88,7 @@ out_disk(struct sync_out *o, uint64_t position)
 	store_shell_disk(SH(o), position);
 }
 
-static bool
+static enum sync_sent
 out_client(struct sync_out *o, struct span identity, const struct sync_head *h, const struct sync_txn *t)
 {
 	return bus_shell_client(SH(o), identity, h, t);

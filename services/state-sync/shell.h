@@ -81,7 +81,7 @@ void store_shell_disk(struct shell *, uint64_t position);
 
 /* shell_bus.c */
 bool bus_shell_start(struct shell *);
-bool bus_shell_client(struct shell *, struct span identity, const struct sync_head *, const struct sync_txn *);
+enum sync_sent bus_shell_client(struct shell *, struct span identity, const struct sync_head *, const struct sync_txn *);
 void bus_shell_status(struct shell *, const struct sync_status *);
 
 /* shell_mirror.c */

@@ -79,13 +79,14 @@ feed_message(struct shell *sh, const struct sync_txn *t)
 	return sh->feed;
 }
 
-bool
+enum sync_sent
 bus_shell_client(struct shell *sh, struct span identity, const struct sync_head *head, const struct sync_txn *t)
 {
 	Sync__Header h = SYNC__HEADER__INIT;
 	uint8_t buf[HEAD_OCTETS];
 	struct bus_message *m;
 	struct span frame;
+	bool ok;
 
 	h.kind = (Sync__Kind)head->kind;
 	h.position = head->position;
@@ -97,12 +98,14 @@ bus_shell_client(struct shell *sh, struct span identity, const struct sync_head 
 	if (head->reason)
 		h.reason = (char *)head->reason;
 	if (sync__header__get_packed_size(&h) > sizeof buf)
-		return false;
+		return SYNC_FULL;
 	frame = span_of(buf, sync__header__pack(&h, buf));
-	if (!t)
-		return bus_send(sh->clients, identity, &frame, 1);
-	m = feed_message(sh, t);
-	return m && bus_message_send_after(sh->clients, identity, frame, m);
+	errno = 0;
+	if (t)
+		ok = (m = feed_message(sh, t)) && bus_message_send_after(sh->clients, identity, frame, m);
+	else
+		ok = bus_send(sh->clients, identity, &frame, 1);
+	return ok ? SYNC_SENT : errno == EHOSTUNREACH ? SYNC_GONE : SYNC_FULL;
 }
 
 /* --- elector ------------------------------------------------------------------------------------------------ */

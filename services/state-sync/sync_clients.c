@@ -79,13 +79,22 @@ static void
 say(struct sync *s, mono_t now, struct sync_client *c, const struct sync_head *h, const struct sync_txn *t,
     struct sync_out *out)
 {
-	if (c->behind || out->client(out, span_of(c->id, c->id_len), h, t))
+	if (c->behind || c->away)
 		return;
-	c->behind = true;
-	c->behind_from = now;
+	switch (out->client(out, span_of(c->id, c->id_len), h, t)) {
+	case SYNC_SENT:
+		return;
+	case SYNC_FULL:
+		c->behind = true;
+		c->behind_from = now;
+		s->count[SYNC_C_CLIENTS_BEHIND]++;
+		sync_note(out, NOTE_WARN, "process does not read its feed who=%s", c->who);
+		break;
+	case SYNC_GONE: /* it died, or begins a new conversation */
+		c->away = true;
+		break;
+	}
 	c->welcomed = false;
-	s->count[SYNC_C_CLIENTS_BEHIND]++;
-	sync_note(out, NOTE_WARN, "process does not read its feed who=%s", c->who);
 }
 
 static void
@@ -102,7 +111,7 @@ sync_client_refuse(struct sync *s, struct sync_client *c, const char *why, struc
 {
 	sync_note(out, NOTE_WARN, "refused who=%s reason=\"%s\"", c->who, why);
 	c->welcomed = false;
-	c->refused = true;
+	c->away = true;
 	sync_pending_drop(s, (int)(c - s->client));
 	c->life++;
 	refuse_stranger(s, span_of(c->id, c->id_len), why, out);
@@ -156,7 +165,7 @@ sync_client_gone(struct sync *s, struct span identity)
 static bool
 may_welcome(const struct sync *s, const struct sync_client *c)
 {
-	if (!c->used || c->welcomed || c->behind || c->refused)
+	if (!c->used || c->welcomed || c->behind || c->away)
 		return false;
 	if (s->role == SYNC_R_UNKNOWN || !s->meta.complete)
 		return false;
@@ -173,8 +182,8 @@ sync_clients_welcome(struct sync *s, mono_t now, struct sync_out *out)
 			continue;
 		c->welcomed = true;
 		say(s, now, c, &h, NULL, out);
-		sync_note(out, NOTE_INFO, "welcome who=%s position=%llu", c->who,
-			  (unsigned long long)s->meta.position);
+		if (c->welcomed)
+			sync_note(out, NOTE_INFO, "welcome who=%s position=%llu", c->who, (unsigned long long)s->meta.position);
 	}
 }
 
@@ -320,7 +329,7 @@ sync_clients_tick(struct sync *s, mono_t now, struct sync_out *out)
 		struct sync_client *c = &s->client[i];
 		if (!c->used || !c->behind)
 			continue;
-		if (out->client(out, span_of(c->id, c->id_len), &h, NULL) || now - c->behind_from > BEHIND_FOR)
+		if (out->client(out, span_of(c->id, c->id_len), &h, NULL) != SYNC_FULL || now - c->behind_from > BEHIND_FOR)
 			sync_client_gone(s, span_of(c->id, c->id_len));
 	}
 	sync_clients_welcome(s, now, out);

@@ -152,6 +152,12 @@ enum sync_counter {
 };
 extern const struct counter_info sync_counter_info[SYNC_COUNTERS];
 
+enum sync_sent {
+	SYNC_SENT,
+	SYNC_FULL, /* its queue is: it does not read */
+	SYNC_GONE  /* there is no connection */
+};
+
 struct sync_out {
 	/* The store.  0 or -errno; after a failure the store is as before. */
 	int (*commit)(struct sync_out *, const struct sync_txn *, const struct sync_meta *); /* rows and META, one transaction */
@@ -165,8 +171,8 @@ struct sync_out {
 	void (*snap_end)(struct sync_out *);
 	void (*disk)(struct sync_out *, uint64_t position);	 /* sync to disk in the background, then SYNC_DISK */
 
-	/* Messages; false: not on its way.  `txn` NULL, or its frames follow (FEED, TXN). */
-	bool (*client)(struct sync_out *, struct span identity, const struct sync_head *, const struct sync_txn *);
+	/* Messages.  `txn` NULL, or its frames follow (FEED, TXN).  To the twin: false: not on its way. */
+	enum sync_sent (*client)(struct sync_out *, struct span identity, const struct sync_head *, const struct sync_txn *);
 	bool (*twin)(struct sync_out *, const struct mirror_head *, const struct span *frame, unsigned frames);
 	void (*status)(struct sync_out *, const struct sync_status *); /* to the elector */
 
@@ -176,8 +182,8 @@ struct sync_out {
 
 struct sync_client {
 	bool used, welcomed;
-	bool refused;	     /* must greet again before it is heard */
-	bool behind;	     /* a message did not go out: it must greet again */
+	bool away;	     /* refused, or its connection is gone: nothing is said to it, nor heard, until it greets again */
+	bool behind;	     /* it does not read: it must be told to greet again */
 	mono_t behind_from;
 	uint8_t id_len, id[SYNC_IDENTITY];
 	char who[SYNC_WHO];

@@ -218,7 +218,7 @@ who(struct span identity)
 	return PROCS;
 }
 
-static bool
+static enum sync_sent
 out_client(struct sync_out *o, struct span identity, const struct sync_head *h, const struct sync_txn *t)
 {
 	struct shell *s = (struct shell *)o;
@@ -227,7 +227,7 @@ out_client(struct sync_out *o, struct span identity, const struct sync_head *h, 
 	struct msg *m;
 
 	if (s->p->dying || k == PROCS || !s->client[k].up)
-		return false;
+		return SYNC_GONE;
 	for (unsigned i = 0; t && i < t->frames; i++)
 		f[i] = t->frame[i].bytes;
 	m = msg_parts(M_TALK, f, t ? t->frames : 0);
@@ -235,7 +235,7 @@ out_client(struct sync_out *o, struct span identity, const struct sync_head *h, 
 	m->u.head.reason = NULL;
 	m->conn = s->client[k].conn;
 	proc_post(&s->p->n->p[k], m, 20 * MONO_US + rnd_time(s->p->w, 0, 30 * MONO_US), true);
-	return true;
+	return SYNC_SENT;
 }
 
 static bool

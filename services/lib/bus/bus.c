@@ -569,14 +569,17 @@ bus_each(void *arg)
 static bool
 sent(struct bus_sock *s, bool ok)
 {
+	const int err = errno;
+
 	if (ok)
 		s->counts.sent++;
-	else if (errno == EHOSTUNREACH)
+	else if (err == EHOSTUNREACH)
 		s->counts.refused_no_peer++;
 	else
 		s->counts.refused_full++;
 	s->look = true;
 	loop_poke(s->bus->loop); /* the send may have swallowed an edge */
+	errno = err;
 	return ok;
 }
 

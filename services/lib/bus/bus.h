@@ -80,7 +80,10 @@ void bus_set_hwm(struct bus *, int messages);
  * `timeout_ms`.  0: off. */
 void bus_set_heartbeat(struct bus *, unsigned interval_ms, unsigned timeout_ms);
 
-/* identity: a ROUTER's peer; empty on other sockets.  n frames, 1 or more. */
+/*
+ * identity: a ROUTER's peer; empty on other sockets.  n frames, 1 or more.  False with errno: EAGAIN: the queue is full;
+ * EHOSTUNREACH: a ROUTER has no such peer.
+ */
 bool bus_send(struct bus_sock *, struct span identity, const struct span *frames, unsigned n);
 
 /* A message made once and sent to many: its frames are counted references, not copies. */

@@ -60,7 +60,7 @@ struct node {
 	char name[8];
 	int commit_err, page_err;
 	unsigned notes;
-	bool deaf_client;
+	bool deaf_client, client_gone;
 	bool alarm[SYNC_ALARMS];
 	uint64_t disk_asked;
 	uint64_t attempts;
@@ -213,16 +213,18 @@ owner_committed(struct owner *o, uint64_t up_to)
 	o->pends = k;
 }
 
-static bool
+static enum sync_sent
 on_client(struct sync_out *out, struct span identity, const struct sync_head *h, const struct sync_txn *t)
 {
 	struct node *n = N(out);
 	struct owner *o = &n->o;
 
+	if (n->client_gone)
+		return SYNC_GONE;
 	if (n->deaf_client)
-		return false;
+		return SYNC_FULL;
 	if (identity.len != 5)
-		return true; /* another one */
+		return SYNC_SENT; /* another one */
 	switch (h->kind) {
 	case SYNC_K_WELCOME:
 		o->welcomed = true;
@@ -267,7 +269,7 @@ on_client(struct sync_out *out, struct span identity, const struct sync_head *h,
 	default:
 		ck_abort();
 	}
-	return true;
+	return SYNC_SENT;
 }
 
 static bool
@@ -1058,6 +1060,33 @@ START_TEST(a_process_that_does_not_read_starts_over)
 }
 END_TEST
 
+/* Its next conversation comes by the same name: what was to be said to the last one is not said to that. */
+START_TEST(a_process_without_a_connection_is_waited_for)
+{
+	struct pair *p = mirrored();
+	struct node *b = &p->n[1];
+
+	b->client_gone = true;
+	submit(&p->n[0], 1);
+	flush(&p->n[0]);
+	settle(p);
+	pass(p, 50 * MS);
+	b->client_gone = false;
+	submit(&p->n[0], 2);
+	flush(&p->n[0]);
+	settle(p);
+	pass(p, 50 * MS);
+	ck_assert_uint_eq(b->o.refused, 0);
+	ck_assert_uint_eq(b->s.count[SYNC_C_CLIENTS_BEHIND], 0);
+	b->o.welcomed = false;
+	b->o.hello_due = true;
+	pass(p, 50 * MS);
+	ck_assert(b->o.welcomed);
+	same_stores(p);
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(an_old_epochs_session_is_refused_and_told_so)
 {
 	struct pair *p = mirrored();
@@ -1345,6 +1374,7 @@ main(void)
 	tcase_add_test(t, a_full_store_refuses_and_recovers);
 	tcase_add_test(t, a_standby_whose_store_refuses_is_not_ready);
 	tcase_add_test(t, a_process_that_does_not_read_starts_over);
+	tcase_add_test(t, a_process_without_a_connection_is_waited_for);
 	tcase_add_test(t, an_old_epochs_session_is_refused_and_told_so);
 	tcase_add_test(t, nonsense_from_the_twin_ends_a_session_and_no_more);
 	tcase_add_test(t, a_second_twin_is_not_listened_to);
