@@ -26,6 +26,7 @@
 #define TICK (10 * MONO_MS)
 #define CLAIM_MS 500 /* for the one before us to be gone */
 #define TICK_SINGLE (25 * MONO_MS) /* without a twin nothing is waited for but the disk */
+#define AFTERWARDS (100 * MONO_MS)
 
 static struct shell shell;
 
@@ -126,11 +127,31 @@ shell_step(struct shell *sh, const struct sync_event *ev)
 
 /* --- time --------------------------------------------------------------------------------------------------- */
 
+/*
+ * A standby that holds everything has little to do, and its node is active as soon as this thread says so: until it has, and for a moment
+ * afterwards, it runs before others.  Not while it takes over a whole store.
+ */
+static void
+stand_ready(struct shell *sh)
+{
+	const bool ready = sh->core.role == SYNC_R_STANDBY && sync_mirror_mode(&sh->core) == SYNC_M_MIRRORED;
+	bool on;
+
+	if (ready != sh->prompt.ready)
+		sh->prompt.until = loop_now(sh->loop) + AFTERWARDS;
+	sh->prompt.ready = ready;
+	on = ready || loop_now(sh->loop) < sh->prompt.until;
+	if (on != sh->prompt.on)
+		prompt_set(on); /* where it is not allowed, it is not asked for again and again */
+	sh->prompt.on = on;
+}
+
 static bool
 on_each(void *arg)
 {
 	struct shell *sh = arg;
 
+	stand_ready(sh);
 	if (!sh->dirty)
 		return false;
 	sh->dirty = false;

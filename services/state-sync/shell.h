@@ -23,6 +23,10 @@ struct shell {
 	struct loop_timer tick;
 	struct loop_each *each;
 	bool dirty; /* something was read since the last flush */
+	struct {
+		bool on, ready;
+		mono_t until;
+	} prompt;
 
 	/* shell_store.c */
 	struct store *store;

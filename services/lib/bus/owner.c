@@ -35,7 +35,6 @@
 #include "sync.pb-c.h"
 
 #define PAUSE (50 * MONO_MS)	  /* between two greetings */
-#define STEP_BACK (300 * MONO_MS) /* before a demoted owner reads the store: its twin takes over just now */
 #define PATIENCE (2 * MONO_S)	  /* for a WELCOME */
 #define FLIGHT_OCTETS (64u << 20) /* submitted and not committed; more waits in the batch */
 #define CLAIM_MS 500		  /* for the one before us to be gone */
@@ -600,10 +599,8 @@ on_role(struct owner *o, const Sync__Header *h)
 	note(o, NOTE_INFO, "role is %s epoch=%llu", o->active ? "active" : "standby",
 	     (unsigned long long)o->epoch);
 	tell_role(o);
-	if (was && !o->active) {
+	if (was && !o->active)
 		start_over(o, NOTE_INFO, "not active any more");
-		loop_timer_set(o->loop, &o->timer, loop_now(o->loop) + STEP_BACK);
-	}
 }
 
 static bool
