@@ -26,7 +26,7 @@ struct shell {
 	struct {
 		bool on, ready;
 		mono_t until;
-	} prompt;
+	} prompt; /* stand_ready() in main.c */
 
 	/* shell_store.c */
 	struct store *store;
